@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from threading import Lock
 from typing import Any
 
 import httpx
@@ -39,6 +40,7 @@ class HttpTransport:
         self.headers = {"Authorization": f"Token {token}", "User-Agent": "pastetrader-client"}
         self.transport = transport
         self._http: httpx.Client | None = None
+        self._lock = Lock()
 
     def send(self, bodies: Sequence[bytes]) -> Answer:
         body = b"[" + b",".join(bodies) + b"]"
@@ -116,20 +118,23 @@ class HttpTransport:
 
     @property
     def http(self) -> httpx.Client:
-        """Return the client of this process, made where it is first needed: its TLS context takes milliseconds."""
-        if self._http is None:
-            self._http = httpx.Client(
-                base_url=self.base, headers=self.headers, timeout=TIMEOUT, transport=self.transport
-            )
-        return self._http
+        """Return the client of this process, made where it is first needed: its TLS context takes milliseconds. A
+        thread that ends may still be here when the next one begins."""
+        with self._lock:
+            if self._http is None:
+                self._http = httpx.Client(
+                    base_url=self.base, headers=self.headers, timeout=TIMEOUT, transport=self.transport
+                )
+            return self._http
 
     def close(self) -> None:
-        if self._http is not None:
-            self._http.close()
-        self._http = None
+        with self._lock:
+            http, self._http = self._http, None
+        if http is not None:
+            http.close()
 
     def forget_connections(self) -> None:
-        self._http = None
+        self._http, self._lock = None, Lock()
 
 
 def _document(response: httpx.Response) -> Any:

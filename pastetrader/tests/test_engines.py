@@ -113,7 +113,7 @@ def connect(site: Site, token: str) -> Iterator[Callable[..., Client]]:
         client.close()
 
 
-def transitions(site: Site, token: str, run: str) -> list[tuple[str, str, str | None]]:
+def transitions(site: Site, token: str, run: str) -> list[tuple[str, str, str]]:
     """Return what moved, to which state and for which reason, oldest first."""
     rows = call(site, token, f"executions/{run}/history/")["results"]
     return [("node" if row["node_execution"] else "run", row["to_status"], row["reason"]) for row in rows]
@@ -141,7 +141,7 @@ def test_the_cancel_of_a_run_is_raised_at_the_next_call_of_its_node_after_the_ca
     assert (run["id"], run["status"], run["nodes"][0]["status"]) == (raised.value.run, "cancelled", "cancelled")
     assert [line["message"] for line in run["logs"]] == ["before"]
     *before, last, cancel = transitions(site, token, run["id"])
-    assert before == [("run", "pending", None), ("run", "running", None), ("node", "running", None)]
+    assert before == [("run", "pending", ""), ("run", "running", ""), ("node", "running", "")]
     assert {last, cancel} == {("run", "cancelled", "wrong day"), ("node", "cancelled", "wrong day")}
 
 
