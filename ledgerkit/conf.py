@@ -8,6 +8,7 @@ from typing import Self, cast, overload
 from django.conf import settings
 from django.core import checks
 from django.core.signals import setting_changed
+from django.db import DEFAULT_DB_ALIAS
 
 
 class Setting[T]:
@@ -77,6 +78,15 @@ class Text(Setting[str | None]):
         return "" if isinstance(value, str | None) else "must be of type str, or None"
 
 
+class OtherDatabase(Text):
+    """The alias of a database beside the default one, or None."""
+
+    def fault(self, value: object) -> str:
+        if value is None or (isinstance(value, str) and value != DEFAULT_DB_ALIAS and value in settings.DATABASES):
+            return ""
+        return "must be the alias of another entry of DATABASES, or None"
+
+
 class AppSettings:
     """The settings of one app, read once, and again after `override_settings`."""
 
@@ -128,7 +138,7 @@ class LedgerkitSettings(AppSettings):
     # Prefix of the `type` of an API error; the code follows.
     PROBLEM_TYPE_PREFIX = Setting[str]("urn:pastetrader:problem:")
     # Alias of a streaming replica in DATABASES, which requests that only read use (docs/scale.md).
-    REPLICA = Text()
+    REPLICA = OtherDatabase()
     # Seconds that it may be behind: beyond them the primary is read.
     REPLICA_MAX_LAG_SECONDS = Number(10, least=2, most=3_600)
     # Keys that name a secret, in addition to those of workflows/secret_keys.py.

@@ -54,6 +54,12 @@ def test_the_project_sets_what_is_the_default(app: AppSettings) -> None:
         ("TOKENS", "CACHE", None, "TOKENS['CACHE'] must be of type str."),
         ("TOKENS", "THROTTLE_READ", "5 a minute", "TOKENS['THROTTLE_READ'] must be like 600/min: 1 to 10000 per sec"),
         ("LEDGERKIT", "SECRET_KEYS_EXTRA", "pin", "LEDGERKIT['SECRET_KEYS_EXTRA'] must be of type list."),
+        (
+            "LEDGERKIT",
+            "REPLICA",
+            "copy",
+            "LEDGERKIT['REPLICA'] must be the alias of another entry of DATABASES, or None.",
+        ),
         ("WORKFLOWS", "MAX_NODES", 0, "WORKFLOWS['MAX_NODES'] must be a whole number from 1 to 2147483647."),
     ],
 )
