@@ -49,7 +49,8 @@ def addresses() -> Iterator[str]:
     some = runs.filter(metadata__has_key="schedule_id").order_by("id")[runs.count() // 2]
     child = runs.filter(context__has_key="parent_execution_id").order_by("id").first()
     parent = (child or some).context.get("parent_execution_id", some.pk)
-    long = runs.annotate(lines=Count("logs")).order_by("-lines")[0]
+    lines = ExecutionLog.objects.order_by().values("workflow_execution").annotate(number=Count("pk"))
+    long = runs.get(pk=lines.order_by("-number")[0]["workflow_execution"])
     node = NodeExecution.objects.filter(workflow_execution=long).order_by("id").first()
     node_of_most = most.nodes.order_by("id").first()
     days = [some.created_at, *runs.aggregate(Min("created_at"), Max("created_at")).values()]

@@ -3,17 +3,17 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Aggregate, Case, Count, DurationField, F, Q, Value, When
+from django.db.models import Aggregate, Case, DurationField, F, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from executions import limits
+from executions import limits, rollups
 from executions.admin import formatting
-from executions.models import ExecutionStatus, WorkflowExecution
+from executions.models import ExecutionStatus
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 DAYS = 7
@@ -62,31 +62,21 @@ def since() -> datetime:
     return timezone.now() - timedelta(days=DAYS)
 
 
-def completed_runs(**which: object) -> Any:
-    """Return workflow, number and percentiles of the runs completed in the last DAYS, for workflows with at least
-    MIN_RUNS of them. An index-only scan serves it."""
-    runs = WorkflowExecution.objects.filter(status=ExecutionStatus.COMPLETED, ended_at__gte=since(), **which)
-    found = runs.order_by().values("workflow").annotate(runs=Count("status"), percentiles=Percentiles(DURATION))
-    return found.filter(runs__gte=MIN_RUNS)
-
-
 def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentiles]:
     """Return the percentiles of each workflow with enough completed runs; an empty dict if the query times out."""
     try:
         with statement_timeout(limits.PERCENTILES_MS):
-            found = [
-                (each, WorkflowPercentiles.read(each["percentiles"], each["runs"]))
-                for each in completed_runs(workflow__in=workflows)
-            ]
-            return {each["workflow"]: known for each, known in found if known}
+            found = rollups.usual_durations(since(), MIN_RUNS, workflows)
     except StatementTimeout:
         return {}
+    return {each.workflow: WorkflowPercentiles(each.p50, each.p95) for each in found}
 
 
 def is_slow() -> Q:
     """Return the condition of runs whose duration, or duration so far, exceeds the p95 of their workflow."""
-    busiest = completed_runs().order_by("-runs")[: limits.SLOW_WORKFLOWS]
-    cases = [When(workflow=each["workflow"], then=Value(each["percentiles"][1], DurationField())) for each in busiest]
+    found = sorted(rollups.usual_durations(since(), MIN_RUNS), key=lambda each: -each.completed)
+    busiest = found[: limits.SLOW_WORKFLOWS]
+    cases = [When(workflow=each.workflow, then=Value(timedelta(seconds=each.p95), DurationField())) for each in busiest]
     if not cases:
         return Q(pk__in=[])
     # For other workflows the limit is NULL, so that both comparisons are false.

@@ -9,6 +9,7 @@ from .kept_run import KeptRun
 from .log import ExecutionLog
 from .log_removal import DroppedLines, LogRemoval
 from .node_execution import NodeExecution
+from .rollup import RollupChange, RollupPeriod, RollupResult
 from .saved_view import SavedView
 from .upkeep_run import UpkeepRun
 from .workflow_execution import WorkflowExecution
@@ -27,6 +28,9 @@ __all__ = [
     "LogRemoval",
     "NodeExecution",
     "NodeExecutionAttempt",
+    "RollupChange",
+    "RollupPeriod",
+    "RollupResult",
     "SavedView",
     "TriggerType",
     "UpkeepRun",

@@ -20,6 +20,7 @@ WITH_RAW_SQL = (
     "executions/log_preparation.py",
     "executions/ingest.py",
     "executions/retry.py",
+    "executions/rollups.py",
     "executions/live/reader.py",
     "executions/facts/workflow_definitions.py",
     "executions/facts/locked_rows.py",

@@ -1,21 +1,22 @@
-"""Ended runs by hour and by workflow. All counts come from one index on `ended_at`."""
+"""Ended runs by hour and by workflow, from the rollups."""
 
-from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from uuid import UUID
 
-from django.contrib.postgres.fields import ArrayField
 from django.db.models import Count as CountOf
-from django.db.models import DateTimeField, F, Func, IntegerField, Q, Value
+from django.db.models import Q
 from django.utils import timezone
 
+from executions import rollups
 from executions.admin import filter_presets
-from executions.admin.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
+from executions.admin.duration_percentiles import MIN_RUNS, PercentileTexts, WorkflowPercentiles
 from executions.admin.filters.run_filters import format_interval
-from executions.admin.types import JSON, User
-from executions.models import ExecutionStatus, WorkflowExecution
+from executions.admin.types import User
+from executions.models import ExecutionStatus
+from executions.rollups import Counted, Durations
 
 HOURS = 24
 DAYS = 7
@@ -108,78 +109,63 @@ def success_percent(completed: int, failed: int) -> float | None:
 
 def count_ended_runs(user: User) -> Chart:
     """Return the chart of the last 24 hours."""
-    bounds = _bounds(HOURS, timedelta(hours=1))
-    counts = {each["place"]: each for each in _count_statuses(user, bounds).values("place").annotate(**OF_STATUS)}
-    return _chart(counts, bounds, {"ended": "1"})
+    bounds = rollups.hours_until(timezone.now(), HOURS)
+    return _chart(rollups.count_by_period(user, bounds), bounds, {"ended": "1"})
 
 
 def busiest_workflows(user: User) -> list[Health]:
     """Return the results of the last 7 days for the workflows with most ended runs."""
-    bounds = _bounds(DAYS, timedelta(days=1))
-    by_day: dict[UUID, dict[int, object]] = defaultdict(dict)
-    names = {each["workflow"]: each for each in _by_workflow(user, bounds)}
-    for each in (
-        _count_statuses(user, bounds).filter(workflow__in=names).values("workflow", "place").annotate(**OF_STATUS)
-    ):
-        by_day[each["workflow"]][each["place"]] = each
-    return [_health(each, by_day[pk], bounds) for pk, each in names.items()]
+    bounds = rollups.days_until(timezone.now(), DAYS)
+    counted = rollups.count_of_busiest(user, bounds, WORKFLOWS)
+    by_workflow = [list(rows) for _workflow, rows in groupby(counted, key=attrgetter("workflow"))]
+    return _health(by_workflow, bounds)
 
 
 def workflow_health(user: User, workflow: UUID) -> Health | None:
     """Return the workflow's results of the last 7 days; None if none of its runs ended."""
-    bounds = _bounds(DAYS, timedelta(days=1))
-    if not (found := list(_by_workflow(user, bounds, workflow=workflow))):
-        return None
-    days = _count_statuses(user, bounds).filter(workflow=workflow).values("place").annotate(**OF_STATUS)
-    return _health(found[0], {each["place"]: each for each in days}, bounds)
+    bounds = rollups.days_until(timezone.now(), DAYS)
+    counted = rollups.count_of_workflow(user, bounds, workflow)
+    return _health([counted], bounds)[0] if counted else None
 
 
-def _by_workflow(user: User, bounds: list[datetime], **which: object) -> Any:
-    runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0], **which).order_by()
-    took = Percentiles(DURATION, filter=Q(status=COMPLETED))
-    found = runs.values("workflow", "workflow__name").annotate(ended=CountOf("status"), percentiles=took)
-    return found.order_by("-ended", "workflow")[:WORKFLOWS]
+def _health(by_workflow: list[list[Counted]], bounds: list[datetime]) -> list[Health]:
+    workflows = [counted[0].workflow for counted in by_workflow if counted[0].workflow]
+    usual = {each.workflow: each for each in rollups.usual_durations(bounds[0], MIN_RUNS, workflows)}
+    return [
+        _health_of(workflow, counted, bounds, usual.get(workflow))
+        for workflow, counted in zip(workflows, by_workflow, strict=True)
+    ]
 
 
-def _count_statuses(user: User, bounds: list[datetime]) -> Any:
-    """Annotate runs with `place`, the interval of `bounds` in which they ended, from 1."""
-    starts = Value(bounds[:-1], output_field=ArrayField(DateTimeField()))
-    place = Func(F("ended_at"), starts, function="WIDTH_BUCKET", output_field=IntegerField())
-    runs = WorkflowExecution.objects.visible_to(user).filter(ended_at__gte=bounds[0])
-    return runs.order_by().annotate(place=place)
+def _health_of(workflow: UUID, counted: list[Counted], bounds: list[datetime], usual: Durations | None) -> Health:
+    filters = {"workflow": str(workflow), "ended": str(DAYS)}
+    ended = Count(sum(each.ended for each in counted), filter_presets.runs_url(**filters))
+    percentiles = WorkflowPercentiles(usual.p50, usual.p95) if usual else None
+    return Health(workflow, counted[0].name, _chart(counted, bounds, filters), ended, percentiles)
 
 
-def _bounds(number: int, step: timedelta) -> list[datetime]:
-    """Return the starts of `number` steps up to now, and an end that includes runs ending during the request."""
-    now = timezone.now()
-    return [now - step * (number - index) for index in range(number)] + [now + step]
-
-
-def _health(row: JSON, days: dict[int, Any], bounds: list[datetime]) -> Health:
-    filters = {"workflow": row["workflow"], "ended": str(DAYS)}
-    usual = WorkflowPercentiles.read(row["percentiles"], sum(day["completed"] for day in days.values()))
-    ended = Count(row["ended"], filter_presets.runs_url(**filters))
-    return Health(row["workflow"], row["workflow__name"], _chart(days, bounds, filters), ended, usual)
-
-
-def _chart(counts: dict[int, Any], bounds: list[datetime], filters: JSON) -> Chart:
-    """Build the chart from `counts` by place; `filters` lead to the list of the counted runs."""
-    numbers = [{name: counts.get(place, {}).get(name, 0) for name in OF_STATUS} for place in range(1, len(bounds))]
-    most = max(max(each.values()) for each in numbers)
+def _chart(counted: list[Counted], bounds: list[datetime], filters: dict[str, str]) -> Chart:
+    """Build the chart of the counts; `filters` lead to the list of the counted runs."""
+    by_place = {each.place: (each.completed, each.failed) for each in counted}
+    numbers = [by_place.get(place, (0, 0)) for place in range(1, len(bounds))]
+    most = max(max(each) for each in numbers)
     bars = [_bar(place, each, bounds, filters, most) for place, each in enumerate(numbers)]
-    totals = {name: sum(each[name] for each in numbers) for name in OF_STATUS}
-    return Chart(
-        bars, **{name: Count(n, filter_presets.runs_url(**filters, status=name)) for name, n in totals.items()}
-    )
+    completed, failed = (sum(each) for each in zip(*numbers, strict=True))
+    return Chart(bars, _status_count(completed, COMPLETED, filters), _status_count(failed, FAILED, filters))
 
 
-def _bar(place: int, numbers: dict[str, int], bounds: list[datetime], filters: JSON, most: int) -> Bar:
+def _bar(place: int, numbers: tuple[int, int], bounds: list[datetime], filters: dict[str, str], most: int) -> Bar:
     since, until = bounds[place], bounds[place + 1]
     # The interval of the bar replaces the period of the whole chart.
     within = {name: value for name, value in filters.items() if name != "ended"}
     within["ended_between"] = format_interval(since, until)
-    counts = {name: Count(number, filter_presets.runs_url(**within, status=name)) for name, number in numbers.items()}
-    return Bar(place, since, until, most=most, **counts)
+    completed, failed = numbers
+    counts = _status_count(completed, COMPLETED, within), _status_count(failed, FAILED, within)
+    return Bar(place, since, until, *counts, most)
+
+
+def _status_count(number: int, status: ExecutionStatus, filters: dict[str, str]) -> Count:
+    return Count(number, filter_presets.runs_url(**filters, status=status))
 
 
 def _height(number: int, most: int) -> float:
