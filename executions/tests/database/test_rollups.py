@@ -275,7 +275,7 @@ def other_transaction(act: Any) -> Iterator[Any]:
             with transaction.atomic():
                 act()
                 acted.set()
-                go_on.wait(20)
+                go_on.wait(120)
         finally:
             acted.set()
             connection.close()
@@ -287,7 +287,7 @@ def other_transaction(act: Any) -> Iterator[Any]:
         go_on.set()
         thread.join()
 
-    acted.wait(20)
+    assert acted.wait(120)
     try:
         yield commit
     finally:
