@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q
@@ -30,11 +30,13 @@ class RunRule:
     only_these: bool = False
 
     def runs(self, now: datetime) -> WorkflowExecutionQuerySet:
-        """Return the runs that are over, without kept ones."""
+        """Return the runs that are over, without kept ones. Those that ended on one day of UTC are over together: an
+        upkeep every half hour would else write as many files of the archive for one day."""
+        today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         among = Q(workflow__in=self.workflows)
         ended = WorkflowExecution.objects.filter(
             among if self.only_these else ~among,
-            status__in=self.statuses, ended_at__lt=now - timedelta(days=self.days),
+            status__in=self.statuses, ended_at__lt=today - timedelta(days=self.days),
         )  # fmt: skip
         return ended.filter(~Exists(KEPT)).order_by()
 

@@ -1,7 +1,7 @@
 """Removal of old runs: which ones, and what remains of them."""
 
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +13,11 @@ from executions.audit import act_as
 from executions.models import Deletion, ExecutionLog, HistoryEntry, KeptRun, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.upkeep import run_retention
-from executions.upkeep.run_rules import removable_runs
+from executions.upkeep.run_rules import removable_runs, run_rules
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
-from .aged import line_of, remove_runs, run_of
+from .aged import ENDED, line_of, remove_runs, run_of
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +42,17 @@ def test_runs_are_removed_by_their_age_and_status() -> None:
     assert remove_runs() == 3
     assert left() == kept
     assert remove_runs() == 0
+
+
+def test_the_runs_of_a_day_are_over_together() -> None:
+    """Upkeep may run each half hour; the archive has one file for a day."""
+    runs = run_of(1), run_of(1)
+    with connection.cursor() as cursor:
+        for run, moment in zip(runs, ("2026-05-01T00:00Z", "2026-05-01T23:59Z"), strict=True):
+            cursor.execute(ENDED, [moment, moment, moment, run.pk])
+    (rule,) = (each for each in run_rules() if "completed" in each.statuses)
+    at = [datetime(2026, 10, 28, 23, 59, tzinfo=UTC), datetime(2026, 10, 29, 0, 0, tzinfo=UTC)]
+    assert [rule.runs(now).count() for now in at] == [0, 2]
 
 
 def test_everything_that_belongs_to_a_run_goes_and_the_record_of_the_deletion_remains() -> None:
