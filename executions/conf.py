@@ -34,6 +34,8 @@ class ExecutionsSettings(AppSettings):
     LOG_DAYS = OptionalNumber(30, least=1, most=36_500)
     # The same for lines of debug and info, if they live shorter. None: as long as the others.
     DETAIL_LOG_DAYS = OptionalNumber(None, least=1, most=36_500)
+    # Days after which upkeep forgets that it deleted a run. Deletions by others are never forgotten.
+    DELETION_RECORD_DAYS = OptionalNumber(365, least=2, most=36_500)
     # Runs that upkeep deletes at once, and milliseconds that it waits before the next ones.
     UPKEEP_BATCH_RUNS = Number(500, least=1, most=10_000)
     UPKEEP_PAUSE_MS = Number(100, most=60_000)

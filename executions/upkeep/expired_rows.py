@@ -1,13 +1,22 @@
 """Rows with a time of their own that is over: answers to idempotency keys, last writes of callers, secrets of runs,
-records of upkeep."""
+records of upkeep and of the runs that it deleted."""
 
-from executions.models import UpkeepRun
+from datetime import timedelta
+
+from django.utils import timezone
+
+from executions.audit import Through
+from executions.conf import executions_settings
+from executions.models import Deletion, UpkeepRun
+from executions.querysets import DeletionQuerySet
 from executions.secrets import retention
 from ledgerkit.models import IdempotencyKey, LastWrite
 
+from .run_retention import ACTOR
 from .task import Progress, Result
 
 PURGED_AT_ONCE = 1_000  # runs
+DELETED_AT_ONCE = 5_000  # records of deleted runs
 
 
 def plan_keys() -> Result:
@@ -44,3 +53,24 @@ def plan_records() -> Result:
 
 def delete_records(_progress: Progress) -> Result:
     return Result(rows=UpkeepRun.objects.expired().delete()[0])
+
+
+def plan_deletion_records() -> Result:
+    return Result(rows=_expired_deletions().count())
+
+
+def delete_deletion_records(progress: Progress) -> Result:
+    done = 0
+    while deleted := Deletion.objects.filter(pk__in=_expired_deletions()[:DELETED_AT_ONCE].values("pk")).delete()[0]:
+        done += deleted
+        progress(done, done)
+    return Result(rows=done)
+
+
+def _expired_deletions() -> DeletionQuerySet:
+    """Return the expired records of runs that upkeep deleted: the database refuses to delete others."""
+    if (days := executions_settings.DELETION_RECORD_DAYS) is None:
+        return Deletion.objects.none()
+    until = timezone.now() - timedelta(days=days)
+    ours = Deletion.objects.filter(through=Through.IN_PROCESS, username=ACTOR, token_id=None)
+    return ours.filter(happened_at__lt=until).order_by("happened_at", "pk")

@@ -27,6 +27,10 @@ TASKS = (
     Task("idempotency_keys", _("idempotency keys forgotten"), expired_rows.plan_keys, expired_rows.delete_keys),
     Task("last_writes", _("last writes forgotten"), expired_rows.plan_last_writes, expired_rows.delete_last_writes),
     Task("records", _("records of upkeep deleted"), expired_rows.plan_records, expired_rows.delete_records),
+    Task(
+        "deletion_records", _("records of deleted runs forgotten"), expired_rows.plan_deletion_records,
+        expired_rows.delete_deletion_records,
+    ),
     Task("analyze", _("partitioned tables analyzed"), analyze.plan, analyze.apply),
 )  # fmt: skip
 TITLES = {task.name: task.title for task in TASKS}
