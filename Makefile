@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -83,6 +83,9 @@ bench-live: setup ## what 200 open streams of a run cost those who write 1,000 l
 
 bench-upkeep: setup ## what a dropped partition of 10,000,000 lines and 100,000 deleted runs cost eight writers (ARGS="--lines 300000")
 	@$(BIN)/python -m benches.upkeep $(ARGS)
+
+year: setup ## a year and more of reports and upkeep with a moved clock: sizes and p50 must stay (ARGS="--runs 100"; needs faketime)
+	@$(BIN)/python -m benches.moved_clock benches.year $(ARGS)
 
 measure: setup ## how the code reads: openings of docstrings, names, comments, sizes, types, private API; functions of a request (ARGS="--list")
 	@$(BIN)/python -m benches.measure $(ARGS)
