@@ -170,6 +170,23 @@ def test_a_node_that_is_gone_is_restored_as_a_retired_one(runs: Any, workflow: A
     assert Node.objects.filter(retired_at=None).count() == 2
 
 
+def test_a_workflow_and_a_node_of_the_same_name_are_no_obstacle(runs: Any, workflow: Any, archive: Path) -> None:
+    ensure_archived(ids(runs))
+    delete(runs)
+    owner, name = workflow.owner, workflow.name
+    workflow.nodes.get(name="fetch").delete()
+    Node.objects.create(workflow=workflow, name="fetch", node_type="tool")
+    restore(names()[0])
+    restore(names()[1])
+    assert Node.objects.filter(name="fetch").count() == 2
+    delete(runs)
+    workflow.delete()
+    Workflow.objects.create(owner=owner, name=name)
+    restore(*names())
+    assert WorkflowExecution.objects.count() == len(runs)
+    assert Workflow.objects.filter(name=name, deleted_at=None).count() == 1
+
+
 def test_an_older_version_is_left_where_a_newer_one_is_archived(workflow: Any, archive: Path) -> None:
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
     ensure_archived([run.pk])

@@ -15,14 +15,16 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from executions import partitions
-from executions.models import Deletion, UpkeepRun
+from executions import direct_connection, partitions
+from executions.models import Deletion, UpkeepRun, WorkflowExecution
 from executions.upkeep import log_partitions
 from executions.upkeep.advisory_lock import upkeep_lock
 from ledgerkit.models import IdempotencyKey, LastWrite
 from pastetrader.tests.live_server import ROOT
 
 from .aged import run_of
+
+READ_ONLY = "default_transaction_read_only"
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +75,27 @@ def test_its_record_says_what_each_task_did_and_is_kept_for_a_year() -> None:
 def test_a_dry_run_leaves_no_record() -> None:
     upkeep(dry_run=True)
     assert not UpkeepRun.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dry_run_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither session may write, and each task counts."""
+    run = run_of(200)
+    IdempotencyKey.objects.create(
+        caller="token:1", key="old", request_hash="", status=200, created_at="2020-01-01T00:00Z"
+    )
+    parameters = direct_connection.parameters()
+    monkeypatch.setattr(direct_connection, "parameters", lambda: parameters | {"options": f"-c {READ_ONLY}=on"})
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET {READ_ONLY} = on")
+    try:
+        printed = upkeep(dry_run=True)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"RESET {READ_ONLY}")
+    assert "runs removed: 1" in printed
+    assert "idempotency keys forgotten: 1" in printed
+    assert list(WorkflowExecution.objects.all()) == [run]
 
 
 @pytest.mark.django_db
