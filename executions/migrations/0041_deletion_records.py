@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
     """Records of the runs that upkeep deleted may be deleted."""
 
     dependencies = [
-        ("executions", "0039_first_removal"),
+        ("executions", "0040_rollups"),
     ]
 
     operations = [RunSQLFile(SQL / "deletion_records.sql", BACK)]
