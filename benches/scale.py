@@ -52,7 +52,7 @@ class Times(NamedTuple):
     p95: float
 
 
-type Measured = dict[str, Times]
+type Measured = list[tuple[str, Times]]
 
 
 def pages() -> Iterator[str]:
@@ -130,7 +130,7 @@ def measure(runs: int, calls: int, *, real_time: bool) -> Measured:
         with no_limit():
             addresses, admin = [f"/api/v1/{each}" for each in lists.addresses()], list(pages())
         client = _client()
-        return {address: _times(client, address, calls) for address in (*addresses, *admin)}
+        return [(address, _times(client, address, calls)) for address in (*addresses, *admin)]
 
 
 def go_first() -> None:
@@ -177,7 +177,7 @@ def report(sizes: list[int], measured: list[Measured]) -> int:
     """Print a line for each address; return how many miss a goal. Their ids differ, so they are matched by place."""
     out(f"{'p50 / p95, ms':64}" + "".join(f"{size:>18,}" for size in sizes))
     number = 0
-    for row in zip(*(each.items() for each in measured), strict=True):
+    for row in zip(*measured, strict=True):
         address, times = row[0][0], [times for _address, times in row]
         missed = list(faults(address, times))
         number += bool(missed)
