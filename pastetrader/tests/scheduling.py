@@ -19,7 +19,8 @@ UNITS = {"browser/": "browser"} | {
         "serve",
     )
 }
-UNITS |= {"pastetrader/tests/test_embedded_server.py": "cluster", "pastetrader/tests/test_deployment.py": "deployment"}
+OWN = {"embedded_server": "cluster", "deployment": "deployment", "replica": "replica"}
+UNITS |= {f"pastetrader/tests/test_{name}.py": unit for name, unit in OWN.items()}
 
 # Tests of real processes: servers, browsers, packaging. `make test-site` runs them, and collects nothing but these two
 # folders; `make test` runs the others. Beside the modules named here, each test with a server's folder is one of them.
