@@ -230,7 +230,7 @@ if METRICS_TOKEN and COMMAND == "serve":
 
 # --- Traces -----------------------------------------------------------------
 # OpenTelemetry's own variables: pastetrader/tracing.py.
-TRACES = any(env.text(f"OTEL_EXPORTER_OTLP_{name}") for name in ("ENDPOINT", "TRACES_ENDPOINT"))
+TRACES = bool(env.text("OTEL_EXPORTER_OTLP_ENDPOINT") or env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
 # --- Logging ----------------------------------------------------------------
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
