@@ -193,8 +193,9 @@ def test_a_number_of_days_may_be_never(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_settings_page_lists_every_variable_that_is_read() -> None:
     sources = (ROOT / "pastetrader" / "settings.py").read_text()
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', sources))
-    for app, prefix, but in re.findall(r'env\.numbers\((\w+), "(\w*)"(?:, but="(\w+)")?\)', sources):
-        read |= {f"{prefix}{name}" for name in env.numbers(getattr(settings, app), prefix, but)}
+    for app, prefix, but in re.findall(r'env\.numbers\((\w+), "(\w*)"(?:, but=\{(.*?)\})?\)', sources):
+        left_out = re.findall(r'"(\w+)"', but)
+        read |= {f"{prefix}{name}" for name in env.numbers(getattr(settings, app), prefix, left_out)}
     read |= {f"EXECUTIONS_{name}" for name in env.optional_numbers(settings.ExecutionsSettings, "EXECUTIONS_")}
     rows = re.findall(r"^\| (`[A-Z].*?) \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
     assert read == set(re.findall(r"`(\w+)`", " ".join(rows)))
