@@ -5,6 +5,7 @@ ValueError
 ├── InvalidTransition           the status of the row does not allow the transition
 │   ├── ConcurrentExecution     another run of the workflow is running (also Django's IntegrityError)
 │   ├── StaleExecution          the row is at a later attempt than the object
+│   │   └── FencedExecution     the token is that of an attempt that was replaced, or whose lease expired
 │   └── SecretsUnknown          the run's secrets are deleted or cannot be decrypted
 ├── StaleObject                 save() of an object whose row is newer (ledgerkit.db)
 └── CyclicGraph                 the edges of a definition form a cycle (workflows)
@@ -27,6 +28,7 @@ from .states import ExecutionStatus
 __all__ = [
     "ConcurrentExecution",
     "CyclicGraph",
+    "FencedExecution",
     "HasHistory",
     "ImmutableLog",
     "InvalidTransition",
@@ -48,6 +50,7 @@ ACTS = {
     "fail": pgettext_lazy("act", "fail"),
     "cancel": pgettext_lazy("act", "cancel"),
     "skip": pgettext_lazy("act", "skip"),
+    "heartbeat": pgettext_lazy("act", "extend the lease of"),
     "retry": pgettext_lazy("act", "retry"),
     "delete": pgettext_lazy("act", "delete"),
     "save": pgettext_lazy("act", "save"),
@@ -74,6 +77,11 @@ class ConcurrentExecution(InvalidTransition, IntegrityError):
 
 class StaleExecution(InvalidTransition):
     """The object belongs to an earlier attempt than the row. Its worker has been replaced and should stop."""
+
+
+class FencedExecution(StaleExecution):
+    """The report has the token of an attempt that was replaced, or was ended because its lease expired. Its worker
+    should stop."""
 
 
 class SecretsUnknown(InvalidTransition):

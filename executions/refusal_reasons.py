@@ -35,6 +35,9 @@ OUT_OF_RETRIES = _("it has used {used} of {most} retries; raise max_retries in t
 NODE_OUT_OF_RETRIES = _(
     "its node “{node}” has used {used} of {most} retries; raise max_retries in the node's retry_config to allow more"
 )
+UNKNOWN_TOKEN = _("the token is of none of its attempts; give the one that start() returned")
+FENCED = _("the token is of attempt {ours} and the row is at attempt {its}: another worker has it, so stop")
+LAPSED = _("the lease of this attempt expired and it was ended, so stop")
 REPLACED = _("this is attempt {ours} and the row is at attempt {its}; read it again")
 
 
@@ -63,6 +66,11 @@ def node_out_of_retries(name: object, used: int, retry_config: object) -> object
 def attempt_replaced(ours: int, its: int) -> object:
     """Return the reason for an object of attempt `ours` whose row is at a later attempt."""
     return format_lazy(REPLACED, ours=ours, its=its)
+
+
+def fenced(ours: int, its: int) -> object:
+    """Return the reason for a report with the token of attempt `ours` whose row is at a later attempt."""
+    return format_lazy(FENCED, ours=ours, its=its)
 
 
 def run_is(state: ExecutionStatus, act: str) -> object:

@@ -18,6 +18,13 @@ class ExecutionStatus(models.TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
+class ErrorCode(models.TextChoices):
+    """Why upkeep failed an execution. One that failed by itself has no code."""
+
+    LEASE_EXPIRED = "lease_expired", _("lease expired")
+    TIMED_OUT = "timed_out", _("timed out")
+
+
 class TriggerType(models.TextChoices):
     SCHEDULE = "schedule", _("schedule")
     EVENT = "event", _("event")

@@ -2,7 +2,8 @@
 
 from rest_framework import serializers
 
-from ledgerkit.rest.fields import DocumentField, MomentField
+from executions.leases import MAX_SECONDS, MAX_WORKER
+from ledgerkit.rest.fields import DocumentField, MomentField, NameField, UUIDField
 from ledgerkit.rest.strict_types import StrictTypes
 
 
@@ -10,6 +11,26 @@ class ActionSerializer(StrictTypes, serializers.Serializer[None]):
     """`at` is the time of the transition by the engine's clock; it defaults to the server's time."""
 
     at = MomentField(required=False, allow_null=True)
+
+
+class StartSerializer(ActionSerializer):
+    """With a `worker` or a lease in seconds, the response has the token of the attempt."""
+
+    worker = NameField(required=False, max_length=MAX_WORKER)
+    lease_seconds = serializers.IntegerField(required=False, min_value=1, max_value=MAX_SECONDS)
+
+
+class HeartbeatSerializer(StrictTypes, serializers.Serializer[None]):
+    """`lease_seconds` replaces those of the lease."""
+
+    token = UUIDField()
+    lease_seconds = serializers.IntegerField(required=False, min_value=1, max_value=MAX_SECONDS)
+
+
+class ReportSerializer(ActionSerializer):
+    """`token` is that of the attempt that reports, as its start returned it."""
+
+    token = UUIDField(required=False, allow_null=True)
 
 
 class ReasonSerializer(ActionSerializer):
@@ -24,11 +45,11 @@ class DeleteSerializer(StrictTypes, serializers.Serializer[None]):
     reason = serializers.CharField()
 
 
-class CompleteSerializer(ActionSerializer):
+class CompleteSerializer(ReportSerializer):
     output_data = DocumentField(required=False, allow_null=True)
 
 
-class FailSerializer(ActionSerializer):
+class FailSerializer(ReportSerializer):
     """A missing or empty message becomes a sentence, with the class of the exception if the traceback ends with it."""
 
     error_message = serializers.CharField(trim_whitespace=False, default="", allow_blank=True, allow_null=True)

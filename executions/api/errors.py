@@ -2,7 +2,14 @@
 
 from rest_framework.request import Request
 
-from executions.exceptions import ConcurrentExecution, ImmutableLog, InvalidTransition, SecretsUnknown, StaleExecution
+from executions.exceptions import (
+    ConcurrentExecution,
+    FencedExecution,
+    ImmutableLog,
+    InvalidTransition,
+    SecretsUnknown,
+    StaleExecution,
+)
 from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.problems import Rule, register, register_unexpected
 
@@ -22,6 +29,7 @@ def _redact_log(request: Request, kwargs: dict[str, object]) -> None:
 
 register(
     Rule(ConcurrentExecution, 409, "concurrent_execution", members=_state),
+    Rule(FencedExecution, 409, "fenced", members=_state),
     Rule(StaleExecution, 409, "stale_execution", members=_state),
     Rule(SecretsUnknown, 409, "secrets_unknown", members=_state),
     Rule(InvalidTransition, 409, "invalid_transition", members=_state),

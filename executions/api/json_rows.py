@@ -127,6 +127,7 @@ def _state(row: Columns) -> Row:
         "started_at": started and started.astimezone(UTC),
         "ended_at": ended and ended.astimezone(UTC),
         "duration_seconds": started and ended and (ended - started).total_seconds(),
+        "error_code": row["error_code"],
     }
 
 

@@ -36,7 +36,7 @@ from workflows.models import Graph
 from . import json_rows
 from .log_line_serializers import LogLinesSerializer, period_of_ids
 
-MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_message"]
+MOVED = ["status", "started_at", "ended_at", "duration_seconds", "error_code", "error_message"]
 LISTED = [*MOVED, "error_is_cut"]
 LAST_PLACE = 2**31 - 1  # PostgreSQL's integer
 STAMPS = ["attempt", "version", "created_at", "updated_at"]
@@ -90,6 +90,23 @@ class WorkflowExecutionSerializer(RowSerializer[WorkflowExecution]):
             "context", "metadata", *STAMPS,
         ]  # fmt: skip
         read_only_fields = fields
+
+
+class StartedExecutionSerializer(WorkflowExecutionSerializer):
+    """The run, with the token of the attempt; null if it was started without a worker and a lease."""
+
+    token = serializers.UUIDField(read_only=True, allow_null=True)
+
+    class Meta(WorkflowExecutionSerializer.Meta):
+        fields = [*WorkflowExecutionSerializer.Meta.fields, "token"]
+
+
+class LeaseSerializer(serializers.Serializer[Any]):
+    """The lease that a heartbeat has extended. `expires_at` is null for a worker without a lease."""
+
+    attempt = serializers.IntegerField()
+    worker = serializers.CharField()
+    expires_at = serializers.DateTimeField(allow_null=True)
 
 
 class GraphOfExecutionNodeSerializer(GraphNodeSerializer):
@@ -193,6 +210,15 @@ class NodeExecutionSerializer(RowSerializer[NodeExecution]):
             *MOVED, "retry_count", "can_retry", *STAMPS, "input_data", "output_data", "error_traceback",
         ]  # fmt: skip
         read_only_fields = fields
+
+
+class StartedNodeExecutionSerializer(NodeExecutionSerializer):
+    """The node execution, with the token of the attempt; null if it was started without a worker and a lease."""
+
+    token = serializers.UUIDField(read_only=True, allow_null=True)
+
+    class Meta(NodeExecutionSerializer.Meta):
+        fields = [*NodeExecutionSerializer.Meta.fields, "token"]
 
 
 class WorkflowExecutionAttemptListSerializer(ErrorHeads, RowSerializer[WorkflowExecutionAttempt]):

@@ -17,15 +17,17 @@ from executions.models import (
     HistoryEntry,
     NodeExecution,
     NodeExecutionAttempt,
+    NodeExecutionLease,
     WorkflowExecution,
     WorkflowExecutionAttempt,
+    WorkflowExecutionLease,
 )
 from workflows.models import Graph, Node, Workflow
 
 FORMAT = 1
 TIME = """to_json(to_char(t.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))"""
 RUN = "workflow_execution"  # its column is `run` in a line
-NEVER = {"encrypted_secrets"}
+NEVER = {"encrypted_secrets", "token"}
 # Rows that this transaction has written are in no snapshot of its own. Ids of transactions that are still to come are
 # those of another cluster, from which the rows were dumped.
 SEEN = """(
@@ -125,6 +127,11 @@ OF_RUN = (
     Kind(
         "node_attempt", NodeExecutionAttempt, run="node_executions.workflow_execution_id",
         order="t.node_execution_id, t.number", join="JOIN node_executions ON node_executions.id = t.node_execution_id",
+    ),
+    Kind("lease", WorkflowExecutionLease, order="t.attempt"),
+    Kind(
+        "node_lease", NodeExecutionLease, run="node_executions.workflow_execution_id",
+        order="t.node_execution_id, t.attempt", join="JOIN node_executions ON node_executions.id = t.node_execution_id",
     ),
     Kind("history", HistoryEntry, order="t.happened_at, t.id", is_stamped=True),
     Kind("dropped_lines", DroppedLines),

@@ -33,6 +33,7 @@ class Row(msgspec.Struct, kw_only=True):
     ended_at: datetime | None = None
     output_data: Any = KEPT
     error_message: Any = KEPT
+    error_code: str = ""
     is_new: bool = False
     moves: int = 0
     created_at: datetime | None = None
@@ -95,6 +96,7 @@ class Ended(msgspec.Struct, kw_only=True):
     ended_at: datetime | None
     output_data: Any = None
     error_message: Any = None
+    error_code: str = ""
     id: UUID = msgspec.field(default_factory=uuid7)
 
 
@@ -123,13 +125,14 @@ class NewLine(msgspec.Struct, gc=False, rename={"run": "workflow_execution_id", 
     attempt: int
 
 
-MOVED = ("id", "status", "attempt", "version", "started_at", "ended_at", "created_at")
+MOVED = ("id", "status", "attempt", "version", "started_at", "ended_at", "created_at", "error_code")
 TEXTS = ("output_data", "error_message")
 RUNS = """
 SELECT
     clock_timestamp(), workflow_id, owner_id, graph_id, workflow_name,
     metadata @> '{"allow_concurrent": true}', config ->> 'log_level',
-    run.id, run.status, run.attempt, run.version, started_at, ended_at, run.created_at, failed_nodes, encrypted_secrets
+    run.id, run.status, run.attempt, run.version, started_at, ended_at, run.created_at, error_code,
+    failed_nodes, encrypted_secrets
 FROM workflow_executions AS run
 JOIN workflows ON workflows.id = workflow_id
 WHERE run.id = ANY(%s)

@@ -76,6 +76,7 @@ def _reset_node(plan: Plan, node: NodeRow, reason: str) -> None:
 def _reset(plan: Plan, row: RunRow | NodeRow) -> None:
     plan.default_attempts.pop(row.id, None)  # the caller speaks of the new attempt from now on
     row.started_at = row.ended_at = row.output_data = row.error_message = None
+    row.error_code = ""
 
 
 def _keep_attempt(plan: Plan, row: RunRow | NodeRow) -> None:
@@ -84,6 +85,7 @@ def _keep_attempt(plan: Plan, row: RunRow | NodeRow) -> None:
     run: UUID = plan.id
     masking.mask([masking.FieldValues(run, texts)], "retry", new=True, known={run: plan.secrets})
     attempt: dict[str, Any] = {"number": row.attempt, "started_at": row.started_at, "ended_at": row.ended_at, **texts}
+    attempt["error_code"] = row.error_code
     if isinstance(row, RunRow):
         plan.ended_runs.append(EndedRun(run=row.id, status=row.status, **attempt))
     else:

@@ -1,11 +1,12 @@
 """The models of the ledger, one module each."""
 
-from executions.states import ExecutionStatus, LogLevel, TriggerType
+from executions.states import ErrorCode, ExecutionStatus, LogLevel, TriggerType
 
 from .archive import ArchivedRun, ArchiveFile, ArchiveKind
 from .attempt import NodeExecutionAttempt, WorkflowExecutionAttempt
 from .history import Deletion, HistoryEntry
 from .kept_run import KeptRun
+from .lease import NodeExecutionLease, WorkflowExecutionLease
 from .log import ExecutionLog
 from .log_removal import DroppedLines, LogRemoval
 from .node_execution import NodeExecution
@@ -20,6 +21,7 @@ __all__ = [
     "ArchivedRun",
     "Deletion",
     "DroppedLines",
+    "ErrorCode",
     "ExecutionLog",
     "ExecutionStatus",
     "HistoryEntry",
@@ -28,6 +30,7 @@ __all__ = [
     "LogRemoval",
     "NodeExecution",
     "NodeExecutionAttempt",
+    "NodeExecutionLease",
     "RollupChange",
     "RollupPeriod",
     "RollupResult",
@@ -36,4 +39,5 @@ __all__ = [
     "UpkeepRun",
     "WorkflowExecution",
     "WorkflowExecutionAttempt",
+    "WorkflowExecutionLease",
 ]

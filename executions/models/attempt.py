@@ -25,6 +25,7 @@ class Attempt(MaskedTexts, UUID7Model, Timed):
     status = models.CharField(_("status"), max_length=50, choices=ExecutionStatus)
     output_data = models.JSONField(_("output"), null=True, blank=True)
     error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error", as in its row
+    error_code = models.CharField(_("error code"), max_length=50, default="", db_default="", blank=True)
 
     objects = GuardedQuerySet.as_manager()
 

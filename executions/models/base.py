@@ -7,6 +7,7 @@ each time costs a complete with an output 0.7 to 1.3 ms more of processor time (
 
 from collections.abc import Mapping, Set
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Unpack
 from uuid import UUID
 
@@ -14,20 +15,23 @@ from django.db import models, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, masking, refusal_reasons, validators
+from executions import audit, leases, masking, refusal_reasons, validators
 from executions.exceptions import InvalidTransition, StaleExecution
 from executions.metrics import TRANSITIONS
 from executions.secrets import retention, run_secrets
-from executions.states import ENDED, TARGETS, ExecutionStatus, Transitions
+from executions.states import ENDED, TARGETS, ErrorCode, ExecutionStatus, Transitions
 from ledgerkit.db import functions, json_validation
 from ledgerkit.db.models import SaveArguments, Value, VersionedModel, json_value
 
 if TYPE_CHECKING:
+    from .lease import Lease
     from .workflow_execution import WorkflowExecution
 
 type Changes = dict[str, object]  # values of columns, by their names
 
-RESET: Changes = {"started_at": None, "ended_at": None, "output_data": None, "error_message": None}
+RESET: Changes = {
+    "started_at": None, "ended_at": None, "output_data": None, "error_message": None, "error_code": "",
+}  # fmt: skip
 
 
 class MaskedTexts:
@@ -70,6 +74,7 @@ class Execution(MaskedTexts, VersionedModel, Timed):
     input_data = models.JSONField(_("input"), default=dict, db_default=json_value({}), blank=True)
     output_data = models.JSONField(_("output"), null=True, blank=True)
     error_message = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001  # NULL is "no error"
+    error_code = models.CharField(_("error code"), max_length=50, default="", db_default="", blank=True, editable=False)
     attempt = models.PositiveIntegerField(_("attempt"), default=1, db_default=1, editable=False)
 
     class Meta:
@@ -95,6 +100,9 @@ class Execution(MaskedTexts, VersionedModel, Timed):
     def _mask_secrets(self, using: str | None) -> None:
         masking.mask_rows([self], self.ACT, using)
 
+    def leases_of_attempts(self) -> "models.Manager[Lease]":
+        raise NotImplementedError  # runs and node executions each implement it
+
     @property
     def run_id(self) -> UUID:
         raise NotImplementedError  # runs and node executions each implement it
@@ -104,7 +112,28 @@ class Execution(MaskedTexts, VersionedModel, Timed):
         """Return whether it is completed, failed, skipped or cancelled. A failed one may be retried."""
         return self.status in ENDED
 
-    def _transition(self, act: str, texts: Changes | None = None, at: datetime | None = None) -> None:
+    def heartbeat(self, token: UUID, lease_seconds: int | None = None) -> "Lease":
+        """Extend the lease of the attempt whose token this is, and return it. Raises FencedExecution if the attempt was
+        replaced or ended because its lease expired, InvalidTransition if it has ended otherwise."""
+        return leases.extend(self, token, lease_seconds)
+
+    def fail_over_time(self, code: ErrorCode, error_message: str) -> None:
+        """running → failed, because the lease expired or the time-out was exceeded. Called by upkeep."""
+        self._transition("fail", {"error_message": error_message, "error_code": str(code)})
+
+    def _start(self, at: datetime | None, worker: str, lease_seconds: int | None) -> UUID | None:
+        """Start the row. Return the token of the attempt if it has a worker or a lease."""
+        if not worker and lease_seconds is None:
+            self._transition("start", at=at)
+            return None
+        leases.check_terms(worker, lease_seconds)
+        with transaction.atomic():
+            self._transition("start", at=at)
+            return leases.grant(self, worker, lease_seconds)
+
+    def _transition(
+        self, act: str, texts: Changes | None = None, at: datetime | None = None, token: UUID | None = None
+    ) -> None:
         """Change the status by one call of the database (sql/transitions.sql), whose UPDATE matches the states from
         which the verb may be called and the attempt of this object. Only retries (sql/retry_run.sql) and facts
         (facts/row_storage.py) change it otherwise, in rows that they have locked. Of callers who race, the row lock
@@ -114,8 +143,11 @@ class Execution(MaskedTexts, VersionedModel, Timed):
         belong there: it would hold the row's lock (docs/development.md).
 
         `at` is the time of the transition by the engine's clock. Raises ValidationError if it is in the future, or is
-        that of an end before the start.
+        that of an end before the start. Raises FencedExecution if `token` is not that of the attempt.
         """
+        if token is not None:
+            leases.report(self, act, token, partial(self._transition, act, texts, at))
+            return
         texts = texts or {}
         json_validation.check("output_data", texts.get("output_data"))
         if at is not None:
@@ -178,6 +210,7 @@ class Execution(MaskedTexts, VersionedModel, Timed):
             output=None if output is None else json_validation.to_json(output),
             error=texts.get("error_message"),
             trace=texts.get("error_traceback"),
+            code=texts.get("error_code", ""),
             has_texts=known is not None,
             masked_by=known and known.encrypted,
             note=actor.note(act=act, **reason),
@@ -240,5 +273,8 @@ def state_constraints(prefix: str) -> list[models.CheckConstraint]:
         models.CheckConstraint(
             condition=Q(started_at__isnull=True) | Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")),
             name=f"{prefix}_end_after_start",
+        ),
+        models.CheckConstraint(
+            condition=Q(error_code="") | Q(status=ExecutionStatus.FAILED), name=f"{prefix}_code_of_failure"
         ),
     ]

@@ -5,6 +5,7 @@ run: 2.7 ms of processor time for `POST nodes/`, and 5.1 with save() alone (docs
 """
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -23,6 +24,9 @@ from workflows.models import Node, retries_in
 
 from .base import RESET, Changes, Execution, state_constraints
 from .workflow_execution import WorkflowExecution
+
+if TYPE_CHECKING:
+    from .lease import NodeExecutionLease
 
 RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}
 
@@ -86,6 +90,9 @@ class NodeExecution(Execution):
         if self.node_id and self.workflow_execution_id and self.node.workflow_id != self.workflow_execution.workflow_id:
             raise ValidationError({"node": _("The node belongs to another workflow than the execution.")})
 
+    def leases_of_attempts(self) -> "models.Manager[NodeExecutionLease]":
+        return self.leases
+
     @property
     def run_id(self) -> UUID:
         return self.workflow_execution_id
@@ -131,18 +138,26 @@ class NodeExecution(Execution):
             self._state.adding, self._state.db = False, DEFAULT_DB_ALIAS
         return stored is not None
 
-    def start(self, at: datetime | None = None) -> None:
-        """pending → running. Raises InvalidTransition unless its run is running."""
-        self._transition("start", at=at)
+    def start(self, at: datetime | None = None, *, worker: str = "", lease_seconds: int | None = None) -> UUID | None:
+        """pending → running. Raises InvalidTransition unless its run is running. With a worker or a lease, return the
+        token of the attempt (executions/leases.py)."""
+        return self._start(at, worker, lease_seconds)
 
-    def complete(self, output_data: object = None, at: datetime | None = None) -> None:
-        """running → completed."""
-        self._transition("complete", {} if output_data is None else {"output_data": output_data}, at)
+    def complete(self, output_data: object = None, at: datetime | None = None, token: UUID | None = None) -> None:
+        """running → completed. Raises FencedExecution if `token` is not that of the attempt."""
+        self._transition("complete", {} if output_data is None else {"output_data": output_data}, at, token)
 
-    def fail(self, error_message: object, error_traceback: str | None = None, at: datetime | None = None) -> None:
-        """running → failed. `error_message` may be an exception."""
+    def fail(
+        self,
+        error_message: object,
+        error_traceback: str | None = None,
+        at: datetime | None = None,
+        token: UUID | None = None,
+    ) -> None:
+        """running → failed. `error_message` may be an exception. Raises FencedExecution if `token` is not that of the
+        attempt."""
         message, trace = reported_texts.standard_error(error_message, error_traceback)
-        self._transition("fail", {"error_message": message, "error_traceback": trace}, at)
+        self._transition("fail", {"error_message": message, "error_traceback": trace}, at, token)
 
     def skip(self, at: datetime | None = None) -> None:
         """pending → skipped."""

@@ -33,6 +33,7 @@ from workflows.models import Graph, Node, Workflow
 from .base import RESET, Changes, Execution, state_constraints
 
 if TYPE_CHECKING:
+    from .lease import WorkflowExecutionLease
     from .node_execution import NodeExecution
 
 
@@ -175,6 +176,9 @@ class WorkflowExecution(Execution):
     def _mask_secrets(self, using: str | None) -> None:
         """Do nothing: save() has masked them."""
 
+    def leases_of_attempts(self) -> "models.Manager[WorkflowExecutionLease]":
+        return self.leases
+
     @property
     def run_id(self) -> UUID:
         return self.pk
@@ -193,20 +197,22 @@ class WorkflowExecution(Execution):
             if field in self.__dict__:
                 validators.check(field, self.__dict__[field])
 
-    def start(self, at: datetime | None = None) -> None:
-        """pending → running. Raises ConcurrentExecution if another run of the workflow is running."""
+    def start(self, at: datetime | None = None, *, worker: str = "", lease_seconds: int | None = None) -> UUID | None:
+        """pending → running. Raises ConcurrentExecution if another run of the workflow is running. With a worker or a
+        lease, return the token of the attempt (executions/leases.py)."""
         with self._one_running("start"):
-            self._transition("start", at=at)
+            return self._start(at, worker, lease_seconds)
 
-    def complete(self, output_data: object = None, at: datetime | None = None) -> None:
+    def complete(self, output_data: object = None, at: datetime | None = None, token: UUID | None = None) -> None:
         """running → completed; pending nodes are skipped. Raises InvalidTransition, with their number, while nodes are
-        running."""
-        self._transition("complete", {} if output_data is None else {"output_data": output_data}, at)
+        running, and FencedExecution if `token` is not that of the attempt."""
+        self._transition("complete", {} if output_data is None else {"output_data": output_data}, at, token)
 
-    def fail(self, error_message: object, at: datetime | None = None) -> None:
-        """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception."""
+    def fail(self, error_message: object, at: datetime | None = None, token: UUID | None = None) -> None:
+        """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception.
+        Raises FencedExecution if `token` is not that of the attempt."""
         error, _trace = reported_texts.standard_error(error_message)
-        self._transition("fail", {"error_message": error}, at)
+        self._transition("fail", {"error_message": error}, at, token)
 
     def cancel(self, at: datetime | None = None) -> None:
         """pending or running → cancelled, with every pending or running node."""

@@ -1,7 +1,7 @@
 -- Store what a batch of facts changes (executions/facts/row_storage.py), all of it in one call: a call for each table
 -- takes longer than the rows of one run. Each parameter is a list of rows, by the names of the columns; NULL for none.
 -- Changed rows are locked since they were read. Columns that a changed row does not have keep their values.
-CREATE FUNCTION record_facts(
+CREATE OR REPLACE FUNCTION record_facts(
     note text, ended_runs json, new_runs json, running_runs json, new_nodes json, changed_nodes json,
     attempts_of_runs json, attempts_of_nodes json, entries json, lines json
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -34,8 +34,8 @@ BEGIN
         UPDATE node_executions AS node SET
             status = new.status, attempt = new.attempt, version = new.version, started_at = new.started_at,
             ended_at = new.ended_at, created_at = new.created_at, output_data = new.output_data,
-            error_message = new.error_message, error_traceback = new.error_traceback, retry_count = new.retry_count,
-            settled = new.settled, updated_at = statement_timestamp()
+            error_message = new.error_message, error_traceback = new.error_traceback, error_code = new.error_code,
+            retry_count = new.retry_count, settled = new.settled, updated_at = statement_timestamp()
         FROM json_array_elements(changed_nodes) AS changed
         JOIN node_executions AS old ON old.id = (changed ->> 'id')::uuid
         CROSS JOIN json_populate_record(old, changed) AS new
@@ -44,15 +44,18 @@ BEGIN
 
     IF attempts_of_runs IS NOT NULL THEN
         INSERT INTO workflow_execution_attempts (
-            id, workflow_execution_id, number, status, started_at, ended_at, output_data, error_message
-        ) SELECT id, workflow_execution_id, number, status, started_at, ended_at, output_data, error_message
+            id, workflow_execution_id, number, status, started_at, ended_at, output_data, error_message, error_code
+        ) SELECT
+            id, workflow_execution_id, number, status, started_at, ended_at, output_data, error_message, error_code
         FROM json_populate_recordset(NULL::workflow_execution_attempts, attempts_of_runs);
     END IF;
     IF attempts_of_nodes IS NOT NULL THEN
         INSERT INTO node_execution_attempts (
-            id, node_execution_id, number, status, started_at, ended_at, output_data, error_message, error_traceback
+            id, node_execution_id, number, status, started_at, ended_at, output_data, error_message, error_traceback,
+            error_code
         ) SELECT
-            id, node_execution_id, number, status, started_at, ended_at, output_data, error_message, error_traceback
+            id, node_execution_id, number, status, started_at, ended_at, output_data, error_message, error_traceback,
+            error_code
         FROM json_populate_recordset(NULL::node_execution_attempts, attempts_of_nodes);
     END IF;
 
@@ -67,12 +70,12 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION change_runs_of_facts(changed_runs json) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION change_runs_of_facts(changed_runs json) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE workflow_executions AS run SET
         status = new.status, attempt = new.attempt, version = new.version, started_at = new.started_at,
         ended_at = new.ended_at, created_at = new.created_at, output_data = new.output_data,
-        error_message = new.error_message, failed_nodes = new.failed_nodes,
+        error_message = new.error_message, error_code = new.error_code, failed_nodes = new.failed_nodes,
         encrypted_secrets = new.encrypted_secrets, updated_at = statement_timestamp()
     FROM json_array_elements(changed_runs) AS changed
     JOIN workflow_executions AS old ON old.id = (changed ->> 'id')::uuid

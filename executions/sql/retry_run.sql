@@ -3,7 +3,7 @@
 
 -- Lock the run, then its nodes in the order of their ids, and return them, the run first: the nodes that failed, were
 -- skipped or were cancelled, and those that are not in the run's graph.
-CREATE FUNCTION lock_for_retry(run uuid, remembered uuid[]) RETURNS TABLE (
+CREATE OR REPLACE FUNCTION lock_for_retry(run uuid, remembered uuid[]) RETURNS TABLE (
     id uuid,
     node_id uuid, -- NULL in the row of the run, like all columns of nodes
     node_name text,
@@ -41,15 +41,17 @@ $$;
 
 -- Keep the attempts of these nodes and make the nodes pending again; a failed node counts a retry. `kept` maps the ids
 -- of the rows to the masked texts of their attempts; `note` is the audit note.
-CREATE FUNCTION retry_nodes(retried uuid[], kept json, note text)
+CREATE OR REPLACE FUNCTION retry_nodes(retried uuid[], kept json, note text)
 RETURNS TABLE (attempt integer, retry_count integer, version integer, updated_at timestamptz) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
     PERFORM ledger_noted(now(), note);
 
     INSERT INTO node_execution_attempts
-        (node_execution_id, number, status, started_at, ended_at, output_data, error_message, error_traceback)
-    SELECT id, attempt, status, started_at, ended_at, masked.output_data, masked.error_message, masked.error_traceback
+        (node_execution_id, number, status, started_at, ended_at, output_data, error_message, error_traceback,
+        error_code)
+    SELECT id, attempt, status, started_at, ended_at, masked.output_data, masked.error_message, masked.error_traceback,
+        error_code
     FROM node_executions
     JOIN json_to_recordset(kept) AS masked (id uuid, output_data jsonb, error_message text, error_traceback text)
         USING (id)
@@ -61,14 +63,14 @@ BEGIN
             retry_count = retry_count + (status = 'failed')::integer,
             attempt = attempt + (status = 'failed' OR started_at IS NOT NULL)::integer,
             started_at = NULL, ended_at = NULL, output_data = NULL, error_message = NULL, error_traceback = NULL,
-            settled = false, version = version + 1, updated_at = statement_timestamp()
+            error_code = '', settled = false, version = version + 1, updated_at = statement_timestamp()
         WHERE id = ANY (retried) AND status IN ('failed', 'skipped', 'cancelled')
         RETURNING attempt, retry_count, version, updated_at;
 END
 $$;
 
 -- The same for a run and those of its nodes that are retried with it.
-CREATE FUNCTION retry_run(run uuid, retried uuid[], kept json, note text)
+CREATE OR REPLACE FUNCTION retry_run(run uuid, retried uuid[], kept json, note text)
 RETURNS TABLE (attempt integer, version integer, updated_at timestamptz) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
@@ -79,8 +81,8 @@ BEGIN
     PERFORM retry_nodes(retried, kept, note);
 
     INSERT INTO workflow_execution_attempts
-        (workflow_execution_id, number, status, started_at, ended_at, output_data, error_message)
-    SELECT id, attempt, status, started_at, ended_at, masked.output_data, masked.error_message
+        (workflow_execution_id, number, status, started_at, ended_at, output_data, error_message, error_code)
+    SELECT id, attempt, status, started_at, ended_at, masked.output_data, masked.error_message, error_code
     FROM workflow_executions
     JOIN json_to_recordset(kept) AS masked (id uuid, output_data jsonb, error_message text) USING (id)
     WHERE id = run;
@@ -89,7 +91,7 @@ BEGIN
         UPDATE workflow_executions SET
             status = 'pending', attempt = attempt + 1,
             started_at = NULL, ended_at = NULL, output_data = NULL, error_message = NULL,
-            failed_nodes = 0, version = version + 1, updated_at = statement_timestamp()
+            error_code = '', failed_nodes = 0, version = version + 1, updated_at = statement_timestamp()
         WHERE id = run
         RETURNING attempt, version, updated_at;
 END

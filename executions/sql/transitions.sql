@@ -5,13 +5,14 @@
 -- Python has masked the texts by the secrets that it read (`masked_by`, the encrypted text); where the run has others
 -- by now, nothing is changed either. Without `has_texts` there is nothing that they could be in. An output of NULL is
 -- left as it is. `moment` is the engine's own time of the transition, else it is the time of the statement; a row is not
--- changed either if it would end before its start. `updated_at` and the history keep the server's time.
+-- changed either if it would end before its start. `updated_at` and the history keep the server's time. `code` says why
+-- upkeep failed it.
 
 CREATE OR REPLACE FUNCTION move_run(
     run uuid, tried integer, sources text[], target text, output jsonb, error text,
     has_texts boolean, masked_by text, note text,
     settled_pending text, settled_running text, -- what the end of a run makes of its nodes; NULL refuses running ones
-    moment timestamptz DEFAULT NULL
+    moment timestamptz DEFAULT NULL, code text DEFAULT ''
 ) RETURNS TABLE (
     status text, started_at timestamptz, ended_at timestamptz, failed_nodes integer, version integer,
     updated_at timestamptz, still_running integer
@@ -48,6 +49,7 @@ BEGIN
             ) END,
             output_data = coalesce(output, output_data),
             error_message = CASE target WHEN 'failed' THEN error ELSE error_message END,
+            error_code = CASE target WHEN 'failed' THEN code ELSE error_code END,
             version = version + 1, updated_at = statement_timestamp()
         WHERE id = run AND attempt = tried AND status = ANY (sources)
             AND (NOT has_texts OR encrypted_secrets IS NOT DISTINCT FROM masked_by)
@@ -66,7 +68,8 @@ $$;
 
 CREATE OR REPLACE FUNCTION move_node(
     node uuid, run uuid, tried integer, sources text[], target text, output jsonb, error text, trace text,
-    has_texts boolean, masked_by text, note text, moment timestamptz DEFAULT NULL
+    has_texts boolean, masked_by text, note text, moment timestamptz DEFAULT NULL,
+    code text DEFAULT ''
 ) RETURNS TABLE (
     status text, started_at timestamptz, ended_at timestamptz, version integer, updated_at timestamptz
 ) LANGUAGE plpgsql AS $$
@@ -92,6 +95,7 @@ BEGIN
                 ELSE greatest(coalesce(moment, statement_timestamp()), started_at) END,
             output_data = coalesce(output, output_data),
             error_message = CASE target WHEN 'failed' THEN error ELSE error_message END,
+            error_code = CASE target WHEN 'failed' THEN code ELSE error_code END,
             error_traceback = CASE target WHEN 'failed' THEN trace ELSE error_traceback END,
             version = version + 1, updated_at = statement_timestamp()
         WHERE id = node AND attempt = tried AND status = ANY (sources)

@@ -72,6 +72,7 @@ def node_details(user: User, row: NodeExecution) -> Context:
         "run": row.workflow_execution,
         "payloads": payloads,
         "attempts": earlier_attempts.newest_attempts(row.attempts),
+        "lease": row.leases.filter(attempt=row.attempt).first(),
         "lines": log_lines.newest_rows(lines.visible_to(user)),
         "lines_shown": limits.LINES,
     }

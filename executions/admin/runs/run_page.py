@@ -48,6 +48,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "removed": removed,
         "dropped": log_removals.dropped_lines(run) if sees_lines else None,
         "kept": KeptRun.objects.filter(pk=run.pk).first(),
+        "lease": run.leases.filter(attempt=run.attempt).first(),
         "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()],
     }
     parts = part_context(request, run)

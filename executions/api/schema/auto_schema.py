@@ -130,7 +130,8 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         return is_guarded or issubclass(type(self.view), ContentETagMixin)
 
     def _whole_class(self) -> Any:
-        return self.view.serializer_class or self.view.get_serializer_class()
+        of_action = getattr(self.view, "response_classes", {}).get(self.view.action)
+        return of_action or self.view.serializer_class or self.view.get_serializer_class()
 
     def _whole_or_some(self, whole: Any, some: Any) -> Schema:
         """Make fields optional: with `?fields=` some are missing."""

@@ -12,8 +12,15 @@ from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, reported_texts, request_body_masking, sort_keys
 from executions.api import archived_runs, list_querysets
-from executions.api.action_serializers import ActionSerializer, CompleteSerializer, FailSerializer, ReasonSerializer
+from executions.api.action_serializers import (
+    CompleteSerializer,
+    FailSerializer,
+    HeartbeatSerializer,
+    ReasonSerializer,
+    StartSerializer,
+)
 from executions.api.row_lookups import PARENT, VisibleRow
+from executions.api.serializers import LeaseSerializer
 from executions.models import WorkflowExecution
 from executions.querysets import can_see
 from executions.secrets import masked_request_body
@@ -108,7 +115,8 @@ class MaskedBodyMixin(IdempotencyMixin):
 
 
 VERBS: dict[str, type[serializers.BaseSerializer[Any]]] = {
-    "start": ActionSerializer,
+    "start": StartSerializer,
+    "heartbeat": HeartbeatSerializer,
     "complete": CompleteSerializer,
     "fail": FailSerializer,
     "cancel": ReasonSerializer,
@@ -134,6 +142,7 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     serializer_class: Any
     serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
     lookups: ClassVar[Mapping[str, VisibleRow[Any]]]
+    response_classes: ClassVar[Mapping[str, type[serializers.BaseSerializer[Any]]]]  # for the schema
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
         kind: type[serializers.BaseSerializer[Any]] = self.serializer_classes.get(self.action, self.serializer_class)
@@ -159,8 +168,13 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     @action(detail=True, methods=["post"])
     def start(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
-        row.start(**body)
-        return Response(self.serializer_class.row(row))
+        token = row.start(**body)
+        return Response(self.serializer_class.row(row) | {"token": token})
+
+    @action(detail=True, methods=["post"])
+    def heartbeat(self, request: Request, pk: UUID) -> Response:
+        row, body = self.row_and_body(request)
+        return Response(LeaseSerializer(row.heartbeat(**body)).data)
 
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: UUID) -> Response:

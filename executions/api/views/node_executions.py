@@ -13,8 +13,10 @@ from executions.api.idempotent_create import CreateMixin
 from executions.api.list_querysets import listed_nodes, nodes_of_run
 from executions.api.row_lookups import NODE, PARENT_OF_NEW_NODE
 from executions.api.serializers import (
+    LeaseSerializer,
     NodeExecutionListSerializer,
     NodeExecutionSerializer,
+    StartedNodeExecutionSerializer,
 )
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import NodeExecutionQuerySet
@@ -48,6 +50,14 @@ CHANGE = "executions.change_nodeexecution"
         operation_id="startNodeExecution",
         summary="Start a node",
         description="pending → running. Refused (409) unless its run is running.",
+    ),
+    heartbeat=extend_schema(
+        operation_id="extendNodeExecutionLease",
+        summary="Extend the lease of a node",
+        description=(
+            "Keeps the attempt whose `token` it is alive, for the seconds of its lease from now on. Refused (409, code "
+            "`fenced`) if the attempt was replaced, or ended because its lease expired."
+        ),
     ),
     complete=extend_schema(
         operation_id="completeNodeExecution",
@@ -86,6 +96,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionAc
         "fail": FailNodeSerializer,
         "skip": ActionSerializer,
     }
+    response_classes = {"start": StartedNodeExecutionSerializer, "heartbeat": LeaseSerializer}
     lookups = dict.fromkeys([*VERBS, "skip"], NODE)
     filterset_class = NodeExecutionFilters
     orderings = {"created": ("created_at", "id")}

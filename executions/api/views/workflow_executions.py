@@ -17,6 +17,8 @@ from executions.api.list_querysets import listed_runs
 from executions.api.row_lookups import RUN, RUN_TO_READ, RUN_TO_RETRY
 from executions.api.serializers import (
     GraphOfExecutionSerializer,
+    LeaseSerializer,
+    StartedExecutionSerializer,
     WorkflowExecutionListSerializer,
     WorkflowExecutionSerializer,
 )
@@ -84,6 +86,14 @@ from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
             "`allow_concurrent` of this run's metadata is true."
         ),
     ),
+    heartbeat=extend_schema(
+        operation_id="extendExecutionLease",
+        summary="Extend the lease of a run",
+        description=(
+            "Keeps the attempt whose `token` it is alive, for the seconds of its lease from now on. Refused (409, code "
+            "`fenced`) if the attempt was replaced, or ended because its lease expired."
+        ),
+    ),
     complete=extend_schema(
         operation_id="completeExecution",
         summary="Complete a run",
@@ -124,6 +134,7 @@ class WorkflowExecutionViewSet(
         **VERBS,
         "destroy": DeleteSerializer,
     }
+    response_classes = {"start": StartedExecutionSerializer, "heartbeat": LeaseSerializer}
     lookups = {
         **dict.fromkeys([*VERBS, "destroy"], RUN),
         "retry": RUN_TO_RETRY,

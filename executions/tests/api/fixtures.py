@@ -19,7 +19,7 @@ from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory
 from tokens.models import Scope, Token
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
-from .matrix import API, BODIES, NOUNS, ROWS
+from .matrix import API, BODIES, NOUNS, ROWS, TOKEN_OF_LEASES
 
 ENTITLED = "owner: session with permissions"  # granted for the cell alone: it is the same user
 
@@ -114,6 +114,8 @@ class World:
         for name, state in (("node running", "running"), ("node failed", "failed"), ("node retried", "failed")):
             self.rows[name] = in_state(NodeExecutionFactory(workflow_execution=busy, node=node()), state)
         self.rows["node retried"].retry()
+        for name in ("running", "node running"):
+            self.rows[name].leases.create(attempt=1, token=TOKEN_OF_LEASES, seconds=60)
 
     def _callers(self) -> dict[str, dict[str, APIClient]]:
         users = self.users

@@ -60,6 +60,7 @@ nobody
 401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST executions/{id}/start/
 401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST executions/{id}/complete/
 401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST executions/{id}/fail/
+401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST executions/{id}/heartbeat/
 401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 POST executions/{id}/cancel/
 401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 POST executions/{id}/retry/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/graph/
@@ -81,6 +82,7 @@ nobody
 401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST node-executions/{id}/start/
 401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST node-executions/{id}/complete/
 401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST node-executions/{id}/fail/
+401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST node-executions/{id}/heartbeat/
 401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST node-executions/{id}/skip/
 401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 POST node-executions/{id}/cancel/
 401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 POST node-executions/{id}/retry/
@@ -107,6 +109,7 @@ ROWS = {
     "GET node-executions/{id}/attempts/": "node retried",
     "GET node-executions/{id}/attempts/{number}/": "node retried",
 }
+TOKEN_OF_LEASES = "019ab0c4-0000-7000-8000-0000000000ff"  # of the rows that are running
 BODIES: dict[str, Any] = {
     "POST workflows/": {"name": "a new one"},
     "POST workflows/ensure/": {"name": "another new one"},
@@ -117,9 +120,11 @@ BODIES: dict[str, Any] = {
     "POST lineage": [],
     "DELETE executions/{id}/": {"reason": "a rehearsal"},
     "POST executions/{id}/fail/": {"error_message": "went wrong"},
+    "POST executions/{id}/heartbeat/": {"token": TOKEN_OF_LEASES},
     "POST executions/{id}/nodes/": {"node": "unused"},
     "POST executions/{id}/logs/": {"level": "info", "message": "a line"},
     "POST node-executions/{id}/fail/": {"error_message": "went wrong"},
+    "POST node-executions/{id}/heartbeat/": {"token": TOKEN_OF_LEASES},
 }
 
 

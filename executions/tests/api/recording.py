@@ -110,12 +110,15 @@ def run(say: Recorder) -> None:
     for id in (CANCELLED, FAILED, DELETED):
         body = {"id": id, "workflow": WORKFLOW, "trigger_type": "manual", "metadata": {"allow_concurrent": True}}
         say("createExecution", "smallest", "POST", "executions/", body)
-    say("startExecution", "run", "POST", f"executions/{RUN}/start/")
+    lease = {"worker": "worker-3", "lease_seconds": 3_600}  # it expires after all other times
+    token = say("startExecution", "under a lease", "POST", f"executions/{RUN}/start/", lease).get("token")
+    say("extendExecutionLease", "token", "POST", f"executions/{RUN}/heartbeat/", {"token": token})
     load = {"id": RUN_LOAD, "node": "load", "input_data": {"symbols": ["IBM", "GOOG"]}}
     say("createExecutionNode", "by name", "POST", f"executions/{RUN}/nodes/", load)
     say("createExecutionNode", "by name", "POST", f"executions/{RUN}/nodes/", load)
     say("createExecutionNode", "by id", "POST", f"executions/{RUN}/nodes/", {"id": RUN_RANK, "node": RANK})
-    say("startNodeExecution", "node", "POST", f"node-executions/{RUN_LOAD}/start/")
+    token = say("startNodeExecution", "under a lease", "POST", f"node-executions/{RUN_LOAD}/start/", lease).get("token")
+    say("extendNodeExecutionLease", "token", "POST", f"node-executions/{RUN_LOAD}/heartbeat/", {"token": token})
     line = {"level": "info", "message": "loading", "node_execution": RUN_LOAD}
     say("createExecutionLogs", "one line", "POST", f"executions/{RUN}/logs/", line)
     error = {"level": "error", "message": "row 409 is cut off", "node_execution": RUN_LOAD, "data": {"row": 409}}
@@ -214,6 +217,7 @@ def be_refused(say: Recorder) -> None:
     say("getExecution", "", "GET", f"executions/{NOBODY}/")
     say("getExecution", "", "GET", f"executions/{RUN}/", Accept="text/csv")
     say("completeExecution", "", "POST", f"executions/{RUN}/complete/", {})
+    say("completeExecution", "", "POST", f"executions/{RUN}/complete/", {"token": NOBODY})
     say("cancelExecution", "", "POST", f"executions/{FAILED}/cancel/", {}, If_Match='"99"')
     say("createExecution", "", "POST", "executions/", {}, Content_Type="text/plain")
     key = "9b2d7e30-6f0a-4a34-9d5e-53a3a1f7a001"

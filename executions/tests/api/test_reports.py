@@ -213,7 +213,7 @@ class TestUnknownFields:
 
     def test_the_sentence_says_what_is_taken(self, api: Any, owner: Any, run: WorkflowExecution) -> None:
         answer = post(api(owner), f"executions/{run.pk}/fail/", {"message": "x"})
-        assert answer.json()["errors"][0]["detail"] == "Unknown field: this call takes at, error_message."
+        assert answer.json()["errors"][0]["detail"] == "Unknown field: this call takes at, token, error_message."
 
     @pytest.mark.parametrize("place", [("nodes", "foo"), ("edges", "colour")])
     @pytest.mark.parametrize("method", ["put", "patch"])

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from executions.archive import files, folders
-from executions.models import ExecutionLog, WorkflowExecution
+from executions.models import ErrorCode, ExecutionLog, WorkflowExecution
 from executions.tests.factories import in_state
 from workflows.models import Workflow
 
@@ -43,10 +43,11 @@ def _retried(workflow: Workflow) -> WorkflowExecution:
     node = in_state(run.add_node(workflow.nodes.order_by("name")[1], input_data={"a": None}), "running")
     node.fail("once")
     node.retry()
-    in_state(node, "running").complete({"done": [1, 2.5]})
-    run.fail("again")
+    node.start(worker="worker-3", lease_seconds=60)
+    node.complete({"done": [1, 2.5]})
+    run.fail_over_time(ErrorCode.TIMED_OUT, "again")
     run.retry()
-    run.start()
+    run.start(worker="worker-3")
     run.complete({"rows": 3})
     lines = (
         ExecutionLog(workflow_execution=run, node_execution=node, level="info", message=f"{n}", source="w", seq=n)

@@ -49,12 +49,17 @@ def delete(runs: list[WorkflowExecution]) -> None:
         WorkflowExecution.objects.filter(pk__in=ids(runs)).delete()
 
 
+NOT_ARCHIVED = ["written_by", "encrypted_secrets", "token"]
+
+
 def rows(*tables: str) -> dict[str, list[Any]]:
     """Return what the tables hold, without the transactions that wrote the rows."""
     found = {}
     with connection.cursor() as cursor:
         for table in tables:
-            cursor.execute(f"SELECT to_jsonb(t) - 'written_by' - 'encrypted_secrets' FROM {table} AS t ORDER BY t.id")
+            cursor.execute(
+                f"SELECT to_jsonb(t) - 'written_by' - 'encrypted_secrets' - 'token' FROM {table} AS t ORDER BY t.id"
+            )
             found[table] = cursor.fetchall()
     return found
 
@@ -62,6 +67,7 @@ def rows(*tables: str) -> dict[str, list[Any]]:
 TABLES = (
     "workflow_executions", "node_executions", "workflow_execution_attempts", "node_execution_attempts",
     "execution_history", "execution_dropped_lines", "execution_logs", "workflows", "nodes", "graphs",
+    "workflow_execution_leases", "node_execution_leases",
 )  # fmt: skip
 
 
