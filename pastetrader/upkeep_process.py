@@ -6,7 +6,7 @@ from multiprocessing import connection, parent_process
 
 from django.conf import settings
 
-from executions.upkeep.repetition import repeat_upkeep
+from executions.upkeep.repetition import repeat_overdue, repeat_upkeep
 from local_postgres.server import ensure
 from pastetrader.workers import STOP
 
@@ -22,6 +22,7 @@ def keep_up() -> None:
     try:
         _end_with_parent()
         ensure(settings.DATABASES["default"])  # a lease of its own
+        threading.Thread(target=repeat_overdue, daemon=True, name="overdue").start()
         repeat_upkeep()
     except KeyboardInterrupt:
         pass

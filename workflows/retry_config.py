@@ -1,5 +1,6 @@
 """Validation and defaults of a node's retry_config."""
 
+import zlib
 from collections.abc import Iterator
 
 from django.core.exceptions import ValidationError
@@ -8,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db.json_validation import is_integer
 
 MAX_RETRIES = 3
+DELAY = 1.0  # seconds
+MAX_DELAY = 3_600.0
 KEYS = ("max_retries", "delay")
 MOST_UNKNOWN = 20  # keys listed in one error
 SHOWN = 40  # characters of a key
@@ -23,6 +26,16 @@ def retries_in(retry_config: object) -> int:
     """Return the number of retries of a failed execution, or the default if it is not configured."""
     retries = retry_config.get("max_retries", MAX_RETRIES) if isinstance(retry_config, dict) else MAX_RETRIES
     return int(retries) if is_integer(retries) else MAX_RETRIES
+
+
+def delay_before(retry_config: object, retries: int, *, of: str) -> float:
+    """Return the seconds from a failure to the next retry after `retries` retries: the `delay` (1 by default), doubled
+    for each retry, an hour at most, and up to a quarter shorter or longer. What fails together is not retried together;
+    the row `of` always gets the same part."""
+    delay = retry_config.get("delay", DELAY) if isinstance(retry_config, dict) else DELAY
+    seconds = float(delay) if isinstance(delay, int | float) and not isinstance(delay, bool) and delay >= 0 else DELAY
+    part = zlib.crc32(f"{of} {retries}".encode()) / 2**32
+    return min(seconds * 2.0 ** min(retries, 32), MAX_DELAY) * (0.75 + part / 2)
 
 
 def check(retry_config: object) -> None:

@@ -1,7 +1,11 @@
-"""Upkeep again and again, in a process of its own: whichever server finds it due does it, and the others see that."""
+"""Upkeep again and again, in a process of its own: whichever server finds it due does it, and the others see that.
+
+Attempts that are over time are ended by every server, each ten seconds, in a thread beside upkeep, which may take long.
+"""
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 import django.db
@@ -11,7 +15,7 @@ from django.db import connection
 from executions.conf import executions_settings
 from ledgerkit.db.timeouts import no_limit
 
-from . import runner
+from . import overdue, runner
 from .age import age
 from .runner import AnotherUpkeep
 
@@ -26,16 +30,30 @@ def repeat_upkeep() -> None:
     """Do upkeep every UPKEEP_EVERY_SECONDS, until an exception ends this. The database may go and come back."""
     every = executions_settings.UPKEEP_EVERY_SECONDS
     was_refused = False
+
+    def look() -> None:
+        nonlocal was_refused
+        was_refused = not _owns_the_tables(was_refused=was_refused)
+        if not was_refused:
+            do_if_due(timedelta(seconds=every))
+
+    _repeat(look, min(every, LOOK_EVERY))
+
+
+def repeat_overdue() -> None:
+    """End attempts that are over time, every ten seconds, until the process ends."""
+    _repeat(overdue.end_overdue, LOOK_EVERY)
+
+
+def _repeat(look: Callable[[], object], seconds: int) -> None:
     while True:
         try:
-            was_refused = not _owns_the_tables(was_refused=was_refused)
-            if not was_refused:
-                do_if_due(timedelta(seconds=every))
+            look()
         except (django.db.Error, psycopg.Error) as error:
             logger.warning("Upkeep is put off, as the database fails: %s", " ".join(str(error).split()))
         finally:
             connection.close()
-        time.sleep(min(every, LOOK_EVERY))
+        time.sleep(seconds)
 
 
 def do_if_due(every: timedelta) -> bool:

@@ -14,11 +14,12 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.models import UpkeepRun
 
-from . import analyze, expired_rows, log_retention, partitions_ahead, rollups, run_retention
+from . import analyze, expired_rows, log_retention, overdue, partitions_ahead, rollups, run_retention
 from .advisory_lock import upkeep_lock
 from .task import Progress, Result, Task
 
 TASKS = (
+    Task("overdue", _("attempts ended that were over time"), overdue.plan, overdue.apply),
     Task("partitions_ahead", _("log partitions made ahead"), partitions_ahead.plan, partitions_ahead.apply),
     Task("log_retention", _("log lines removed"), log_retention.plan, log_retention.apply),
     Task("run_retention", _("runs removed"), run_retention.plan, run_retention.apply),

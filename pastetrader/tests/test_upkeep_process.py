@@ -15,6 +15,16 @@ from pastetrader.tests.conftest import connect, postmaster
 from pastetrader.tests.live_server import Serve, Site
 
 DUE = "UPDATE django_migrations SET applied = now() - interval '2 hours'"
+SILENT = """
+WITH workflow AS (INSERT INTO workflows (name) VALUES ('silent') RETURNING id),
+run AS (
+    INSERT INTO workflow_executions (workflow_id, trigger_type, status, started_at)
+    SELECT id, 'manual', 'running', now() FROM workflow RETURNING id
+)
+INSERT INTO workflow_execution_leases (workflow_execution_id, attempt, worker, seconds, expires_at)
+SELECT id, 1, 'worker-3', 60, now() - interval '1 second' FROM run
+"""
+CODES = "SELECT error_code FROM workflow_executions"
 DONE = "SELECT count(*) FROM upkeep_runs WHERE ended_at IS NOT NULL"
 
 
@@ -35,8 +45,14 @@ def number_done(data_dir: Path) -> int:
 
 
 def children(site: Site) -> list[psutil.Process]:
-    found = psutil.Process(site.process.pid).children()
-    return [each for each in found if each.status() != psutil.STATUS_ZOMBIE and each.name() != "postgres"]
+    return [each for each in psutil.Process(site.process.pid).children() if is_worker(each)]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.name() != "postgres"
+    except psutil.NoSuchProcess:  # it has ended since it was listed
+        return False
 
 
 @pytest.mark.usefixtures("ready")
@@ -66,6 +82,16 @@ def test_a_server_does_upkeep_by_itself_through_kills_and_restarts(
     assert (code, site.said.splitlines()[-1]) == (0, "Stopped.")
     assert "Traceback" not in err
     assert postmaster(data_dir) is None
+
+
+@pytest.mark.usefixtures("ready")
+def test_a_server_fails_the_run_of_a_worker_that_is_silent(serve: Serve, data_dir: Path) -> None:
+    """Upkeep itself is due in half an hour."""
+    site = serve("--workers", "1")
+    with connect(data_dir) as session:
+        session.execute(SILENT)
+        until(lambda: session.execute(CODES).fetchall() == [("lease_expired",)])
+    assert site.interrupt(signal.SIGTERM)[0] == 0
 
 
 @pytest.mark.usefixtures("ready")

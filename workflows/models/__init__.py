@@ -5,9 +5,9 @@ from workflows.history import DefinitionChange
 from workflows.retry_config import default_retry_config, retries_in
 
 from .graph import Graph
-from .workflow import MAX_NAME, Edge, Node, NodeType, Workflow
+from .workflow import DEFAULT_TIMEOUT, MAX_NAME, Edge, Node, NodeType, Workflow
 
 __all__ = [
-    "MAX_NAME", "DefinitionChange", "Edge", "Graph", "Node", "NodeType", "Workflow", "default_retry_config",
-    "retries_in", "uuid7",
+    "DEFAULT_TIMEOUT", "MAX_NAME", "DefinitionChange", "Edge", "Graph", "Node", "NodeType", "Workflow",
+    "default_retry_config", "retries_in", "uuid7",
 ]  # fmt: skip

@@ -23,6 +23,7 @@ from workflows.retry_config import default_retry_config, retries_in
 from .graph import Graph
 
 MAX_NAME = 255
+DEFAULT_TIMEOUT = 300  # seconds
 
 
 class NodeType(models.TextChoices):
@@ -129,7 +130,9 @@ class Node(AuditedModel, UUID7Model):
     config = DefinitionField(_("config"), default=dict, db_default=json_value({}), blank=True)
     input_schema = SchemaField(_("input schema"), default=dict, db_default=json_value({}), blank=True)
     output_schema = SchemaField(_("output schema"), default=dict, db_default=json_value({}), blank=True)
-    timeout_seconds = models.PositiveIntegerField(_("timeout in seconds"), default=300, db_default=300)
+    timeout_seconds = models.PositiveIntegerField(
+        _("timeout in seconds"), default=DEFAULT_TIMEOUT, db_default=DEFAULT_TIMEOUT
+    )
     retry_config = DefinitionField(
         _("retry config"), default=default_retry_config, db_default=json_value(default_retry_config()), blank=True
     )

@@ -1,0 +1,154 @@
+"""Attempts whose lease expired or whose time-out is exceeded are failed, and nodes that failed so are retried after
+their delay.
+
+Each attempt is ended in a transaction of its own, by the transition that an engine would report. Its run is locked
+first; one that somebody holds is left for the next call. The lease is marked by an UPDATE that matches only while it is
+expired: a heartbeat that came before saves the attempt, one that comes later is refused. The transition matches the
+status and the attempt, so an attempt that has ended meanwhile stays as it is.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from executions import leases
+from executions.audit import Through, act_as
+from executions.exceptions import InvalidTransition
+from executions.models import ErrorCode, NodeExecution, WorkflowExecution
+from executions.models.base import Execution
+from workflows import retry_config
+from workflows.models import DEFAULT_TIMEOUT
+
+from .task import Progress, Result
+
+ACTOR = "upkeep"
+# Running rows are few, so the queries start with them.
+RUNS = """
+SELECT run.id, NULL::uuid, run.attempt, lease.expires_at < now()
+FROM workflow_executions AS run
+LEFT JOIN workflow_execution_leases AS lease
+    ON lease.workflow_execution_id = run.id AND lease.attempt = run.attempt AND lease.lapsed_at IS NULL
+WHERE run.status = 'running' AND (lease.expires_at < now() OR CASE jsonb_typeof(metadata -> 'timeout_seconds')
+    WHEN 'number' THEN (metadata ->> 'timeout_seconds')::numeric > 0
+        AND extract(epoch FROM now() - started_at) > (metadata ->> 'timeout_seconds')::numeric
+    END)
+ORDER BY run.id
+"""
+NODES = """
+SELECT execution.workflow_execution_id, execution.id, execution.attempt, lease.expires_at < now()
+FROM node_executions AS execution
+JOIN nodes ON nodes.id = execution.node_id
+LEFT JOIN node_execution_leases AS lease
+    ON lease.node_execution_id = execution.id AND lease.attempt = execution.attempt AND lease.lapsed_at IS NULL
+WHERE execution.status = 'running' AND (lease.expires_at < now() OR (
+    nodes.timeout_seconds NOT IN (0, %s) AND extract(epoch FROM now() - started_at) > nodes.timeout_seconds
+))
+ORDER BY execution.id
+"""
+LAPSED = """
+SELECT execution.workflow_execution_id, execution.id, execution.attempt, false
+FROM workflow_executions AS run
+JOIN node_executions AS execution ON execution.workflow_execution_id = run.id
+WHERE run.status = 'running' AND execution.status = 'failed' AND execution.error_code <> ''
+ORDER BY execution.id
+"""
+
+
+class Overdue(NamedTuple):
+    """An attempt of a run, or of a node if it has one, whose lease expired or whose time-out is exceeded."""
+
+    run: UUID
+    node: UUID | None
+    attempt: int
+    has_expired: bool | None  # its lease; else the time-out is exceeded
+
+
+def plan() -> Result:
+    return Result(rows=len(_overdue()))
+
+
+def apply(progress: Progress) -> Result:
+    ended, retried = end_overdue(progress)
+    return Result(rows=ended, notes=[_("%(n)d nodes were retried.") % {"n": retried}] if retried else [])
+
+
+def end_overdue(progress: Progress = lambda _done, _of: None) -> tuple[int, int]:
+    """Fail what is over time, and retry the nodes that may be. Return the numbers of both."""
+    with act_as(through=Through.IN_PROCESS, name=ACTOR, user=None, reason=""):
+        return _each(_overdue(), _end, progress), _each(_find(LAPSED), _retry_if_due, progress)
+
+
+def _overdue() -> list[Overdue]:
+    """Return runs before nodes: the failure of a run ends its nodes."""
+    return [*_find(RUNS), *_find(NODES, DEFAULT_TIMEOUT)]
+
+
+def _find(statement: str, *parameters: int) -> list[Overdue]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return [Overdue(*row) for row in cursor.fetchall()]
+
+
+def _each(found: Iterable[Overdue], change: Callable[[Overdue], bool], progress: Progress) -> int:
+    """Apply `change` to each row. Return how many it changed; rows that a worker changes meanwhile are left."""
+    rows, done = list(found), 0
+    for row in rows:
+        try:
+            done += change(row)
+        except InvalidTransition:
+            continue
+        progress(done, len(rows))
+    return done
+
+
+@transaction.atomic
+def _end(overdue: Overdue) -> bool:
+    row = _lock(overdue)
+    if row is None:
+        return False
+    if not overdue.has_expired:
+        row.leases_of_attempts().filter(attempt=overdue.attempt).update(lapsed_at=Now())
+        row.fail_over_time(ErrorCode.TIMED_OUT, _time_out_message(row))
+        return True
+    lease = row.leases_of_attempts().filter(attempt=overdue.attempt, lapsed_at=None, expires_at__lt=Now())
+    found = lease.first()
+    if found is None or not lease.update(lapsed_at=Now()):
+        return False  # a heartbeat came
+    row.fail_over_time(ErrorCode.LEASE_EXPIRED, leases.expired_message(found))
+    return True
+
+
+@transaction.atomic
+def _retry_if_due(lapsed: Overdue) -> bool:
+    node = _lock(lapsed)
+    if not isinstance(node, NodeExecution) or not node.can_retry or node.ended_at is None:
+        return False
+    delay = retry_config.delay_before(node.node.retry_config, node.retry_count, of=str(node.pk))
+    if node.ended_at + timedelta(seconds=delay) > timezone.now():
+        return False
+    node.retry()
+    return True
+
+
+def _lock(overdue: Overdue) -> Execution | None:
+    """Return the run or its node, with the run locked; None if somebody holds it, or the attempt was replaced."""
+    run = WorkflowExecution.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=overdue.run).first()
+    row: Execution | None = run
+    if run is not None and overdue.node is not None:
+        row = run.node_executions.select_related("node").filter(pk=overdue.node).first()
+    return row if row is not None and row.attempt == overdue.attempt else None
+
+
+def _time_out_message(row: Execution) -> str:
+    """Return the error message of an attempt whose time-out is exceeded. It is stored, so it is in English."""
+    if isinstance(row, NodeExecution):
+        seconds: object = row.node.timeout_seconds
+    else:
+        seconds = WorkflowExecution.objects.values_list("metadata__timeout_seconds", flat=True).get(pk=row.pk)
+    return f"The time-out of {seconds} seconds was exceeded."
