@@ -27,8 +27,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from benches.ledger import out
 from benches.moved_clock import Clock
+from benches.output import out
 from executions.conf import executions_settings
 from executions.facts import record
 from executions.models import UpkeepRun
@@ -41,9 +41,9 @@ from workflows.models import Node, Workflow
 WORKFLOWS, DAY = 5, 86_400
 NODES, LINES = ("fetch", "rank", "report"), 10
 FAILS = 0.1
-KEYS = 2  # calls with an idempotency key, of runs with a secret
+KEYS = 1  # calls a day with an idempotency key, of runs with a secret
 MOST_GROWTH, MOST_TIMES = 0.10, 1.5
-ROUNDS, REQUESTS = 5, 20
+ROUNDS, REQUESTS = 3, 10
 LISTS = {
     "GET executions/": "/api/v1/executions/",
     "GET executions/?status=failed": "/api/v1/executions/?status=failed",
@@ -93,7 +93,7 @@ class Shop:
         clock.move(days * DAY)
         self.day += days
         record([fact for _ in range(days * self.runs) for fact in self._facts()], user=self.user)
-        for number in range(KEYS):
+        for number in range(KEYS * days):
             context = {"secrets": {"key": f"hunter2-{self.day}-{number}"}}
             run = {"workflow": str(self.workflows[0].pk), "trigger_type": "manual", "context": context}
             made = self._post("/api/v1/executions/", run, 201, **{"idempotency-key": str(uuid7())})
@@ -176,14 +176,16 @@ def upkeep(day: int) -> None:
 def live(asked: argparse.Namespace) -> list[State]:
     """Return the states at the begin of the year, at its quarters and at its end."""
     clock, shop, found, began = Clock(), Shop(asked.runs), [], time.monotonic()
-    quarters = [asked.before + asked.days * quarter // 4 for quarter in range(5)]
+    quarters = [asked.before + asked.days * quarter // 4 // asked.every * asked.every for quarter in range(5)]
     while shop.day < quarters[-1]:
-        shop.work(clock, 7 if shop.day < asked.before else 1)
+        shop.work(clock, 7 if shop.day < asked.before else asked.every)
         upkeep(shop.day)
         if shop.day % 7 == 0 or shop.day in quarters:
             _vacuum()
         if shop.day in quarters:
             found.append(shop.measure())
+            for line in table(found[-1:]):
+                out(line)
         if shop.day % 7 == 0 or shop.day in quarters:
             out(f"day {shop.day}: {_sizes()['database'] / 1e6:.1f} MB, after {time.monotonic() - began:.0f} s")
     return found
@@ -224,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=40, help="a day")
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--every", type=int, default=1, help="days between two upkeeps in the year")
     parser.add_argument("--before", type=int, default=days_before(), help="days until the year begins, whole weeks")
     asked = parser.parse_args()
     call_command("migrate", verbosity=0)
