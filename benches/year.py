@@ -43,7 +43,7 @@ NODES, LINES = ("fetch", "rank", "report"), 10
 FAILS = 0.1
 KEYS = 1  # calls a day with an idempotency key, of runs with a secret
 MOST_GROWTH, MOST_TIMES = 0.10, 1.5
-ROUNDS, REQUESTS = 3, 10
+ROUNDS, REQUESTS = 8, 10
 LISTS = {
     "GET executions/": "/api/v1/executions/",
     "GET executions/?status=failed": "/api/v1/executions/?status=failed",
