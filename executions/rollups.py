@@ -18,7 +18,7 @@ COUNTED = """
 SELECT run.workflow_id, workflows.name, width_bucket(hour, %(starts)s::timestamptz[]) AS place,
     sum(completed)::bigint AS completed, sum(failed)::bigint AS failed, sum(ended)::bigint AS ended
 FROM ended_runs_by_hour(%(since)s) AS run JOIN workflows ON workflows.id = run.workflow_id
-WHERE (%(owner)s::bigint IS NULL OR owner_id = %(owner)s) AND (%(workflow)s::uuid IS NULL OR workflow_id = %(workflow)s)
+WHERE (%(sees_all)s OR owner_id = %(owner)s) AND (%(workflow)s::uuid IS NULL OR workflow_id = %(workflow)s)
 GROUP BY 1, 2, 3
 """
 BUSIEST = f"""
@@ -86,10 +86,15 @@ def count_of_workflow(user: User, bounds: Sequence[datetime], workflow: UUID) ->
 def _counted(
     sql: str, user: User, bounds: Sequence[datetime], *, workflow: UUID | None = None, most: int = 0
 ) -> list[Counted]:
-    owner = None if can_view_all(user, "executions.view_workflowexecution") else user.pk or 0
-    given = {"since": bounds[0], "starts": list(bounds[:-1]), "owner": owner, "workflow": workflow, "most": most}
+    sees_all = can_view_all(user, "executions.view_workflowexecution")
     with connections[read_alias()].cursor() as cursor:
-        cursor.execute(sql, given)
+        cursor.execute(
+            sql,
+            {
+                "since": bounds[0], "starts": list(bounds[:-1]), "workflow": workflow, "most": most,
+                "sees_all": sees_all, "owner": user.pk,
+            },
+        )  # fmt: skip
         return [Counted(*row) for row in cursor.fetchall()]
 
 
