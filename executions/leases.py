@@ -64,7 +64,7 @@ def extend(row: "Execution", token: UUID, seconds: int | None = None) -> "Lease"
     values = {"heartbeat_at": Now(), "expires_at": _end(seconds), "seconds": seconds}
     if not row.leases_of_attempts().filter(pk=lease.pk, lapsed_at=None).update(**values):
         lease.refresh_from_db()
-        raise _fenced("heartbeat", _present(row), lease)
+        raise _fenced_error("heartbeat", _present(row), lease)
     lease.refresh_from_db(fields=["heartbeat_at", "expires_at", "seconds"])
     return lease
 
@@ -86,7 +86,7 @@ def check(row: "Execution", act: str, token: UUID) -> "Lease":
     lease: Lease | None = row.leases_of_attempts().filter(token=token).first()
     present = _present(row)
     if lease is None or lease.attempt != present.attempt or lease.lapsed_at is not None:
-        raise _fenced(act, present, lease)
+        raise _fenced_error(act, present, lease)
     if act == "heartbeat" and present.status != ExecutionStatus.RUNNING:
         raise InvalidTransition(act, present.status, version=present.version)
     return lease
@@ -98,11 +98,11 @@ def _present(row: "Execution") -> "Execution":
     return present
 
 
-def _fenced(act: str, row: "Execution", lease: "Lease | None") -> FencedExecution:
+def _fenced_error(act: str, row: "Execution", lease: "Lease | None") -> FencedExecution:
     reason: object = refusal_reasons.UNKNOWN_TOKEN
     if lease is not None:
         is_replaced = lease.attempt != row.attempt
-        reason = refusal_reasons.fenced(lease.attempt, row.attempt) if is_replaced else refusal_reasons.LAPSED
+        reason = refusal_reasons.token_replaced(lease.attempt, row.attempt) if is_replaced else refusal_reasons.LAPSED
     return FencedExecution(act, row.status, reason, row.version)
 
 

@@ -68,7 +68,7 @@ def attempt_replaced(ours: int, its: int) -> object:
     return format_lazy(REPLACED, ours=ours, its=its)
 
 
-def fenced(ours: int, its: int) -> object:
+def token_replaced(ours: int, its: int) -> object:
     """Return the reason for a report with the token of attempt `ours` whose row is at a later attempt."""
     return format_lazy(FENCED, ours=ours, its=its)
 

@@ -71,19 +71,19 @@ def days_until(now: datetime, number: int) -> list[datetime]:
 
 def count_by_period(user: User, bounds: Sequence[datetime]) -> list[Counted]:
     """Count the runs that ended in each of the periods between `bounds`. The last one has no end."""
-    return _counted(BY_PLACE, user, bounds)
+    return _count(BY_PLACE, user, bounds)
 
 
 def count_of_busiest(user: User, bounds: Sequence[datetime], most: int) -> list[Counted]:
     """Count the runs of the `most` workflows with most ended runs, the busiest first, in each of the periods."""
-    return _counted(BUSIEST, user, bounds, most=most)
+    return _count(BUSIEST, user, bounds, most=most)
 
 
 def count_of_workflow(user: User, bounds: Sequence[datetime], workflow: UUID) -> list[Counted]:
-    return _counted(COUNTED, user, bounds, workflow=workflow)
+    return _count(COUNTED, user, bounds, workflow=workflow)
 
 
-def _counted(
+def _count(
     sql: str, user: User, bounds: Sequence[datetime], *, workflow: UUID | None = None, most: int = 0
 ) -> list[Counted]:
     sees_all = can_view_all(user, "executions.view_workflowexecution")

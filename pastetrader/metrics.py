@@ -57,7 +57,7 @@ def show_metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=HTTPStatus.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
     ours = CollectorRegistry()
     ours.register(LedgerCollector())
-    content = generate_latest(_counted()) + generate_latest(ours)
+    content = generate_latest(_registry()) + generate_latest(ours)
     return HttpResponse(content, content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 
 
@@ -75,7 +75,7 @@ def forget_process(process: int | None) -> None:
         mark_process_dead(process)  # type: ignore[no-untyped-call]  # the library's, unannotated
 
 
-def _counted() -> CollectorRegistry:
+def _registry() -> CollectorRegistry:
     """Return what this process has counted, or all processes of `manage.py serve` together."""
     if VARIABLE not in os.environ:
         return REGISTRY

@@ -228,8 +228,7 @@ METRICS_TOKEN = env.token("METRICS_TOKEN")
 if METRICS_TOKEN and COMMAND == "serve":
     make_folder()
 
-# --- Traces -----------------------------------------------------------------
-# OpenTelemetry's own variables: pastetrader/tracing.py.
+# --- Traces: OpenTelemetry's own variables (pastetrader/tracing.py) ---------
 TRACES = bool(env.text("OTEL_EXPORTER_OTLP_ENDPOINT") or env.text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
 
 # --- Logging ----------------------------------------------------------------
@@ -267,10 +266,7 @@ SHARED = {
 }
 IN_MEMORY = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 # The processes of `manage.py serve` count together; those of another server each for itself.
-CACHES = {
-    "default": IN_MEMORY,
-    "failures": SHARED if COMMAND == "serve" else SHARED | IN_MEMORY,
-}
+CACHES = {"default": IN_MEMORY, "failures": SHARED if COMMAND == "serve" else SHARED | IN_MEMORY}
 # The views of the API set REST framework's settings themselves (tokens/base_views.py).
 SPECTACULAR_SETTINGS = {"DEFAULT_GENERATOR_CLASS": "executions.api.schema.generator.LedgerSchemaGenerator"}
 

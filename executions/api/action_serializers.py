@@ -14,7 +14,7 @@ class ActionSerializer(StrictTypes, serializers.Serializer[None]):
 
 
 class StartSerializer(ActionSerializer):
-    """With a `worker` or a lease in seconds, the response has the token of the attempt."""
+    """A start that may name a worker, or a lease in seconds: the response then has the token of the attempt."""
 
     worker = NameField(required=False, max_length=MAX_WORKER)
     lease_seconds = serializers.IntegerField(required=False, min_value=1, max_value=MAX_SECONDS)

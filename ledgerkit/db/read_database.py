@@ -33,7 +33,7 @@ class RequestReads:
     def place(self) -> Place | None:
         """The place in the primary's WAL that the replica has at least reached; None if the primary is read."""
         try:
-            place = watch.reached()
+            place = watch.reached_place()
             return place if place and self._may_read(place) and self._connects() else None
         except Error:
             return None

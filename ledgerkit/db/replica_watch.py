@@ -1,4 +1,5 @@
-"""How far a streaming replica has replayed the primary. A thread of each process asks once a second, no request does.
+"""The place up to which a streaming replica has replayed the primary. A thread of each process asks once a second, and
+no request does.
 
 It notes the primary's time, snapshot and place in the WAL, and which of these places the replica has reached: whatever
 was committed before the newest one that it has reached is visible there.
@@ -60,7 +61,7 @@ class ReplicaWatch:
         self._places: list[Place] = []
         self._reached: Place | None = None
 
-    def reached(self) -> Place | None:
+    def reached_place(self) -> Place | None:
         """Return the newest known place that the replica has reached; None while it may not be read."""
         self._asked_at = time.monotonic()
         if self._thread is None or not self._thread.is_alive():  # also in a process that was forked
@@ -94,7 +95,7 @@ class ReplicaWatch:
         try:
             place = _note_place()
             self._places = [each for each in self._places if _is_recent(each.noted_at)] + [place]
-            self._reached = self._newest_up_to(self._replayed(place.system))
+            self._reached = self._newest_up_to(self._replay_place(place.system))
         except NotReadable as error:
             self.lose(error)
         except (psycopg.Error, Error, OSError) as error:
@@ -105,7 +106,7 @@ class ReplicaWatch:
             if self._reached is not None:
                 self._report(is_read=True)
 
-    def _replayed(self, system: int) -> int:
+    def _replay_place(self, system: int) -> int:
         """Return how far the replica has replayed. Raises NotReadable."""
         if self._connection is None:
             self._connection = _connect()

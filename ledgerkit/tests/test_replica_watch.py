@@ -1,4 +1,4 @@
-"""Which place in the primary's WAL a replica has reached, and when it may be read."""
+"""The place in the primary's WAL a replica has reached, and when it may be read."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ class Servers:
         monkeypatch.setattr(replica_watch, "_note_place", lambda: Place(self.now, 1, datetime.now(UTC), "", self.now))
         monkeypatch.setattr(replica_watch, "_close_pool", lambda: None)
         monkeypatch.setattr(self.watch, "_start", lambda: None)
-        monkeypatch.setattr(self.watch, "_replayed", lambda _system: self._answer())
+        monkeypatch.setattr(self.watch, "_replay_place", lambda _system: self._answer())
 
     def _answer(self) -> int:
         if self.error:
@@ -34,7 +34,7 @@ class Servers:
         self.now += after
         self.replayed = replayed
         self.watch._look()
-        place = self.watch.reached()
+        place = self.watch.reached_place()
         return place and place.noted_at
 
 
@@ -78,4 +78,4 @@ def test_a_replica_that_is_gone_is_not_read_until_it_is_back_with_one_line_each(
 def test_what_it_knew_does_not_outlive_its_thread(servers: Servers) -> None:
     servers.reached(after=1, replayed=1_001)
     servers.now += MAX_LAG + 1
-    assert servers.watch.reached() is None
+    assert servers.watch.reached_place() is None
