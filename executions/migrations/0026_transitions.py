@@ -5,10 +5,13 @@ from django.db import migrations
 from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
+# Also the functions that 0043 made of them.
 BACK = """
-DROP FUNCTION
+DROP FUNCTION IF EXISTS
     move_run(uuid, integer, text[], text, jsonb, text, boolean, text, text, text, text, timestamptz),
-    move_node(uuid, uuid, integer, text[], text, jsonb, text, text, boolean, text, text, timestamptz)
+    move_run(uuid, integer, text[], text, jsonb, text, boolean, text, text, text, text, timestamptz, text),
+    move_node(uuid, uuid, integer, text[], text, jsonb, text, text, boolean, text, text, timestamptz),
+    move_node(uuid, uuid, integer, text[], text, jsonb, text, text, boolean, text, text, timestamptz, text)
 """
 
 

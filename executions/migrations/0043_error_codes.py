@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 from django.db import migrations
@@ -10,11 +11,19 @@ DROP FUNCTION IF EXISTS
     move_run(uuid, integer, text[], text, jsonb, text, boolean, text, text, text, text, timestamptz),
     move_node(uuid, uuid, integer, text[], text, jsonb, text, text, boolean, text, text, timestamptz)
 """
+ASSIGNED = re.compile(r"error_code = (?:CASE .*? END|''|new\.error_code),\s*")
+LISTED = re.compile(r",\s*error_code(?=[\s)])")
+
+
+def replace(name: str) -> RunSQLFile:
+    """Return the operation that replaces the functions of a file. It is reverted by the same ones without the column,
+    which also take the calls of the older version."""
+    text = (SQL / name).read_text()
+    return RunSQLFile(SQL / name, LISTED.sub("", ASSIGNED.sub("", text)))
 
 
 class Migration(migrations.Migration):
-    """Transitions, retries and facts store the error code. The functions of databases that ran the former migrations
-    before there was one are replaced; nothing is reverted, because the new functions also take the calls without it."""
+    """Transitions, retries and facts store the error code."""
 
     dependencies = [
         ("executions", "0042_leases"),
@@ -22,7 +31,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(WITHOUT, migrations.RunSQL.noop),
-        RunSQLFile(SQL / "transitions.sql", migrations.RunSQL.noop),
-        RunSQLFile(SQL / "retry_run.sql", migrations.RunSQL.noop),
-        RunSQLFile(SQL / "record_facts.sql", migrations.RunSQL.noop),
+        replace("transitions.sql"),
+        replace("retry_run.sql"),
+        replace("record_facts.sql"),
     ]

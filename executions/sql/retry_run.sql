@@ -75,7 +75,7 @@ RETURNS TABLE (attempt integer, version integer, updated_at timestamptz) LANGUAG
 #variable_conflict use_column
 BEGIN
     IF NOT EXISTS (SELECT FROM workflow_executions WHERE id = run AND status = 'failed') THEN
-        RAISE EXCEPTION 'Only a failed run is retried.'
+        RAISE EXCEPTION 'Only a failed run can be retried.'
             USING ERRCODE = 'integrity_constraint_violation', TABLE = 'workflow_executions';
     END IF;
     PERFORM retry_nodes(retried, kept, note);
