@@ -58,7 +58,7 @@ def replica(settings: Any, monkeypatch: Any) -> Iterator[Any]:
     settings.DATABASE_ROUTERS = ["executions.database_router.ReplicaRouter"]
     settings.LEDGERKIT = settings.LEDGERKIT | {"REPLICA": ALIAS}
     place = Place(time.monotonic(), 1, datetime.now(UTC) + timedelta(days=1), "3:3:", 0)
-    monkeypatch.setattr(watch, "reached", lambda: place)
+    monkeypatch.setattr(watch, "reached_place", lambda: place)
     monkeypatch.setattr(watch, "_is_read", True)
     monkeypatch.setattr(last_writes, "_noted", {})
     connections[ALIAS].connect()  # here, as Django's tests refuse to connect to what they do not know within a request
@@ -107,13 +107,13 @@ def test_who_has_written_reads_the_primary_until_the_replica_has_it(
     assert made.status_code == 201
     behind = watch.reached_place()
     assert behind is not None
-    monkeypatch.setattr(watch, "reached", lambda: behind._replace(time=datetime.now(UTC)))
+    monkeypatch.setattr(watch, "reached_place", lambda: behind._replace(time=datetime.now(UTC)))
     assert client.get(RUNS).status_code == 200
     assert replica_reads.texts == []
     assert other.get(RUNS).status_code == 200
     assert len(replica_reads.on(WorkflowExecution)) == 1
     replica_reads.texts.clear()
-    monkeypatch.setattr(watch, "reached", lambda: behind)
+    monkeypatch.setattr(watch, "reached_place", lambda: behind)
     assert client.get(RUNS).status_code == 200
     assert len(replica_reads.on(WorkflowExecution)) == 1
 
