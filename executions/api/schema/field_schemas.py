@@ -25,7 +25,7 @@ UNSEEN = (
     r"\u200b-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
 )
 NAME = f"[^{REFUSED}]*[^{REFUSED}{UNSEEN}][^{REFUSED}]*"
-NAMES = {"name", "label", "source"}
+NAMES = {"name", "label", "source", "worker"}
 
 KINDS: dict[str, Schema] = {
     validators.OBJECT[0]: OBJECT,
