@@ -23,7 +23,7 @@ class KeepOfExecutionViewSet(RunChildView):
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
-        if "If-Match" in request.headers:
+        if self.action in self.grants and "If-Match" in request.headers:
             self.check_version(self.execution)
 
     def get_serializer_class(self) -> type[KeptSerializer] | type[KeepSerializer]:

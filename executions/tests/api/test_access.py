@@ -111,6 +111,15 @@ def test_a_method_that_a_resource_has_not_is_405(api: Any, owner: Any, urls: lis
     assert api(owner).post(f"/api/v1/{urls[1]}", {}, format="json").status_code == 405
 
 
+def test_a_method_that_a_resource_has_not_is_405_under_any_precondition(
+    api: Any, owner: Any, workflow: Workflow
+) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    address, client, headers = f"/api/v1/executions/{run.pk}/keep/", api(owner), {"If-Match": '"99"'}
+    assert client.patch(address, {}, "json", headers=headers).status_code == 405
+    assert client.put(address, {}, "json", headers=headers).status_code == 412
+
+
 def test_a_token_can_do_no_more_than_its_user(api: Any, teammate: Any, workflow: Workflow, urls: list[str]) -> None:
     """Staff see what others own; a token with every scope does not let them change it."""
     client = api(teammate)
