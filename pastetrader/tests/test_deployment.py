@@ -164,7 +164,7 @@ def test_probes_and_metrics(site: DeployedSite) -> None:
 
 
 def test_a_backup_is_restored_with_its_secrets(site: DeployedSite, token: dict[str, str]) -> None:
-    """By the commands of the document. The run's secret is known to the restored ledger, and still masked there."""
+    """Run the commands of the document. The restored ledger knows the run's secret and still masks it."""
     run = create_run(site, token, context={"secrets": {"password": SECRET}})
     assert site.ask("POST", f"{API}/executions/{run}/start/", {}, **token).status == 200
     backup = str(site.folder / "backup")
@@ -220,7 +220,7 @@ def test_the_server_ends_in_time_with_a_stream_open_and_its_log_is_json(
 
 
 def test_a_base_backup_of_the_embedded_database_starts(ready: None, data_dir: Path, use: Any) -> None:
-    """By the commands of the document, while the database runs."""
+    """Run the commands of the document while the database runs."""
     use().arrive()
     with connect(data_dir) as session:
         session.execute("CREATE TABLE kept AS SELECT 7 AS number")

@@ -15,7 +15,7 @@ LIMIT = 300_000_000  # bytes of each process
 
 
 def test_a_million_lines(site: Site, token: str) -> None:
-    """In the short form 20,000."""
+    """Send a million lines, 20,000 in the short form."""
     run = str(uuid7())
     workflow = {"name": "lines", "nodes": []}
     create = {"kind": "execution.create", "id": run, "workflow": "lines", "trigger_type": "manual"}

@@ -173,7 +173,7 @@ def test_a_request_beneath_which_the_replica_fails_is_answered_by_the_primary(
 
 @pytest.mark.usefixtures("replica")
 def test_outside_of_requests_the_primary_is_read_and_written(workflow: Workflow) -> None:
-    """As by commands and by code of the process, also a row that a request has read."""
+    """Commands and code of the process use the primary, also for a row that a request has read."""
     assert read_alias() == "default"
     run = WorkflowExecutionFactory(workflow=workflow)
     copy = WorkflowExecution.objects.using(ALIAS).get(pk=run.pk)
