@@ -29,6 +29,7 @@ WITH_RAW_SQL = (
     "executions/live/listener.py",
     "pastetrader/management/commands/migrate.py",
     "executions/log_levels.py",
+    "executions/ledger_checks/",
     "executions/upkeep/",
     "pastetrader/management/commands/serve.py",
 )
