@@ -99,11 +99,15 @@ def _present(row: "Execution") -> "Execution":
 
 
 def _fenced_error(act: str, row: "Execution", lease: "Lease | None") -> FencedExecution:
-    reason: object = refusal_reasons.UNKNOWN_TOKEN
-    if lease is not None:
-        is_replaced = lease.attempt != row.attempt
-        reason = refusal_reasons.token_replaced(lease.attempt, row.attempt) if is_replaced else refusal_reasons.LAPSED
+    reason = fence_reason(lease.attempt if lease else None, row.attempt)
     return FencedExecution(act, row.status, reason, row.version)
+
+
+def fence_reason(ours: int | None, its: int) -> object:
+    """Return why the token of attempt `ours`, None if it is of no attempt, is refused by a row at attempt `its`."""
+    if ours is None:
+        return refusal_reasons.UNKNOWN_TOKEN
+    return refusal_reasons.token_replaced(ours, its) if ours != its else refusal_reasons.LAPSED
 
 
 def _end(seconds: int | None) -> Combinable | None:

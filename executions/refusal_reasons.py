@@ -37,6 +37,7 @@ NODE_OUT_OF_RETRIES = _(
 )
 UNKNOWN_TOKEN = _("the token is of none of its attempts; give the one that start() returned")
 FENCED = _("the token is of attempt {ours} and the row is at attempt {its}: another worker has it, so stop")
+STARTED_BY_ANOTHER = _("another worker has started this attempt, so stop")
 LAPSED = _("the lease of this attempt expired and it was ended, so stop")
 REPLACED = _("this is attempt {ours} and the row is at attempt {its}; read it again")
 

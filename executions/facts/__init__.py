@@ -10,6 +10,8 @@ stored by a fixed number of statements.
     loaded_rows.py              all that was read for the facts of a call
     planned_changes.py          facts → changed rows in memory, run by run; one refused fact undoes its run
     planned_lines.py            the same for log lines
+    attempt_leases.py           the leases of attempts, and the tokens of reports
+    start_transitions.py        the same for starts and heartbeats
     retry_transitions.py        the same for retries
     status_observations.py      the same for what an observer saw, in any order
     kind_handlers.py            the function of a plan for each kind

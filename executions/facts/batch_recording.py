@@ -20,6 +20,7 @@ from executions.states import ENDED
 from ledgerkit.conf import ledgerkit_settings
 
 from . import fact_kinds as kinds
+from .attempt_leases import read_leases, store_leases
 from .call_outcome import Outcome, notices_of
 from .caller import Caller
 from .fact_kinds import Reported
@@ -33,7 +34,7 @@ from .locked_rows import (
     known_secrets,
     lock_nodes,
     lock_runs,
-    nodes_of_lines,
+    read_nodes,
     running,
     runs_of_nodes,
     stored_lines,
@@ -57,7 +58,9 @@ class Batch:
     """One batch of facts to store. The first try assumes that created rows are new: if one exists, the database refuses
     the try, or a fact is refused. Later tries are `careful`: they look them up first."""
 
-    def __init__(self, facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller) -> None:
+    def __init__(
+        self, facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller, *, careful: bool
+    ) -> None:
         self.caller = caller
         self.refusals = list(refusals)
         self.refused_runs = {refusal.run for refusal in refusals} - {None}
@@ -67,7 +70,7 @@ class Batch:
         self.of_run = {reported[0].fact.run: reported for reported in of_run.values()}
         self.all_facts = FactsOfCall(facts)
         self.masker = Masker()
-        self.careful = False
+        self.careful = careful
 
     def report(self) -> Outcome:
         """Store what is new. Return what became of each fact."""
@@ -105,8 +108,10 @@ class Batch:
     def _store(self, plans: Sequence[Plan]) -> None:
         late = [plan for plan in plans if plan.late_nodes]
         dropped = [line for plan in plans for line in plan.dropped]
-        with transaction.atomic() if late or dropped else nullcontext():
+        leases = [lease for plan in plans for lease in plan.leases]
+        with transaction.atomic() if late or dropped or leases else nullcontext():
             store(plans, self._note() if self.facts.has_moves else None)
+            store_leases(leases)
             count_dropped(dropped)
             for plan in late:
                 remember_nodes(plan)
@@ -118,11 +123,9 @@ class Batch:
         """Raise _Again if a refused new run exists by now: its facts may be known then."""
         created = {each.id for each in self.all_facts.of(kinds.RunCreate)} - self.runs.keys()
         refused = created & {refusal.run for refusal in outcome.refusals}
-        _now, there, _secrets = find_runs(self.caller.sees_run, refused)
-        if there:
+        if find_runs(self.caller.sees_run, refused)[1]:
             raise _Again
 
-    # --- before the transaction ---------------------------------------------
     def _read(self) -> None:
         creations = self.facts.of(kinds.RunCreate)
         presumed_new = set() if self.careful else {each.id for each in creations}
@@ -190,7 +193,6 @@ class Batch:
                 self.masked.pop(run, None)
                 self._refuse(outcome, run, self.admitted[run][0].index, error)
 
-    # --- within it ----------------------------------------------------------
     def _lock(self, outcome: Outcome, starting: set[UUID]) -> Known:
         retries = bool(self.facts.of(*RETRIES))
         take_turns(starting)
@@ -200,16 +202,17 @@ class Batch:
         nodes = lock_nodes(
             [each.id for each in self.facts.of(*NODE_CREATIONS, *NODE_MOVES)], there, whole, texts=retries
         )
-        of_lines = {each.node_execution for each in self.facts.of(kinds.Line) if each.node_execution is not None}
+        named = self.facts.named_nodes()
         new = {each.id for each in self.facts.of(*NODE_CREATIONS)}
         created = {each.id for each in self.facts.of(kinds.RunCreate)}
         return Known(
             now=self.now, runs=self.runs, nodes=nodes,
-            line_nodes=nodes_of_lines(of_lines - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
+            read_nodes=read_nodes(named - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
             nodes_of_workflows=self.nodes, slots=running(starting),
             stored_lines=stored_lines([each.id for each in self.facts.of(kinds.Line)]) if self.careful else None,
             taken_runs=taken_runs(created - self.runs.keys()) if self.careful else set(),
             taken_nodes=runs_of_nodes(new - nodes.keys()) if self.careful else {},
+            leases=read_leases(self.facts, there, {*nodes, *named}),
             read_history=cache(lambda: history_of(list(self.runs))),
         )  # fmt: skip
 
@@ -255,6 +258,7 @@ class Batch:
                 plans.append(plan)
                 outcome.applied += plan.applied
                 outcome.known += plan.already_known
+                outcome.tokens |= plan.tokens
             outcome.notices += notices_of(plan, reported)
         return plans
 
@@ -292,6 +296,4 @@ def _transaction(*, is_needed: bool) -> AbstractContextManager[None]:
 
 def report(facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller, *, careful: bool = False) -> Outcome:
     """Store the facts, and say what became of them. `careful` is for creations that are mostly known already."""
-    found = Batch(facts, refusals, caller)
-    found.careful = careful
-    return found.report()
+    return Batch(facts, refusals, caller, careful=careful).report()

@@ -8,6 +8,7 @@ from uuid import UUID
 from executions.models import ExecutionStatus
 
 from . import fact_kinds as kinds
+from .attempt_leases import LeaseRow
 from .fact_kinds import Reported
 from .planned_changes import Plan
 from .refusals import Refusal
@@ -26,13 +27,15 @@ class Notice:
 
 @dataclass(slots=True)
 class Outcome:
-    """`refused` counts every fact of a run of which one was refused."""
+    """`refused` counts every fact of a run of which one was refused. `tokens` are those of the leases that starts have
+    asked for, by their places."""
 
     applied: int = 0
     known: int = 0
     refused: int = 0
     refusals: list[Refusal] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    tokens: dict[int, LeaseRow] = field(default_factory=dict)
 
 
 def notices_of(plan: Plan, reported: Sequence[Reported]) -> list[Notice]:

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 
-from executions import log_preparation, partitions, reported_texts, validators
+from executions import leases, log_preparation, partitions, reported_texts, validators
 from executions.conf import executions_settings
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import json_validation
 
-from .fact_kinds import Fact, Line, NodeCreate, RunCreate, WorkflowEnsure
+from .fact_kinds import Fact, Line, NodeCreate, NodeStart, RunCreate, RunStart, WorkflowEnsure
 from .refusals import BadFact
 
 DAY = 86_400_000  # milliseconds
@@ -40,6 +40,8 @@ class Checks:
                 return None if fact.at is None else self._moment(fact.at)
         elif isinstance(fact, RunCreate | NodeCreate):
             self._check_id(fact.id)
+        elif isinstance(fact, RunStart | NodeStart) and fact.worker:
+            _check_worker(fact)
         if isinstance(fact, RunCreate):
             _check_documents(fact)
         _check_depths(fact)
@@ -74,6 +76,13 @@ def _check_source(fact: Line) -> None:
         fact.source = log_preparation.source_name(str(fact.source))
     except ValidationError as error:
         raise BadFact("invalid", f"source: {' '.join(error.messages)}") from None
+
+
+def _check_worker(fact: RunStart | NodeStart) -> None:
+    try:
+        leases.check_terms(fact.worker, fact.lease_seconds)
+    except ValidationError as error:
+        raise BadFact("invalid", f"worker: {' '.join(error.messages)}") from None
 
 
 def _check_documents(fact: RunCreate) -> None:

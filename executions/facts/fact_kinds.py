@@ -6,11 +6,14 @@ from uuid import UUID
 
 import msgspec
 
+from executions.leases import MAX_SECONDS, MAX_WORKER
 from executions.log_preparation import MAX_SOURCE
 
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 Order = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Worker = Annotated[str, msgspec.Meta(max_length=MAX_WORKER)]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=MAX_SECONDS)]
 Document = dict[str, Any]
 
 
@@ -82,19 +85,28 @@ class RunMove(OfRun, kw_only=True):
 
 
 class RunStart(RunMove, kw_only=True, tag="execution.start"):
-    pass
+    """With a worker, seconds or a token, the attempt has a lease (executions/leases.py). The caller may choose the
+    token, as it chooses ids."""
+
+    worker: Worker = ""
+    lease_seconds: Seconds | None = None
+    token: UUID | None = None
 
 
 class RunComplete(RunMove, kw_only=True, tag="execution.complete"):
+    """`token` is that of the attempt that reports."""
+
     TEXTS: ClassVar = ("output_data",)
 
     output_data: Any = None
+    token: UUID | None = None
 
 
 class RunFail(RunMove, kw_only=True, tag="execution.fail"):
     TEXTS: ClassVar = ("error_message",)
 
     error_message: str | None = None
+    token: UUID | None = None
 
 
 class RunCancel(RunMove, kw_only=True, tag="execution.cancel"):
@@ -109,14 +121,23 @@ class RunRetry(RunMove, kw_only=True, tag="execution.retry"):
     reason: str | None = None
 
 
+class RunHeartbeat(OfRun, kw_only=True, tag="execution.heartbeat"):
+    """A heartbeat extends the lease of the attempt from its arrival: `at` is not used."""
+
+    token: UUID
+    lease_seconds: Seconds | None = None
+
+
 class NodeCreate(OfNode, kw_only=True, tag="node.create"):
-    """`node` is an id or a name in the graph of the run."""
+    """`node` is an id or a name in the graph of the run. `run_token` is that of the run's attempt, for facts about
+    nodes that have no token of their own."""
 
     TEXTS: ClassVar[tuple[str, ...]] = ("input_data",)
 
     node: str
     execution_order: Order | None = None
     input_data: Document = {}
+    run_token: UUID | None = None
 
 
 class NodeMove(OfNode, kw_only=True):
@@ -126,13 +147,17 @@ class NodeMove(OfNode, kw_only=True):
 
 
 class NodeStart(NodeMove, kw_only=True, tag="node.start"):
-    pass
+    worker: Worker = ""
+    lease_seconds: Seconds | None = None
+    token: UUID | None = None
+    run_token: UUID | None = None
 
 
 class NodeComplete(NodeMove, kw_only=True, tag="node.complete"):
     TEXTS: ClassVar = ("output_data",)
 
     output_data: Any = None
+    token: UUID | None = None
 
 
 class NodeFail(NodeMove, kw_only=True, tag="node.fail"):
@@ -140,10 +165,11 @@ class NodeFail(NodeMove, kw_only=True, tag="node.fail"):
 
     error_message: str | None = None
     error_traceback: str | None = None
+    token: UUID | None = None
 
 
 class NodeSkip(NodeMove, kw_only=True, tag="node.skip"):
-    pass
+    run_token: UUID | None = None
 
 
 class NodeCancel(NodeMove, kw_only=True, tag="node.cancel"):
@@ -158,8 +184,14 @@ class NodeRetry(NodeMove, kw_only=True, tag="node.retry"):
     reason: str | None = None
 
 
+class NodeHeartbeat(OfNode, kw_only=True, tag="node.heartbeat"):
+    token: UUID
+    lease_seconds: Seconds | None = None
+
+
 class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and none in a circle
-    """A log line. Its `at` is stored as its `timestamp`; `attempt` is the current one unless it is given."""
+    """A log line. Its `at` is stored as its `timestamp`; `attempt` is the current one unless it is given. `token` is
+    that of its node execution's attempt, or of the run's if it has none."""
 
     TEXTS: ClassVar = ("message", "data", "source")
 
@@ -167,6 +199,7 @@ class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and
     source: Annotated[str, msgspec.Meta(max_length=MAX_SOURCE)] | None = None
     seq: Number | None = None
     attempt: Attempt | None = None
+    token: UUID | None = None
     level: Literal["debug", "info", "warning", "error"]
     message: str
     data: Any = None
@@ -196,14 +229,14 @@ class NodeObserve(NodeCreate, kw_only=True, tag="node.observe"):
 
 KINDS: tuple[type[Fact], ...] = (
     WorkflowEnsure,
-    RunCreate, RunStart, RunComplete, RunFail, RunCancel, RunRetry,
-    NodeCreate, NodeStart, NodeComplete, NodeFail, NodeSkip, NodeCancel, NodeRetry,
+    RunCreate, RunStart, RunHeartbeat, RunComplete, RunFail, RunCancel, RunRetry,
+    NodeCreate, NodeStart, NodeHeartbeat, NodeComplete, NodeFail, NodeSkip, NodeCancel, NodeRetry,
     Line,
 )  # fmt: skip
 AnyFact = (
     WorkflowEnsure
-    | RunCreate | RunStart | RunComplete | RunFail | RunCancel | RunRetry
-    | NodeCreate | NodeStart | NodeComplete | NodeFail | NodeSkip | NodeCancel | NodeRetry
+    | RunCreate | RunStart | RunHeartbeat | RunComplete | RunFail | RunCancel | RunRetry
+    | NodeCreate | NodeStart | NodeHeartbeat | NodeComplete | NodeFail | NodeSkip | NodeCancel | NodeRetry
     | Line
 )  # fmt: skip
 

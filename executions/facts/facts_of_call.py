@@ -12,6 +12,8 @@ HOUR = 3_600_000  # milliseconds
 WHOLE = (kinds.RunComplete, kinds.RunFail, kinds.RunCancel, kinds.RunRetry)  # these change every node of the run
 RETRIES = (kinds.RunRetry, kinds.NodeRetry)
 NODE_CREATIONS = (kinds.NodeCreate, kinds.NodeObserve)
+HEARTBEATS = (kinds.RunHeartbeat, kinds.NodeHeartbeat)
+UNRECORDED = {kinds.Line, *HEARTBEATS}  # kinds that the history has no entry of
 NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMove))
 
 
@@ -30,7 +32,12 @@ class FactsOfCall:
     @property
     def has_moves(self) -> bool:
         """Return whether there are facts that the history would have an entry of."""
-        return any(facts for kind, facts in self._by_kind.items() if kind is not kinds.Line)
+        return any(facts for kind, facts in self._by_kind.items() if kind not in UNRECORDED)
+
+    def named_nodes(self) -> set[UUID]:
+        """Return the node executions that lines and heartbeats name."""
+        named = {line.node_execution for line in self.of(kinds.Line)} - {None}
+        return named | {heartbeat.id for heartbeat in self.of(kinds.NodeHeartbeat)}
 
     def one_line_of_each_hour(self) -> list[UUID]:
         """Return ids of lines, one for each hour: a partition is at least a day."""

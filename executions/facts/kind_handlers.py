@@ -14,18 +14,21 @@ from .planned_changes import Plan
 from .planned_lines import add_line
 from .refusals import NO_RUN, BadFact
 from .retry_transitions import retry_node, retry_run
+from .start_transitions import extend_lease, start_node, start_run
 from .status_observations import observe_node, observe_run, settle
 
 # Each returns whether the fact is new.
 APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {
     kinds.RunCreate: Plan.create_run,
-    kinds.RunStart: Plan.start_run,
+    kinds.RunStart: start_run,
+    kinds.RunHeartbeat: extend_lease,
     kinds.RunComplete: Plan.end_run,
     kinds.RunFail: Plan.end_run,
     kinds.RunCancel: Plan.end_run,
     kinds.RunRetry: retry_run,
     kinds.NodeCreate: Plan.create_node,
-    kinds.NodeStart: Plan.start_node,
+    kinds.NodeStart: start_node,
+    kinds.NodeHeartbeat: extend_lease,
     kinds.NodeComplete: Plan.end_node,
     kinds.NodeFail: Plan.end_node,
     kinds.NodeSkip: Plan.end_node,

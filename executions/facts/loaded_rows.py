@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from .attempt_leases import Leases
 from .locked_rows import History, NodeRow, RunRow
 from .workflow_definitions import GraphOfRuns, Nodes, WorkflowRow
 
@@ -16,7 +17,7 @@ class Known:
     now: datetime
     runs: dict[UUID, RunRow]
     nodes: dict[UUID, NodeRow]
-    line_nodes: dict[UUID, tuple[UUID, int]]
+    read_nodes: dict[UUID, NodeRow]  # not locked
     workflows: dict[str, WorkflowRow]
     graphs: dict[UUID, GraphOfRuns]
     nodes_of_workflows: Nodes
@@ -24,5 +25,6 @@ class Known:
     stored_lines: dict[UUID, UUID] | None  # None where nobody has looked
     taken_runs: set[UUID]  # ids of runs that the caller does not see
     taken_nodes: dict[UUID, UUID]  # the runs of node executions that are of other runs than the fact says
+    leases: Leases
     read_history: Callable[[], History]
     entries: int = 0  # of the history, that the call makes

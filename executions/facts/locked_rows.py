@@ -179,9 +179,9 @@ def lock_runs(runs: dict[UUID, RunRow], ids: Collection[UUID], *, texts: bool) -
 def keep_secrets(runs: dict[UUID, RunRow], ids: Collection[UUID]) -> set[UUID]:
     """Lock these runs against new secrets, and return what lock_runs() does. Calls with lines do not wait for each
     other, as the locks are shared."""
-    statement = "SELECT id, encrypted_secrets FROM workflow_executions WHERE id = ANY(%s) ORDER BY id FOR SHARE"
-    found = _rows(statement, [*ids])
-    return _update(runs, ids, [{"id": id, "encrypted_secrets": encrypted} for id, encrypted in found])
+    columns = ("id", "status", "attempt", "version", "encrypted_secrets")
+    statement = f"SELECT {', '.join(columns)} FROM workflow_executions WHERE id = ANY(%s) ORDER BY id FOR SHARE"  # noqa: S608  # of constants
+    return _update(runs, ids, [dict(zip(columns, values, strict=True)) for values in _rows(statement, [*ids])])
 
 
 def _update(runs: dict[UUID, RunRow], ids: Collection[UUID], found: list[dict[str, Any]]) -> set[UUID]:
@@ -223,12 +223,16 @@ def runs_of_nodes(ids: Collection[UUID]) -> dict[UUID, UUID]:
     return dict(NodeExecution.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id")) if ids else {}
 
 
-def nodes_of_lines(ids: Collection[UUID]) -> dict[UUID, tuple[UUID, int]]:
-    """Return the run and the current attempt of node executions that lines name."""
+def read_nodes(ids: Collection[UUID]) -> dict[UUID, NodeRow]:
+    """Return the node executions that lines and heartbeats name. Nothing is locked."""
     if not ids:
         return {}
-    rows = NodeExecution.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id", "attempt")
-    return {id: (run, attempt) for id, run, attempt in rows}
+    columns = ("pk", "workflow_execution_id", "node_id", "status", "attempt", "version")
+    rows = NodeExecution.objects.filter(pk__in=ids).values_list(*columns)
+    return {
+        id: NodeRow(id=id, run=run, node=node, status=status, attempt=attempt, version=version)
+        for id, run, node, status, attempt, version in rows
+    }
 
 
 def running(workflows: Collection[UUID]) -> dict[UUID, UUID]:

@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from executions import refusal_reasons, reported_texts
-from executions.exceptions import ConcurrentExecution, InvalidTransition, SecretsUnknown, StaleExecution
+from executions.exceptions import InvalidTransition, SecretsUnknown, StaleExecution
 from executions.log_levels import DroppedLine
 from executions.secrets import run_secrets
 from executions.secrets.scrubber import MASK
 from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
 
 from . import fact_kinds as kinds
+from .attempt_leases import LeaseRow, token_of_report
 from .fact_kinds import Reported
 from .loaded_rows import Known
 from .locked_rows import EndedNode, EndedRun, Entry, NewLine, NodeRow, Row, RunRow
@@ -48,6 +49,8 @@ class Plan:
     lines: list[NewLine] = field(default_factory=list)
     dropped: list[DroppedLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
+    leases: list[LeaseRow] = field(default_factory=list)  # granted or extended
+    tokens: dict[int, LeaseRow] = field(default_factory=dict)  # by the places of the starts
     current_levels: Mapping[object, int] = field(default_factory=dict)  # of the workflow, read for late nodes
     default_attempts: dict[UUID, int] = field(default_factory=dict)  # attempts of facts that name none
     applied: int = 0
@@ -92,6 +95,7 @@ class Plan:
             return False
         if node is None:
             raise BadFact("invalid", NO_NODE_OF_WORKFLOW)
+        self.check_run_token(fact)
         if run.status not in among:
             raise InvalidTransition("add a node to", run.status)
         texts = {"input_data": reported.texts["input_data"]}
@@ -116,16 +120,6 @@ class Plan:
             stored.pop(line.id, None)
 
     # --- transitions --------------------------------------------------------
-    def start_run(self, fact: kinds.RunStart, reported: Reported) -> bool:
-        run = self.the_run
-        if not self.is_new(run, None, fact):
-            return False
-        if not run.allow_concurrent and self.known.slots.setdefault(run.workflow, run.id) != run.id:
-            raise ConcurrentExecution("start", run.status, refusal_reasons.ANOTHER_RUNS, run.version)
-        run.started_at = reported.at or self.known.now
-        self.move(run, None, S.RUNNING, "start")
-        return True
-
     def end_run(self, fact: Any, reported: Reported) -> bool:
         run = self.the_run
         if not self.is_new(run, None, fact):
@@ -148,19 +142,12 @@ class Plan:
             del self.known.slots[run.workflow]
         return True
 
-    def start_node(self, fact: kinds.NodeStart, reported: Reported) -> bool:
-        node = self.node_of(fact)
-        if not self.is_new(node, node.id, fact):
-            return False
-        self.check_run(node, fact.act, (S.RUNNING,))
-        node.started_at = reported.at or self.known.now
-        self.move(node, node.id, S.RUNNING, "start")
-        return True
-
     def end_node(self, fact: Any, reported: Reported) -> bool:
         node = self.node_of(fact)
         if not self.is_new(node, node.id, fact):
             return False
+        if isinstance(fact, kinds.NodeSkip):
+            self.check_run_token(fact)
         node.ended_at = self._end_of(node, reported.at)
         self._take_texts(node, reported, fact.act)
         self.move(node, node.id, TARGETS[fact.act], fact.act, self.reason_of(reported))
@@ -187,6 +174,11 @@ class Plan:
             raise BadFact("not_found", NO_NODE)
         return node
 
+    def find_node(self, id: UUID) -> NodeRow | None:
+        """Return a node execution of the run, which may not be locked."""
+        node = self.nodes.get(id) or self.known.read_nodes.get(id)
+        return node if node is not None and node.run == self.id else None
+
     def _order_of(self, fact: kinds.NodeCreate, node: UUID) -> int:
         """Return the place of the node, by default its topological level. A node that came into the workflow after the
         run was made is late: the run remembers it."""
@@ -205,19 +197,29 @@ class Plan:
         """Return whether the fact is a transition to be made, False where it was made already. Raises what the verb
         raises."""
         act, to = fact.act, TARGETS[fact.act]
-        attempt = fact.attempt or self.default_attempts.get(row.id, row.attempt)
+        attempt, token = self.attempt_of(row, fact), token_of_report(fact)
         transitions = row.TRANSITIONS  # type: ignore[attr-defined]  # of both kinds of rows
-        if attempt == row.attempt and to in transitions[ExecutionStatus(row.status)]:
-            return True
+        is_possible = attempt == row.attempt and to in transitions[ExecutionStatus(row.status)]
         made = attempt + (act == "retry")
-        if self._was_made(node, made, act, to):
+        if not is_possible and not self.known.leases.has_lapsed(row, token) and self._was_made(node, made, act, to):
             if act == "retry":
                 self._set_default_attempts(node, row.id, made)
             return False
-        if attempt != row.attempt:
-            reason = refusal_reasons.attempt_replaced(attempt, row.attempt)
-            raise StaleExecution(act, row.status, reason, row.version)
-        raise InvalidTransition(act, row.status, "", row.version)
+        if token is not None:
+            self.known.leases.check(act, row, token)
+        if not is_possible:
+            raise _transition_error(act, row, attempt)
+        return True
+
+    def attempt_of(self, row: Row, fact: Any) -> int:
+        """Return the attempt that a transition is about: the one that it names, or that its token is of."""
+        lease = self.known.leases.of_token(row.id, token_of_report(fact))
+        default = lease.attempt if lease else self.default_attempts.get(row.id, row.attempt)
+        return int(fact.attempt or default)
+
+    def check_run_token(self, fact: Any) -> None:
+        if fact.run_token is not None:
+            self.known.leases.check(fact.act, self.the_run, fact.run_token)
 
     def _was_made(self, node: UUID | None, attempt: int, act: str, to: str) -> bool:
         if (wanted := (node, attempt, act, str(to))) in self.made:
@@ -278,3 +280,9 @@ class Plan:
         row.status = to
         row.version += 1
         row.moves += 1
+
+
+def _transition_error(act: str, row: Row, attempt: int) -> InvalidTransition:
+    if attempt != row.attempt:
+        return StaleExecution(act, row.status, refusal_reasons.attempt_replaced(attempt, row.attempt), row.version)
+    return InvalidTransition(act, row.status, "", row.version)

@@ -5,7 +5,7 @@ from executions.log_levels import DroppedLine, is_below
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .locked_rows import NewLine
+from .locked_rows import NewLine, Row
 from .planned_changes import Plan
 from .refusals import NO_NODE, TAKEN, BadFact
 
@@ -16,7 +16,9 @@ def add_line(plan: Plan, fact: kinds.Line, reported: Reported) -> bool:
         if of_run != plan.id:
             raise BadFact("exists_with_other_content", TAKEN)
         return False
-    current = _attempt_of(plan, fact)
+    row = _row_of(plan, fact)
+    if fact.token is not None:
+        plan.known.leases.check(log_preparation.ADD_LINE, row, fact.token)
     texts = reported.texts
     plan.check_secrets(log_preparation.ADD_LINE, plan.the_run, texts)
     if is_below(fact.level, level := plan.the_run.log_level):
@@ -26,20 +28,17 @@ def add_line(plan: Plan, fact: kinds.Line, reported: Reported) -> bool:
     plan.lines.append(NewLine(
         fact.id, plan.id, fact.node_execution, fact.level, message, texts.get("data"),
         reported.at or plan.known.now, message is not texts["message"],
-        source and source[: log_preparation.MAX_SOURCE], fact.seq, fact.attempt or current,
+        source and source[: log_preparation.MAX_SOURCE], fact.seq, fact.attempt or row.attempt,
     ))  # fmt: skip
     if stored is not None:
         stored[fact.id] = plan.id
     return True
 
 
-def _attempt_of(plan: Plan, fact: kinds.Line) -> int:
-    """Return the current attempt of the node execution that the line names, or of the run."""
+def _row_of(plan: Plan, fact: kinds.Line) -> Row:
+    """Return the node execution that the line names, or the run."""
     if (id := fact.node_execution) is None:
-        return plan.the_run.attempt
-    if (node := plan.nodes.get(id)) is not None:
-        return node.attempt
-    run, attempt = plan.known.line_nodes.get(id, (None, 0))
-    if run != plan.id:
+        return plan.the_run
+    if (node := plan.find_node(id)) is None:
         raise BadFact("invalid", f"node_execution: {NO_NODE}")
-    return attempt
+    return node

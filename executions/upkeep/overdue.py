@@ -20,8 +20,9 @@ from django.utils.translation import gettext as _
 from executions import leases
 from executions.audit import Through, act_as
 from executions.exceptions import InvalidTransition
-from executions.models import ErrorCode, NodeExecution, WorkflowExecution
+from executions.models import ErrorCode, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.models.base import Execution
+from executions.models.lease import NodeExecutionLease
 from workflows import retry_config
 from workflows.models import DEFAULT_TIMEOUT
 
@@ -114,14 +115,23 @@ def _end(overdue: Overdue) -> bool:
         return False
     if not overdue.has_expired:
         row.leases_of_attempts().filter(attempt=overdue.attempt).update(lapsed_at=Now())
+        _end_leases_of_nodes(row)
         row.fail_over_time(ErrorCode.TIMED_OUT, _time_out_message(row))
         return True
     lease = row.leases_of_attempts().filter(attempt=overdue.attempt, lapsed_at=None, expires_at__lt=Now())
     found = lease.first()
     if found is None or not lease.update(lapsed_at=Now()):
         return False  # a heartbeat came
+    _end_leases_of_nodes(row)
     row.fail_over_time(ErrorCode.LEASE_EXPIRED, leases.expired_message(found))
     return True
+
+
+def _end_leases_of_nodes(row: Execution) -> None:
+    """End the leases of the nodes that end with their run: their workers have to stop too."""
+    if isinstance(row, WorkflowExecution):
+        nodes = row.node_executions.filter(status=ExecutionStatus.RUNNING)
+        NodeExecutionLease.objects.filter(node_execution__in=nodes, lapsed_at=None).update(lapsed_at=Now())
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from rest_framework.viewsets import GenericViewSet
 from executions import metrics
 from executions.facts import batch_recording
 from executions.facts.body_decoding import Decoded, decode_array, decode_lines
-from executions.facts.call_outcome import Notice
+from executions.facts.call_outcome import Notice, Outcome
 from executions.facts.caller import Caller
 from executions.facts.fact_kinds import KINDS
 from executions.facts.refusals import NO_RUN, BadFact, NotFacts, Refusal
@@ -121,6 +121,15 @@ class NoticeSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField()
 
 
+class TokenOfStartSerializer(serializers.Serializer[Any]):
+    """The token of an attempt that was started with a worker, a lease or a token of the caller's choice."""
+
+    index = serializers.IntegerField(help_text="The place of the start in the call, from 0.")
+    id = serializers.UUIDField(help_text="The run or the node execution.")
+    attempt = serializers.IntegerField()
+    token = serializers.UUIDField()
+
+
 class OutcomeSerializer(serializers.Serializer[Any]):
     """Count the facts that were applied, were known already, or were refused."""
 
@@ -129,6 +138,7 @@ class OutcomeSerializer(serializers.Serializer[Any]):
     refused = serializers.IntegerField()
     refusals = RefusalSerializer(many=True)
     notices = NoticeSerializer(many=True)
+    tokens = TokenOfStartSerializer(many=True, required=False, help_text="Of the starts that asked for a lease.")
 
 
 @extend_schema(tags=["events"])
@@ -175,6 +185,7 @@ class EventsViewSet(LedgerView, GenericViewSet[Any]):
                 **numbers,
                 "refusals": [refusal_row(refusal) for refusal in outcome.refusals],
                 "notices": [notice_row(notice) for notice in outcome.notices],
+                **({"tokens": tokens} if (tokens := token_rows(outcome)) else {}),
             }
         )
 
@@ -236,6 +247,13 @@ def refusal_row(refusal: Refusal) -> dict[str, object]:
         "current_state": refusal.current_state,
         "version": refusal.version,
     }
+
+
+def token_rows(outcome: Outcome) -> list[dict[str, object]]:
+    return [
+        {"index": index, "id": str(lease.row), "attempt": lease.attempt, "token": str(lease.token)}
+        for index, lease in sorted(outcome.tokens.items())
+    ]
 
 
 def notice_row(notice: Notice) -> dict[str, object]:

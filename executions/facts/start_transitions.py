@@ -1,0 +1,68 @@
+"""Starts in memory, with the leases that they ask for, and heartbeats of these."""
+
+from executions import refusal_reasons
+from executions.exceptions import ConcurrentExecution, InvalidTransition
+from executions.states import ExecutionStatus
+
+from . import fact_kinds as kinds
+from .attempt_leases import is_leased
+from .fact_kinds import Reported
+from .locked_rows import NodeRow, Row, RunRow
+from .planned_changes import Plan
+from .refusals import NO_NODE, BadFact
+
+
+def start_run(plan: Plan, fact: kinds.RunStart, reported: Reported) -> bool:
+    run = plan.the_run
+    if is_new := plan.is_new(run, None, fact):
+        if not run.allow_concurrent and plan.known.slots.setdefault(run.workflow, run.id) != run.id:
+            raise ConcurrentExecution("start", run.status, refusal_reasons.ANOTHER_RUNS, run.version)
+        run.started_at = reported.at or plan.known.now
+        plan.move(run, None, ExecutionStatus.RUNNING, "start")
+    _grant(plan, run, fact, reported, is_new=is_new)
+    return is_new
+
+
+def start_node(plan: Plan, fact: kinds.NodeStart, reported: Reported) -> bool:
+    node = plan.node_of(fact)
+    if is_new := plan.is_new(node, node.id, fact):
+        plan.check_run_token(fact)
+        plan.check_run(node, fact.act, (ExecutionStatus.RUNNING,))
+        node.started_at = reported.at or plan.known.now
+        plan.move(node, node.id, ExecutionStatus.RUNNING, "start")
+    _grant(plan, node, fact, reported, is_new=is_new)
+    return is_new
+
+
+def _grant(
+    plan: Plan, row: RunRow | NodeRow, start: kinds.RunStart | kinds.NodeStart, reported: Reported, *, is_new: bool
+) -> None:
+    """Give the attempt a lease if its start asks for one. A start that is reported again finds the one that it got."""
+    if not is_leased(start):
+        return
+    leases = plan.known.leases
+    lease = leases.grant(row, start) if is_new else leases.granted(row, start, plan.attempt_of(row, start))
+    if is_new:
+        plan.leases.append(lease)
+    plan.tokens[reported.index] = lease
+
+
+def extend_lease(plan: Plan, fact: kinds.RunHeartbeat | kinds.NodeHeartbeat, _reported: Reported) -> bool:
+    """Extend the lease from now on. Return True: a heartbeat that is sent again extends it again."""
+    row = _row_of(plan, fact)
+    lease = plan.known.leases.check(fact.act, row, fact.token)
+    if row.status != ExecutionStatus.RUNNING:
+        raise InvalidTransition(fact.act, row.status, "", row.version)
+    lease.seconds = fact.lease_seconds or lease.seconds
+    if not lease.is_changed:
+        lease.is_changed = True
+        plan.leases.append(lease)
+    return True
+
+
+def _row_of(plan: Plan, fact: kinds.RunHeartbeat | kinds.NodeHeartbeat) -> Row:
+    if isinstance(fact, kinds.RunHeartbeat):
+        return plan.the_run
+    if (node := plan.find_node(fact.id)) is None:
+        raise BadFact("not_found", NO_NODE)
+    return node
