@@ -23,6 +23,7 @@ WITH_RAW_SQL = (
     "executions/rollups.py",
     "executions/live/reader.py",
     "executions/facts/workflow_definitions.py",
+    "executions/facts/attempt_leases.py",
     "executions/facts/locked_rows.py",
     "executions/facts/row_storage.py",
     "executions/live/access_changes.py",

@@ -13,11 +13,16 @@ TAGS = {
     "node executions": "What each node of a run did, and did before a retry.",
     "logs": "Log lines of a run and of its nodes. A line is written once and never changed.",
 }
+# Fields that a response may lack; drf-spectacular says of each that it is required.
+OPTIONAL = {"Outcome": {"tokens"}, "Notice": {"node_execution"}}
 
 
 def complete(result: Schema, **_: object) -> Schema:
     """The refusals, which every operation refers to, and the tags in their order."""
     result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     result["components"]["responses"] = responses.responses(examples.problems())
-    result["components"]["schemas"] |= responses.SCHEMAS
+    schemas = result["components"]["schemas"]
+    schemas |= responses.SCHEMAS
+    for name, optional in OPTIONAL.items():
+        schemas[name]["required"] = [field for field in schemas[name]["required"] if field not in optional]
     return result
