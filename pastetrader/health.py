@@ -17,7 +17,8 @@ METHODS = ("GET", "HEAD")
 
 
 class ProbeMiddleware:
-    """Answer probes before any other middleware. The address is that below the prefix, with or without it."""
+    """Answer probes before the middleware that checks the host of a request. The address is that below the prefix, with
+    or without it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -30,8 +31,7 @@ class ProbeMiddleware:
 
 
 def is_health_probe(scope: Mapping[str, object]) -> bool:
-    is_likely = str(scope["path"]).endswith(ALIVE)  # the prefix of every other address need not be looked for
-    return is_likely and path_info(scope) == ALIVE and scope["method"] in METHODS
+    return path_info(scope) == ALIVE and scope["method"] in METHODS
 
 
 def health_response(_request: HttpRequest | None = None) -> HttpResponse:

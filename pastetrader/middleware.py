@@ -18,6 +18,7 @@ from ledgerkit import visible_text
 from ledgerkit.rest.api_prefix import is_api
 from ledgerkit.rest.problems import busy
 from ledgerkit.time_zones import TimeZoneMiddleware
+from pastetrader.health import ProbeMiddleware
 
 
 class NoStoreMiddleware:
@@ -79,7 +80,14 @@ class PageMiddleware:
     """Run the middleware of pages, in this order, for pages alone. The API is always in English: programs branch on
     `code`, a `detail` ends in their logs, and a stored response must suit every later request."""
 
-    PAGE = (NoStoreMiddleware, HtmlGZipMiddleware, VisibleTextMiddleware, LocaleMiddleware, TimeZoneMiddleware)
+    PAGE = (
+        ProbeMiddleware,
+        NoStoreMiddleware,
+        HtmlGZipMiddleware,
+        VisibleTextMiddleware,
+        LocaleMiddleware,
+        TimeZoneMiddleware,
+    )
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = self.page = get_response

@@ -56,7 +56,6 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "pastetrader.health.ProbeMiddleware",  # first: a probe names any host, and comes by http
     "pastetrader.metrics.MetricsMiddleware",
     "executions.middleware.ActorMiddleware",  # early: every response and line of the log has the request's id
     "django.middleware.security.SecurityMiddleware",
@@ -188,6 +187,7 @@ if REPLICA:
 # Plain http is for 127.0.0.1. Behind a proxy that terminates https, PASTETRADER_HTTPS=1 requires https everywhere.
 HTTPS = env.flag("PASTETRADER_HTTPS")
 SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [rf"^{(FORCE_SCRIPT_NAME or '/')[1:]}/?(healthz|readyz|metrics)$"]  # probes come by http
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 LANGUAGE_COOKIE_SECURE = HTTPS

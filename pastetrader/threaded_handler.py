@@ -20,7 +20,7 @@ from django.urls import set_script_prefix
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 from ledgerkit.rest.charset import CONTENT_TYPE, with_normalized_content_type
 from pastetrader.asgi_refusals import Refusal
-from pastetrader.health import health_response, is_health_probe
+from pastetrader.health import ALIVE, health_response, is_health_probe
 from pastetrader.limited_body import LimitedBody
 from pastetrader.path_prefix import path_info, with_prefix
 from pastetrader.request_threads import QueueFull, QueueLeft, RequestThreads
@@ -60,7 +60,7 @@ class ThreadedHandler(ASGIHandler):
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         if settings.FORCE_SCRIPT_NAME:
             scope = with_prefix(scope)
-        if is_health_probe(scope):  # needs no thread: all of them may wait for the database
+        if scope["path"].endswith(ALIVE) and is_health_probe(scope):  # needs no thread: all may wait for the database
             await self.send_response(health_response(), send)
             return
         body = LimitedBody(scope, receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)

@@ -53,13 +53,15 @@ def test_a_server_is_ready_if_its_database_is_migrated_prepared_and_kept_up(clie
     assert ready(client) == (200, expected)
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 @pytest.mark.django_db
 def test_a_probe_may_name_any_host_and_is_not_sent_to_https(path: str, client: Client, settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
     settings.ALLOWED_HOSTS = ["ledger.example"]
-    assert client.get(path, headers={"Host": "10.1.2.3:8000"}).status_code in {200, 503}
-    assert client.get("/admin/login/", headers={"Host": "ledger.example"}).status_code == 301
+    settings.METRICS_TOKEN = ""
+    assert client.get(path, headers={"Host": "10.1.2.3:8000"}).status_code in {200, 404, 503}
+    for other in ("/admin/login/", "/admin/metrics", f"/other{path}"):
+        assert client.get(other, headers={"Host": "ledger.example"}).status_code == 301
 
 
 def test_a_migration_that_is_missing_makes_it_unready(client: Client, upkeep: UpkeepRun) -> None:
