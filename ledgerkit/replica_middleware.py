@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from http import HTTPStatus
 
+from django.core.exceptions import MiddlewareNotUsed
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
@@ -17,14 +18,15 @@ FRESH = "no-cache"  # in Cache-Control, as a browser sends it with `cache: "no-s
 
 class ReplicaMiddleware:
     """A request that only reads may read the replica, if that has what the caller wrote. It is repeated on the primary
-    where the replica fails, or leads to an error: what the request names may not be there yet."""
+    where the replica fails, or leads to an error: what the request names may not be there yet. Unused without a
+    replica."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        if not ledgerkit_settings.REPLICA:
+            raise MiddlewareNotUsed
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not ledgerkit_settings.REPLICA:
-            return self.get_response(request)
         if request.method not in READS:
             return self._write(request)
         if FRESH in request.headers.get("Cache-Control", ""):

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.exceptions import MiddlewareNotUsed
 from django.db import connection, connections
+from django.http import HttpResponse
 from django.test import Client
 
 from executions.models import WorkflowExecution
@@ -19,6 +21,7 @@ from ledgerkit.db import last_writes
 from ledgerkit.db.read_database import read_alias
 from ledgerkit.db.replica_watch import Place, watch
 from ledgerkit.models import LastWrite
+from ledgerkit.replica_middleware import ReplicaMiddleware
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,6 +80,11 @@ def primary_reads() -> Iterator[Statements]:
 def replica_reads(replica: Any) -> Iterator[Statements]:
     with replica.execute_wrapper(statements := Statements()):
         yield statements
+
+
+def test_without_a_replica_its_middleware_is_left_out() -> None:
+    with pytest.raises(MiddlewareNotUsed):
+        ReplicaMiddleware(lambda _request: HttpResponse())
 
 
 @pytest.mark.usefixtures("replica")
