@@ -1,6 +1,7 @@
 """Authentication of the API by token: `Authorization: Token ptl_...`, or `Bearer` in its place."""
 
 import hashlib
+import time
 
 from django.core.cache import caches
 from rest_framework import authentication, exceptions
@@ -13,6 +14,7 @@ from . import failed_attempts
 from .models import Token
 
 RIGHT = 3_600  # seconds for which a valid token is accepted although its address is throttled
+NOTED_EVERY = 60  # seconds: a write for each request would make the processes of a server wait for each other
 
 
 class TooManyWrongTokens(exceptions.Throttled):
@@ -30,7 +32,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
         if header.partition(b" ")[0].lower() != self.keyword.lower().encode():
             return None
         cache, key = caches[tokens_settings.CACHE], f"right:{hashlib.sha256(header).hexdigest()}"
-        was_valid = tokens_settings.TOKEN_FAILURES and cache.get(key)
+        was_valid = cache.get(key, 0) if tokens_settings.TOKEN_FAILURES else 0  # when that was noted
         if not was_valid and (wait := failed_attempts.token_attempt(django_request(request)).wait()):
             raise TooManyWrongTokens(wait)
         try:
@@ -41,8 +43,8 @@ class TokenAuthentication(authentication.TokenAuthentication):
                 raise TooManyWrongTokens(max(1, tried.wait())) from None
             tried.log_failure()
             raise
-        if tokens_settings.TOKEN_FAILURES:
-            cache.set(key, True, RIGHT)
+        if tokens_settings.TOKEN_FAILURES and time.time() - was_valid > NOTED_EVERY:
+            cache.set(key, time.time(), RIGHT)
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[object, object]:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -122,6 +123,19 @@ def test_wrong_tokens_are_refused_by_address(api: Any, owner: Any, caplog: pytes
     said = r"A request with a wrong token from '10\.0\.0\.1' failed\. Others are refused for ([345]\d|60) seconds\."
     assert re.fullmatch(said, log_messages(caplog)[-1])
     assert "ptl_" not in "".join(log_messages(caplog))
+
+
+def test_a_right_token_is_noted_once_a_minute(api: Any, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes of a server wait for each other to write."""
+    token = api(owner)._credentials["HTTP_AUTHORIZATION"].split()[1]
+    noted, note = [], type(caches["failures"]).set
+    monkeypatch.setattr(type(caches["failures"]), "set", lambda *args: [noted.append(args[1]), note(*args)])
+    assert [with_token(token).status_code for _ in range(3)] == [200] * 3
+    assert len(noted) == 1
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 61)
+    assert with_token(token).status_code == 200
+    assert len(noted) == 2
 
 
 @pytest.mark.parametrize(
