@@ -1,9 +1,8 @@
 """Calls of functions in the database."""
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 
 
 def call(name: str, **arguments: Any) -> dict[str, object] | None:
@@ -13,8 +12,3 @@ def call(name: str, **arguments: Any) -> dict[str, object] | None:
         cursor.execute(f"SELECT * FROM {name}({named})", list(arguments.values()))  # noqa: S608  # names of our own code
         row = cursor.fetchone()
         return None if row is None else dict(zip([column.name for column in cursor.description], row, strict=True))
-
-
-def savepoint() -> AbstractContextManager[None]:
-    """Protect an open transaction from an error of one statement. Without one, the statement is its own transaction."""
-    return transaction.atomic() if connection.in_atomic_block else nullcontext()
