@@ -42,6 +42,11 @@ class ExecutionsSettings(AppSettings):
     # Seconds between two upkeeps of `manage.py serve`, 0 for none; and after how many without one it is called late.
     UPKEEP_EVERY_SECONDS = Number(1_800, most=86_400)
     UPKEEP_LATE_SECONDS = Number(3_600, least=60)
+    # Seconds without a sign of life after which a running row is called silent. A run is late when it has been running
+    # for so many percent of the 95th percentile of its workflow, and for so many seconds.
+    SILENT_SECONDS = Number(3_600, least=60, most=31_536_000)
+    LATE_PERCENT = Number(150, least=100, most=10_000)
+    LATE_SECONDS = Number(60, most=31_536_000)
     # Maximum bytes (UTF-8) of one text; a longer one is cut, with a mark. A CHECK in the database enforces `most`.
     MAX_MESSAGE_BYTES = Number(65_536, least=1_024, most=65_536)
     MAX_ERROR_BYTES = Number(65_536, least=1_024, most=1_048_576)

@@ -8,6 +8,7 @@ Page sizes of lists, of the admin and the API, are in `ledgerkit/page_sizes.py`;
 LIST_MS = 5_000  # of a list
 SEARCH_MS = 100  # of a search in the list's order, before another order is tried
 PERCENTILES_MS = 500
+ATTENTION_MS = 500  # of the marks of a list or a page
 FRONT_PAGE_MS = 1_000  # of a section
 WORKFLOW_PAGE_MS = 2_000  # of a section
 LOG_PAGE_MS = 5_000

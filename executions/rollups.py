@@ -14,6 +14,8 @@ from django.db import connection, connections
 from ledgerkit.db.read_database import read_alias
 from workflows.querysets import User, can_view_all
 
+USUAL_DAYS = 7  # whose completed runs say how long a workflow usually takes
+USUAL_RUNS = 20  # needed for that: p95 separates one of 20
 COUNTED = """
 SELECT run.workflow_id, workflows.name, width_bucket(hour, %(starts)s::timestamptz[]) AS place,
     sum(completed)::bigint AS completed, sum(failed)::bigint AS failed, sum(ended)::bigint AS ended

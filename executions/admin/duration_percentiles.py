@@ -16,8 +16,7 @@ from executions.admin import formatting
 from executions.models import ExecutionStatus
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
-DAYS = 7
-MIN_RUNS = 20  # completed runs or node executions needed: p95 separates one of 20
+MIN_RUNS = rollups.USUAL_RUNS  # completed runs or node executions needed
 DURATION = F("ended_at") - F("started_at")
 
 
@@ -59,7 +58,7 @@ class PercentileTexts:
 
 
 def since() -> datetime:
-    return timezone.now() - timedelta(days=DAYS)
+    return timezone.now() - timedelta(days=rollups.USUAL_DAYS)
 
 
 def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentiles]:

@@ -16,6 +16,7 @@ EVERYTHING = {VIEW: "all"}
 
 PRESETS: tuple[tuple[StrOrPromise, dict[str, str]], ...] = (
     (_("All"), EVERYTHING),
+    (_("Needs attention"), {"attention": "any"}),
     (_("Failed today"), {"status": "failed", "ended": "today"}),
     (_("Completed with failed nodes"), {"status": "completed", "has_failed_nodes": "true"}),
     (_("Running"), {"status": "running"}),

@@ -33,6 +33,11 @@ def elapsed_seconds(row: Any) -> float | None:
     return row.duration_seconds  # type: ignore[no-any-return]  # of any row that has times
 
 
+def elapsed_text(row: Any) -> str:
+    """Return the time from start to end, or to now, as text."""
+    return "–" if (seconds := elapsed_seconds(row)) is None else format_duration(seconds)
+
+
 def format_duration(seconds: float) -> str:
     """Return "40 ms", "1.2 s", "3 min 4 s", "2 h 5 min" or "3 d 4 h": at most two units."""
     if seconds < 0.9995:  # noqa: PLR2004  # rounds up to a second

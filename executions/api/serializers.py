@@ -1,6 +1,7 @@
 """Serializers of the ledger's rows. Fields that a transition changes are read-only; lists have no payloads."""
 
 from collections.abc import Callable
+from datetime import UTC
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from django.db.models import Model
 from rest_framework import serializers
 
 from executions import partitions, run_graph
+from executions.attention import QUESTIONS, Finding
 from executions.conf import executions_settings
 from executions.log_preparation import MAX_SOURCE
 from executions.models import (
@@ -107,6 +109,25 @@ class LeaseSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField()
     worker = serializers.CharField()
     expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class AttentionSerializer(serializers.Serializer[Any]):
+    """Why a running row needs attention. `since` is the last sign of life if it is silent; else the moment when the
+    limit of `seconds` was exceeded, which is its lease, its time-out, or the 95th percentile of its workflow."""
+
+    question = serializers.ChoiceField(QUESTIONS)
+    since = serializers.DateTimeField()
+    lease_expired = serializers.BooleanField(allow_null=True, help_text="If overdue: false if its time-out passed.")
+    seconds = serializers.FloatField(allow_null=True)
+
+    @staticmethod
+    def row(found: Finding) -> json_rows.Row:
+        return {
+            "question": found.question,
+            "since": found.since.astimezone(UTC),
+            "lease_expired": found.lease_expired,
+            "seconds": None if found.seconds is None else float(found.seconds),
+        }
 
 
 class GraphOfExecutionNodeSerializer(GraphNodeSerializer):

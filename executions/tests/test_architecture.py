@@ -15,6 +15,7 @@ WITH_RAW_SQL = (
     "tokens/models.py",
     "local_postgres",
     "executions/archive",
+    "executions/attention.py",
     "executions/partitions.py",
     "executions/log_gaps.py",
     "executions/log_preparation.py",

@@ -18,39 +18,21 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from executions import leases
+from executions.attention import NO_TIME_OUT
 from executions.audit import Through, act_as
 from executions.exceptions import InvalidTransition
 from executions.models import ErrorCode, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.models.base import Execution
 from executions.models.lease import NodeExecutionLease
 from workflows import retry_config
-from workflows.models import DEFAULT_TIMEOUT
 
 from .task import Progress, Result
 
 ACTOR = "upkeep"
-# Running rows are few, so the queries start with them.
-RUNS = """
-SELECT run.id, NULL::uuid, run.attempt, lease.expires_at < now()
-FROM workflow_executions AS run
-LEFT JOIN workflow_execution_leases AS lease
-    ON lease.workflow_execution_id = run.id AND lease.attempt = run.attempt AND lease.lapsed_at IS NULL
-WHERE run.status = 'running' AND (lease.expires_at < now() OR CASE jsonb_typeof(metadata -> 'timeout_seconds')
-    WHEN 'number' THEN (metadata ->> 'timeout_seconds')::numeric > 0
-        AND extract(epoch FROM now() - started_at) > (metadata ->> 'timeout_seconds')::numeric
-    END)
-ORDER BY run.id
-"""
+# By the same definition as the pages and the API: sql/attention.sql.
+RUNS = "SELECT run_id, NULL::uuid, attempt, lease_expired FROM overdue_runs(NULL) ORDER BY run_id"
 NODES = """
-SELECT execution.workflow_execution_id, execution.id, execution.attempt, lease.expires_at < now()
-FROM node_executions AS execution
-JOIN nodes ON nodes.id = execution.node_id
-LEFT JOIN node_execution_leases AS lease
-    ON lease.node_execution_id = execution.id AND lease.attempt = execution.attempt AND lease.lapsed_at IS NULL
-WHERE execution.status = 'running' AND (lease.expires_at < now() OR (
-    nodes.timeout_seconds NOT IN (0, %s) AND extract(epoch FROM now() - started_at) > nodes.timeout_seconds
-))
-ORDER BY execution.id
+SELECT run_id, node_execution_id, attempt, lease_expired FROM overdue_nodes(NULL, %s) ORDER BY node_execution_id
 """
 LAPSED = """
 SELECT execution.workflow_execution_id, execution.id, execution.attempt, false
@@ -87,10 +69,10 @@ def end_overdue(progress: Progress = lambda _done, _of: None) -> tuple[int, int]
 
 def _overdue() -> list[Overdue]:
     """Return runs before nodes: the failure of a run ends its nodes."""
-    return [*_find(RUNS), *_find(NODES, DEFAULT_TIMEOUT)]
+    return [*_find(RUNS), *_find(NODES, [*NO_TIME_OUT])]
 
 
-def _find(statement: str, *parameters: int) -> list[Overdue]:
+def _find(statement: str, *parameters: list[int]) -> list[Overdue]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return [Overdue(*row) for row in cursor.fetchall()]

@@ -17,6 +17,7 @@ from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from workflows.models import Workflow
 
+from .attention_filters import RunAttentionFilter
 from .choice_filters import StatusFilter, TriggerFilter
 from .exclude import ExcludableFilterMixin
 from .linked_filters import LinkedFilter
@@ -122,6 +123,7 @@ class CauseFilter(LinkedFilter):
 
 ALL = (
     RunStatusFilter,
+    RunAttentionFilter,
     RunTriggerFilter,
     FailedNodesFilter,
     RunCreatedFilter,

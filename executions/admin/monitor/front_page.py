@@ -1,4 +1,5 @@
-"""Monitor, the admin's front page for users who may view runs: failures by cause, running and waiting runs, throughput.
+"""Monitor, the admin's front page for users who may view runs: what needs attention, failures by cause, running and
+waiting runs, throughput.
 
 Each section has its own queries and timeout, so that one may fail alone. Every number links to the list it counts.
 """
@@ -14,8 +15,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits
-from executions.admin import duration_cells, filter_presets, page_streams, recent_failures
+from executions import attention, limits
+from executions.admin import attention_marks, duration_cells, filter_presets, formatting, page_streams, recent_failures
+from executions.admin.attention_marks import Mark
 from executions.admin.duration_cells import DurationCell
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Runs, User
@@ -60,6 +62,24 @@ def build_section(name: str, user: User) -> Section:
 
 
 # --- the sections -----------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class AttentionRow:
+    run: WorkflowExecution
+    duration: str
+    marks: list[Mark]
+
+
+def attention_section(user: User) -> Context:
+    """Return the runs that are overdue, silent or late, in this order."""
+    marks = attention_marks.build_marks(attention.find_runs(user, limits.COUNTED_RUNS))
+    shown = [*marks][: limits.FRONT_PAGE_ROWS]
+    runs = WorkflowExecution.objects.only(*COLUMNS).in_bulk(shown)
+    rows = [AttentionRow(runs[pk], formatting.elapsed_text(runs[pk]), marks[pk]) for pk in shown if pk in runs]
+    is_more = sum(map(len, marks.values())) == limits.COUNTED_RUNS
+    count = Count(len(marks), filter_presets.runs_url(attention="any"), is_more=is_more)
+    return {"count": count, "rows": rows}
+
+
 def failed_section(user: User) -> Context:
     runs, are_more = recent_failures.recent_failures(user)
     causes = recent_failures.group_by_cause(runs)
@@ -162,6 +182,7 @@ def _count(runs: Runs, filters: dict[str, str]) -> Count:
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
+    "attention": (attention_section, {"attention": "any"}),
     "failed": (failed_section, {"status": "failed", "ended": "1"}),
     "completed_with_failed_nodes": (completed_with_failed_nodes, WITH_FAILED_NODES),
     "running": (running_section, {"status": "running"}),

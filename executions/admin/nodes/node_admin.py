@@ -10,8 +10,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
-from executions.admin import earlier_attempts, formatting, log_lines
+from executions.admin import attention_marks, earlier_attempts, formatting, log_lines
+from executions.admin.attention_marks import Mark
 from executions.admin.base import ReadOnlyAdmin, shows_run
+from executions.admin.filters.attention_filters import NodeAttentionFilter
 from executions.admin.filters.choice_filters import StatusFilter
 from executions.admin.filters.linked_filters import NodeFilter, RunFilter
 from executions.admin.filters.period_filters import IdTimeFilter
@@ -72,6 +74,7 @@ def node_details(user: User, row: NodeExecution) -> Context:
         "run": row.workflow_execution,
         "payloads": payloads,
         "attempts": earlier_attempts.newest_attempts(row.attempts),
+        "marks": attention_marks.marks_of_nodes([row]).get(row.pk, []),
         "lease": row.leases.filter(attempt=row.attempt).first(),
         "lines": log_lines.newest_rows(lines.visible_to(user)),
         "lines_shown": limits.LINES,
@@ -121,6 +124,7 @@ class NodeRow:
     node: NodeExecution
     shows_run: bool
     duration: str
+    marks: list[Mark]
 
 
 @admin.register(NodeExecution)
@@ -137,6 +141,7 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
     }
     list_filter = (
         StatusFilter,
+        NodeAttentionFilter,
         IdTimeFilter,
         NodeTriggerFilter,
         NodeWorkflowFilter,
@@ -160,7 +165,10 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
     )
 
     def present_rows(self, request: HttpRequest, rows: Sequence[NodeExecution]) -> Sequence[NodeRow]:
-        return [NodeRow(row, shows_run(request, row), formatting.duration_text(row)) for row in rows]
+        marks = attention_marks.marks_of_nodes(rows)
+        return [
+            NodeRow(row, shows_run(request, row), formatting.duration_text(row), marks.get(row.pk, [])) for row in rows
+        ]
 
     def page_context(self, request: HttpRequest, row: NodeExecution) -> Context:
         return node_details(request.user, row) | {"shows_run": shows_run(request, row)}

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from executions.admin import duration_cells, recent_failures
+from executions.admin import attention_marks, duration_cells, recent_failures
+from executions.admin.attention_marks import Mark
 from executions.admin.duration_cells import DurationCell
 from executions.admin.recent_failures import RunFailure
 from executions.admin.types import User
@@ -22,13 +23,16 @@ class RunListRow:
     duration: DurationCell
     failure: RunFailure
     tags: list[str]
+    marks: list[Mark]
 
 
 def present_runs(user: User, runs: Sequence[Any]) -> list[RunListRow]:
-    """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with two queries."""
+    """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with two queries, and one
+    more if some are running."""
     failed = [run for run in runs if run.status == ExecutionStatus.FAILED or run.failed_nodes]
     found = recent_failures.first_failures(user, failed)
     durations = duration_cells.duration_cells(runs)
+    marks = attention_marks.marks_of_runs(runs)
     return [
         RunListRow(
             run,
@@ -36,6 +40,7 @@ def present_runs(user: User, runs: Sequence[Any]) -> list[RunListRow]:
             durations[run.pk],
             found.get(run.pk, NO_FAILURE),
             tags_of(run),
+            marks.get(run.pk, []),
         )
         for run in runs
     ]

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from executions import limits, log_removals, run_graph
-from executions.admin import earlier_attempts, formatting, log_lines, page_streams, statuses
+from executions.admin import attention_marks, earlier_attempts, formatting, log_lines, page_streams, statuses
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.log_lines import LogLine
 from executions.admin.nodes import node_admin, paging
@@ -48,6 +48,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "removed": removed,
         "dropped": log_removals.dropped_lines(run) if sees_lines else None,
         "kept": KeptRun.objects.filter(pk=run.pk).first(),
+        "marks": attention_marks.marks_of_runs([run]).get(run.pk, []),
         "lease": run.leases.filter(attempt=run.attempt).first(),
         "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()],
     }

@@ -12,7 +12,7 @@ from django.db.models import Model, Q, QuerySet
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 from django.forms import Form
 
-from executions import sort_keys
+from executions import attention, sort_keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
 from ledgerkit.db.names import forms, nfc
 from ledgerkit.rest.filters import (
@@ -109,6 +109,12 @@ class WorkflowExecutionFilters(StrictFilterSet):
         min_length=3,
         help_text="A text in the error message.",
     )  # a shorter text has no trigram
+    overdue = BooleanFilter(method="answering", help_text="Running with an expired lease or past its time-out.")
+    silent = BooleanFilter(method="answering", help_text="Running without a heartbeat, transition or line lately.")
+    late = BooleanFilter(method="answering", help_text="Running for longer than its workflow usually does.")
+
+    def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+        return queryset.filter(attention.is_run(name) if value else ~attention.is_run(name))
 
     def of_workflow(self, queryset: QuerySet[Model], name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
@@ -143,6 +149,11 @@ class NodeExecutionFilters(StrictFilterSet):
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
     created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt", help_text="Created before this time.")
+    overdue = BooleanFilter(method="answering", help_text="Running with an expired lease or past its time-out.")
+    silent = BooleanFilter(method="answering", help_text="Running without a heartbeat or line lately.")
+
+    def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+        return queryset.filter(attention.is_node(name) if value else ~attention.is_node(name))
 
     def of_node(self, queryset: Any, name: str, value: UUID) -> object:
         if hidden(self.request, queryset, nodes=value):

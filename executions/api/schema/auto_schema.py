@@ -7,7 +7,7 @@ import uritemplate
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent, force_instance
 
-from executions.api.serializers import ExecutionLogSerializer, NodeExecutionListSerializer
+from executions.api.serializers import AttentionSerializer, ExecutionLogSerializer, NodeExecutionListSerializer
 from executions.live.server_sent_events import TYPE
 from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
 
@@ -15,7 +15,11 @@ from . import events_body, examples, extensions, field_schemas, parameters, resp
 
 type Schema = dict[str, Any]
 
-EXPANDED = {"nodes": NodeExecutionListSerializer, "logs": ExecutionLogSerializer}
+EXPANDED = {
+    "nodes": NodeExecutionListSerializer,
+    "logs": ExecutionLogSerializer,
+    "attention": AttentionSerializer,
+}
 CUT = {"nodes": "With `?expand=nodes`, and true, where there are more, which `executions/{id}/nodes/` lists."}
 JSON = "application/json"
 SCHEMES = [extensions.BearerScheme, extensions.SessionScheme]  # importing them registers them

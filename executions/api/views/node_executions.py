@@ -6,6 +6,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from executions import attention
 from executions.api.action_serializers import ActionSerializer, FailNodeSerializer
 from executions.api.create_serializers import NewNodeExecutionSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
@@ -13,6 +14,7 @@ from executions.api.idempotent_create import CreateMixin
 from executions.api.list_querysets import listed_nodes, nodes_of_run
 from executions.api.row_lookups import NODE, PARENT_OF_NEW_NODE
 from executions.api.serializers import (
+    AttentionSerializer,
     LeaseSerializer,
     NodeExecutionListSerializer,
     NodeExecutionSerializer,
@@ -44,7 +46,10 @@ CHANGE = "executions.change_nodeexecution"
     retrieve=extend_schema(
         operation_id="getNodeExecution",
         summary="Read a node execution",
-        description="With its payloads and, if it failed, its traceback.",
+        description=(
+            "With its payloads and, if it failed, its traceback; `expand=attention` says why a running one is overdue "
+            "or silent."
+        ),
     ),
     start=extend_schema(
         operation_id="startNodeExecution",
@@ -101,6 +106,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionAc
     filterset_class = NodeExecutionFilters
     orderings = {"created": ("created_at", "id")}
     ordering = NEWEST
+    expandable = ("attention",)
     grants = {
         **grants_of_verbs(CHANGE),
         "skip": (Scope.EXECUTIONS_REPORT, CHANGE),
@@ -129,6 +135,15 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionAc
         row: NodeExecution = super().get_object()
         self.shows_the_row_alone = row.node.updated_at <= row.updated_at
         return row
+
+    def retrieve(self, request: Request, *args: object, **kwargs: object) -> Response:
+        """Return the node execution, with why it needs attention if `?expand=` asks for it."""
+        node = self.get_object()
+        answer = dict(self.get_serializer(node).data)
+        if "attention" in self.expand:
+            found = attention.findings_of_nodes([node.pk]).get(node.pk, [])
+            answer["attention"] = [AttentionSerializer.row(each) for each in found]
+        return Response(answer)
 
     @action(detail=True, methods=["post"])
     def skip(self, request: Request, pk: UUID) -> Response:

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from executions import audit, error_excerpts, limits
+from executions import attention, audit, error_excerpts, limits
 from executions.api.action_serializers import DeleteSerializer
 from executions.api.create_serializers import NewWorkflowExecutionSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
@@ -16,6 +16,7 @@ from executions.api.json_rows import Row, log_row, node_row
 from executions.api.list_querysets import listed_runs
 from executions.api.row_lookups import RUN, RUN_TO_READ, RUN_TO_RETRY
 from executions.api.serializers import (
+    AttentionSerializer,
     GraphOfExecutionSerializer,
     LeaseSerializer,
     StartedExecutionSerializer,
@@ -59,7 +60,8 @@ from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
         summary="Read a run",
         description=(
             "`expand=nodes,logs` adds its node executions, as many as fit on a page (if there are more, "
-            "`nodes_are_cut` is true), and its newest 200 log lines, in ascending order."
+            "`nodes_are_cut` is true), and its newest 200 log lines, in ascending order; `expand=attention` says why a "
+            "running run is overdue, silent or late."
         ),
     ),
     destroy=extend_schema(
@@ -143,7 +145,7 @@ class WorkflowExecutionViewSet(
     filterset_class = WorkflowExecutionFilters
     orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
     ordering = NEWEST
-    expandable = ("nodes", "logs")
+    expandable = ("nodes", "logs", "attention")
     grants = {
         "create": (Scope.EXECUTIONS_REPORT, "executions.add_workflowexecution"),
         **grants_of_verbs("executions.change_workflowexecution"),
@@ -160,13 +162,17 @@ class WorkflowExecutionViewSet(
         return runs.defer("encrypted_secrets")
 
     def retrieve(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Return the run, with its nodes and its newest log lines if `?expand=` asks for them."""
+        """Return the run, with its nodes, its newest log lines and why it needs attention if `?expand=` asks for
+        them."""
         run = self.get_object()
         answer = dict(self.get_serializer(run).data)
         if "nodes" in self.expand:
             answer |= self._nodes(run)
         if "logs" in self.expand:
             answer |= self._logs(run)
+        if "attention" in self.expand:
+            found = attention.findings_of_runs([run.pk]).get(run.pk, [])
+            answer["attention"] = [AttentionSerializer.row(each) for each in found]
         return Response(answer)
 
     def destroy(self, request: Request, *args: object, **kwargs: object) -> Response:

@@ -1,0 +1,37 @@
+"""Filters by what needs attention."""
+
+from functools import reduce
+from operator import or_
+
+from django.db.models import Model, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from executions import attention
+from ledgerkit.admin.lists import ConstantFilter
+
+OVERDUE = ("overdue", _("Overdue: its lease expired, or its time-out passed"))
+SILENT = ("silent", _("Silent: no sign of life lately"))
+
+
+class RunAttentionFilter(ConstantFilter):
+    title = _("needs attention")
+    parameter_name = "attention"
+    offered = (
+        ("any", _("Overdue, silent or late")),
+        OVERDUE,
+        SILENT,
+        ("late", _("Late: it takes longer than its workflow usually does")),
+    )
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        questions = attention.QUESTIONS if value == "any" else (value,)
+        return queryset.filter(reduce(or_, map(attention.is_run, questions)))
+
+
+class NodeAttentionFilter(ConstantFilter):
+    title = _("needs attention")
+    parameter_name = "attention"
+    offered = (OVERDUE, SILENT)
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        return queryset.filter(attention.is_node(value))
