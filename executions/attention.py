@@ -22,6 +22,8 @@ from workflows.querysets import User, can_view_all
 from . import rollups
 from .conf import executions_settings
 
+type Parameter = float | str | datetime | list[UUID] | list[int] | None
+
 QUESTIONS = ("overdue", "silent", "late")  # the strongest first
 NO_TIME_OUT = (0, DEFAULT_TIMEOUT)  # of nodes: nobody may have chosen the default
 # The function that answers each question, and its arguments after the ids that it is limited to.
@@ -112,21 +114,21 @@ def _ids(column: str, function: str, *arguments: str) -> Func:
     return Func(*values, function=function, template=template, output_field=UUIDField())
 
 
-def _find(statement: str, among: list[UUID] | None, **more: object) -> list[Finding]:
+def _find(statement: str, among: list[UUID] | None, **more: Parameter) -> list[Finding]:
     with connections[read_alias()].cursor() as cursor:
         cursor.execute(statement, _parameters(among) | more)
         return [Finding(*row) for row in cursor.fetchall()]
 
 
-def _parameters(among: list[UUID] | None) -> dict[str, object]:
+def _parameters(among: list[UUID] | None) -> dict[str, Parameter]:
     return {
         "among": among,
         "no_time_out": list(NO_TIME_OUT),
-        "quiet": timedelta(seconds=executions_settings.SILENT_SECONDS),
+        "quiet": executions_settings.SILENT_SECONDS,
         "counted_since": timezone.now() - timedelta(days=rollups.USUAL_DAYS),
         "enough": rollups.USUAL_RUNS,
         "share": executions_settings.LATE_PERCENT / 100,
-        "at_least": timedelta(seconds=executions_settings.LATE_SECONDS),
+        "at_least": executions_settings.LATE_SECONDS,
     }
 
 

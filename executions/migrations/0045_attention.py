@@ -6,8 +6,8 @@ from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 BACK = """
-DROP FUNCTION overdue_runs(uuid[]), overdue_nodes(uuid[], integer[]), silent_runs(uuid[], interval),
-    silent_nodes(uuid[], interval), late_runs(uuid[], timestamptz, integer, float8, interval), first_line_id(timestamptz)
+DROP FUNCTION overdue_runs(uuid[]), overdue_nodes(uuid[], integer[]), silent_runs(uuid[], float8),
+    silent_nodes(uuid[], float8), late_runs(uuid[], timestamptz, integer, float8, float8), first_line_id(timestamptz)
 """
 
 

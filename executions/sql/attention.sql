@@ -54,13 +54,13 @@ $$;
 CREATE FUNCTION first_line_id(moment timestamptz) RETURNS uuid IMMUTABLE LANGUAGE sql
     RETURN rpad(lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0'), 32, '0')::uuid;
 
--- Running without a sign of life for `quiet`: no heartbeat, no transition of the run or of a node of it, no line. `since`
--- is the last heartbeat or transition.
-CREATE FUNCTION silent_runs(among uuid[], quiet interval) RETURNS TABLE (run_id uuid, since timestamptz)
+-- Running without a sign of life for `quiet` seconds: no heartbeat, no transition of the run or of a node of it, no line.
+-- `since` is the last heartbeat or transition.
+CREATE FUNCTION silent_runs(among uuid[], quiet float8) RETURNS TABLE (run_id uuid, since timestamptz)
     STABLE LANGUAGE plpgsql ROWS 20 AS $$
 #variable_conflict use_column
 DECLARE
-    lately timestamptz := now() - quiet;
+    lately timestamptz := now() - make_interval(secs => quiet);
     first_id uuid := first_line_id(lately);
 BEGIN
     RETURN QUERY
@@ -82,11 +82,12 @@ END
 $$;
 
 -- The same of node executions: no heartbeat of the node or of its run, and no line of the node.
-CREATE FUNCTION silent_nodes(among uuid[], quiet interval) RETURNS TABLE (run_id uuid, node_execution_id uuid, since timestamptz)
+CREATE FUNCTION silent_nodes(among uuid[], quiet float8)
+    RETURNS TABLE (run_id uuid, node_execution_id uuid, since timestamptz)
     STABLE LANGUAGE plpgsql ROWS 20 AS $$
 #variable_conflict use_column
 DECLARE
-    lately timestamptz := now() - quiet;
+    lately timestamptz := now() - make_interval(secs => quiet);
     first_id uuid := first_line_id(lately);
 BEGIN
     RETURN QUERY
@@ -107,10 +108,10 @@ BEGIN
 END
 $$;
 
--- Running for longer than `share` of the 95th percentile of its workflow, and for `at_least`. The percentile is that of the
--- runs completed from `counted_since`, of which there are at least `enough`; `seconds` is the percentile.
+-- Running for longer than `share` of the 95th percentile of its workflow, and for `at_least` seconds. The percentile is
+-- that of the runs completed from `counted_since`, of which there are at least `enough`; `seconds` is the percentile.
 CREATE FUNCTION late_runs(
-    among uuid[], counted_since timestamptz, enough integer, share float8, at_least interval
+    among uuid[], counted_since timestamptz, enough integer, share float8, at_least float8
 ) RETURNS TABLE (run_id uuid, since timestamptz, seconds numeric)
     STABLE LANGUAGE plpgsql ROWS 20 AS $$
 #variable_conflict use_column
@@ -118,7 +119,8 @@ BEGIN
     RETURN QUERY
         WITH running AS MATERIALIZED (
             SELECT id, workflow_id, started_at FROM workflow_executions
-            WHERE status = 'running' AND (among IS NULL OR id = ANY (among)) AND started_at < now() - at_least
+            WHERE status = 'running' AND (among IS NULL OR id = ANY (among))
+                AND started_at < now() - make_interval(secs => at_least)
         ), usual AS MATERIALIZED (
             SELECT workflow_id, p95
             FROM usual_durations(counted_since, ARRAY(SELECT DISTINCT workflow_id FROM running))

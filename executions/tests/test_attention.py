@@ -147,7 +147,7 @@ class TestLate:
 class TestPlans:
     """The functions begin with the running rows, which are few, and look each of them up."""
 
-    CALLS = ("overdue_runs(NULL)", "silent_runs(NULL, '1 hour')", "late_runs(NULL, now(), 20, 1.5, '1 minute')")
+    CALLS = ("overdue_runs(NULL)", "silent_runs(NULL, 3600)", "late_runs(NULL, now(), 20, 1.5, 60)")
 
     @pytest.mark.parametrize("call", CALLS)
     def test_runs_are_found_by_their_status(self, only: Any, call: str) -> None:
@@ -161,7 +161,7 @@ class TestPlans:
         assert index_then > index
         assert table_then == table or "late" in call  # the percentiles are read by another index, which is not there
 
-    @pytest.mark.parametrize("call", ["overdue_nodes(NULL, '{0}')", "silent_nodes(NULL, '1 hour')"])
+    @pytest.mark.parametrize("call", ["overdue_nodes(NULL, '{0}')", "silent_nodes(NULL, 3600)"])
     def test_nodes_are_found_by_their_status(self, only: Any, call: str) -> None:
         age(node_in(running_for(HOURS_2)), HOURS_2)
         only("node_executions", "idx_node_executions_status")
