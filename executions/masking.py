@@ -161,6 +161,20 @@ def mask_by_known(texts: Fields, known: RunSecrets) -> Fields | None:
     return clean if is_known else None
 
 
+def mask_all_by_known(rows: Sequence[Fields], known: RunSecrets) -> list[Fields] | None:
+    """Return the texts of several rows of a run as mask_by_known() does; those of log lines that need no mask are
+    returned as they are. One search in the texts of all log lines is enough for most calls."""
+    has_clean_messages = len(rows) > 1 and known.scrubber.changes_none(_messages(rows))
+    masked: list[Fields] = []
+    for texts in rows:
+        is_clean = not texts or (has_clean_messages and texts.keys() == MESSAGE)
+        clean = texts if is_clean else mask_by_known(texts, known)
+        if clean is None:
+            return None
+        masked.append(clean)
+    return masked
+
+
 def mask_changes(row: RowOfRun, texts: Fields, act: str, known: RunSecrets) -> tuple[Fields, RunSecrets]:
     """Return the masked texts of a change, and the secrets known after that. Secrets that are new are stored."""
     piece = FieldValues(run_of(row), dict(texts))

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 
 from executions import masking
+from executions.masking import Fields
 from executions.secrets import run_secrets
 from executions.secrets.scrubber import Scrubber
 from ledgerkit.conf import ledgerkit_settings
@@ -22,8 +23,8 @@ class Masker:
 
     def __init__(self) -> None:
         self.found: dict[UUID, frozenset[str]] = {}
-        self._sent: dict[UUID, list[dict[str, object]]] = {}
-        self._plain = run_secrets.RunSecrets(Scrubber(extra=ledgerkit_settings.SECRET_KEYS_EXTRA))
+        self._sent: dict[UUID, list[Fields]] = {}
+        self._plain = run_secrets.without_secrets(ledgerkit_settings.SECRET_KEYS_EXTRA)
 
     def mask(self, run: UUID, facts: Sequence[Reported], secrets: Secrets) -> run_secrets.RunSecrets:
         """Mask the texts of the facts of a run, and return what is known of its secrets then. Raises BadFact if they
@@ -31,25 +32,25 @@ class Masker:
         known = secrets.get(run, self._plain)
         if isinstance(known, Exception):
             return self._plain
-        self._sent.setdefault(run, [reported.texts for reported in facts])
+        sent = self._sent.setdefault(run, [reported.texts for reported in facts])
         known = self._with(known, self.found.get(run, frozenset()))
-        if more := self._mask(run, facts, known):
-            self.found[run] = self.found.get(run, frozenset()) | more
-            if known.scrubber.values:  # what was found was masked alone
-                self._mask(run, facts, self._with(known, more))
-            known = self._with(known, more)
+        masked = masking.mask_all_by_known(sent, known)
+        if masked is None:
+            known, masked = self._mask_with_new(run, sent, known)
+        for reported, texts in zip(facts, masked, strict=True):
+            reported.texts = texts
         return known
 
-    def _mask(self, run: UUID, facts: Sequence[Reported], known: run_secrets.RunSecrets) -> frozenset[str]:
-        """Mask what was sent. Return the secrets in it that are not known."""
-        for reported, sent in zip(facts, self._sent[run], strict=True):
-            reported.texts = dict(sent)
-        pieces = [masking.FieldValues(run, reported.texts) for reported in facts if reported.texts]
-        try:
-            more, _now = masking.mask(pieces, "report", new=True, known={run: known})
-        except ValidationError as error:
-            raise BadFact("invalid", " ".join(error.messages)) from None
-        return frozenset(more.get(run, ()))
+    def _mask_with_new(
+        self, run: UUID, sent: list[Fields], known: run_secrets.RunSecrets
+    ) -> tuple[run_secrets.RunSecrets, list[Fields]]:
+        """Mask texts of which some hold secrets that are not known. Return what is known then, and the texts."""
+        more, masked = _mask_all(run, sent, known)
+        if more:
+            self.found[run] = self.found.get(run, frozenset()) | more
+            if known.scrubber.values:  # what was found was masked alone
+                _more, masked = _mask_all(run, sent, self._with(known, more))
+        return self._with(known, more), masked
 
     @staticmethod
     def _with(known: run_secrets.RunSecrets, more: frozenset[str]) -> run_secrets.RunSecrets:
@@ -62,3 +63,13 @@ class Masker:
     def values(self) -> frozenset[str]:
         """Return everything that was found."""
         return frozenset().union(*self.found.values())
+
+
+def _mask_all(run: UUID, sent: list[Fields], known: run_secrets.RunSecrets) -> tuple[frozenset[str], list[Fields]]:
+    """Return the secrets in these texts that are not known, and the texts masked."""
+    pieces = [masking.FieldValues(run, dict(texts)) for texts in sent]
+    try:
+        more, _now = masking.mask(pieces, "report", new=True, known={run: known})
+    except ValidationError as error:
+        raise BadFact("invalid", " ".join(error.messages)) from None
+    return frozenset(more.get(run, ())), [piece.fields for piece in pieces]

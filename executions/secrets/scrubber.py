@@ -157,7 +157,9 @@ class Scrubber:
         if isinstance(value, (list, tuple)):  # four times as fast as list | tuple
             if places := hidden_items(value, self.named):
                 return [MASK if at in places else self.document(item) for at, item in enumerate(value)]
-            return [self.document(item) for item in value]
+            return [
+                item if item.__class__ is str and not self._is_suspect(item) else self.document(item) for item in value
+            ]
         if self._in_numbers and isinstance(value, int | float) and not isinstance(value, bool):
             written = repr(value)
             return value if (text := self.text(written)) == written else text

@@ -134,6 +134,8 @@ def check_moment(field: str, value: object) -> None:
 
 
 def _in_utc(found: datetime) -> datetime:
+    if found.tzinfo is UTC and found.year >= FIRST_YEAR:  # of most log lines
+        return found
     try:
         utc = found.astimezone(UTC)
     except OverflowError:
