@@ -155,12 +155,14 @@ class Batch:
         if run in self.refused_runs:
             outcome.refused += len(facts)
             return False
+        first: dict[type, int] = {}  # the place of each kind: the right is the same for all facts of a kind
+        for each in facts:
+            first.setdefault(type(each.fact), each.index)
         index = facts[0].index
         try:
             owner = self._owner(run, facts)
-            for each in facts:
-                index = each.index
-                self.caller.may(kinds.KIND_OF[type(each.fact)], owner)
+            for kind, index in first.items():  # noqa: B007  # of the refusal
+                self.caller.may(kinds.KIND_OF[kind], owner)
         except BadFact as error:
             self._refuse(outcome, run, index, error)
             return False

@@ -50,7 +50,7 @@ def in_order_of_slots(facts: Mapping[UUID, Sequence[Reported]], runs: Mapping[UU
         moves = [type(each.fact) for each in facts[run] if isinstance(each.fact, kinds.RunMove)]
         return 2 if moves and moves[-1] is kinds.RunStart else 1
 
-    return sorted(facts, key=rank)
+    return sorted(facts, key=rank) if len(facts) > 1 else list(facts)
 
 
 def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exception] | None:

@@ -48,10 +48,10 @@ def store(plans: Sequence[Plan], note: str | None) -> None:
 
 def count_transitions(plans: Sequence[Plan]) -> None:
     """Count the transitions in the history, for Prometheus."""
-    moved = [entry for plan in plans for entry in plan.entries if entry.from_status]
-    kinds = Counter(("nodeexecution" if each.node else "workflowexecution", str(each.to_status)) for each in moved)
-    for (row, to), number in kinds.items():
-        TRANSITIONS.labels(row, to).inc(number)
+    entries = (entry for plan in plans for entry in plan.entries)
+    moves = Counter((each.node is None, each.to_status) for each in entries if each.from_status)
+    for (is_of_run, to), number in moves.items():
+        TRANSITIONS.labels("workflowexecution" if is_of_run else "nodeexecution", to).inc(number)
 
 
 BY_ID = attrgetter("id.int")
