@@ -16,7 +16,9 @@ from pathlib import Path
 from benches.private_api import SERVERS, find_private_uses
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("pastetrader", "executions", "workflows", "tokens", "ledgerkit", "local_postgres", "pastetrader_client")
+PACKAGES = (
+    "pastetrader", "alerts", "executions", "workflows", "tokens", "ledgerkit", "local_postgres", "pastetrader_client",
+)  # fmt: skip
 LEFT_OUT = {"tests", "migrations"}
 PACKAGES_OF_TESTS = ("browser", "fuzz")  # beside the folders `tests`
 # A docstring that begins with one of these words is a fragment without a verb, or with a late one.

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.csp import CSP
 from django.utils.translation import gettext_lazy as _
 
+from alerts.conf import AlertsSettings
 from executions.conf import ExecutionsSettings, fernet_key_from
 from ledgerkit.conf import LedgerkitSettings
 from local_postgres.ownership import OWNER
@@ -47,6 +48,7 @@ INSTALLED_APPS = [
     "pastetrader.demo",
     "workflows",
     "executions",
+    "alerts",
     "tokens",
     # After the apps, whose translations come first then.
     "rest_framework",
@@ -254,7 +256,7 @@ LOGGING = {
         "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["probes", "client_faults"]},
     },
     "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", LEVELS)},
-    "loggers": dict.fromkeys(("pastetrader", "workflows", "executions", "tokens"), OUR_LEVEL),
+    "loggers": dict.fromkeys(("pastetrader", "workflows", "executions", "alerts", "tokens"), OUR_LEVEL),
 }
 
 # --- REST framework ---------------------------------------------------------
@@ -289,6 +291,7 @@ TOKENS = {
     "CACHE": "failures",
 }
 WORKFLOWS = env.numbers(WorkflowsSettings, "WORKFLOWS_")
+ALERTS = env.numbers(AlertsSettings, "ALERTS_")
 EXECUTIONS = {
     **env.numbers(ExecutionsSettings, "EXECUTIONS_"),
     **env.optional_numbers(ExecutionsSettings, "EXECUTIONS_"),

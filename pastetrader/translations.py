@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-APPS = ("ledgerkit", "tokens", "workflows", "executions")
+APPS = ("ledgerkit", "tokens", "workflows", "executions", "alerts")
 PROJECT = ("pastetrader", "local_postgres", "templates")
 PO = Path("locale", "ko", "LC_MESSAGES", "django.po")
 TOOLS = ("xgettext", "msgmerge", "msguniq", "msgattrib", "msgfmt")

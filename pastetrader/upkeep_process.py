@@ -6,11 +6,12 @@ from multiprocessing import connection, parent_process
 
 from django.conf import settings
 
+from alerts.upkeep import repeat_alerts
 from executions.upkeep.repetition import repeat_overdue, repeat_upkeep
 from local_postgres.server import ensure
 from pastetrader.workers import STOP
 
-CONNECTIONS = 2  # in its pool; the lock of upkeep has one of its own
+CONNECTIONS = 3  # in its pool, one for each thread; the lock of upkeep has one of its own
 
 
 def keep_up() -> None:
@@ -23,6 +24,7 @@ def keep_up() -> None:
         _end_with_parent()
         ensure(settings.DATABASES["default"])  # a lease of its own
         threading.Thread(target=repeat_overdue, daemon=True, name="overdue").start()
+        threading.Thread(target=repeat_alerts, daemon=True, name="alerts").start()
         repeat_upkeep()
     except KeyboardInterrupt:
         pass

@@ -17,7 +17,7 @@ User = get_user_model()
 
 def permissions(*codenames: str) -> Any:
     return Permission.objects.filter(
-        codename__in=codenames, content_type__app_label__in=["executions", "workflows", "tokens"]
+        codename__in=codenames, content_type__app_label__in=["alerts", "executions", "workflows", "tokens"]
     )
 
 

@@ -37,15 +37,16 @@ def repeat_upkeep() -> None:
         if not was_refused:
             do_if_due(timedelta(seconds=every))
 
-    _repeat(look, min(every, LOOK_EVERY))
+    repeat(look, min(every, LOOK_EVERY))
 
 
 def repeat_overdue() -> None:
     """End attempts that are over time, every ten seconds, until the process ends."""
-    _repeat(overdue.end_overdue, LOOK_EVERY)
+    repeat(overdue.end_overdue, LOOK_EVERY)
 
 
-def _repeat(look: Callable[[], object], seconds: int) -> None:
+def repeat(look: Callable[[], object], seconds: int) -> None:
+    """Call `look` again and again, until an exception that is not the database's ends this."""
     while True:
         try:
             look()

@@ -18,7 +18,7 @@ from . import analyze, expired_rows, log_retention, overdue, partitions_ahead, r
 from .advisory_lock import upkeep_lock
 from .task import Progress, Result, Task
 
-TASKS = (
+TASKS = [
     Task("overdue", _("attempts ended that were over time"), overdue.plan, overdue.apply),
     Task("partitions_ahead", _("log partitions made ahead"), partitions_ahead.plan, partitions_ahead.apply),
     Task("log_retention", _("log lines removed"), log_retention.plan, log_retention.apply),
@@ -33,10 +33,16 @@ TASKS = (
         expired_rows.delete_deletion_records,
     ),
     Task("analyze", _("partitioned tables analyzed"), analyze.plan, analyze.apply),
-)  # fmt: skip
+]  # fmt: skip
 TITLES = {task.name: task.title for task in TASKS}
 
 logger = logging.getLogger(__name__)
+
+
+def register(*tasks: Task) -> None:
+    """Add tasks of another app."""
+    TASKS.extend(task for task in tasks if task.name not in TITLES)
+    TITLES.update({task.name: task.title for task in tasks})
 
 
 @dataclass

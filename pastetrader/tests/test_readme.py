@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import get_commands
 
+from alerts.conf import AlertsSettings
 from executions.conf import ExecutionsSettings
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.conf import LedgerkitSettings
@@ -70,13 +71,14 @@ def test_every_document_is_linked() -> None:
 
 DOCUMENTS = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 SETTINGS = {
+    "ALERTS": AlertsSettings,
     "EXECUTIONS": ExecutionsSettings,
     "WORKFLOWS": WorkflowsSettings,
     "TOKENS": TokensSettings,
     "LEDGERKIT": LedgerkitSettings,
 }
 KEY = re.compile(rf"\b({'|'.join(SETTINGS)})\[[\"'](\w+)[\"']\]")
-APPS = ("executions", "workflows", "tokens", "ledgerkit")
+APPS = ("alerts", "executions", "workflows", "tokens", "ledgerkit")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

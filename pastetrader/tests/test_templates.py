@@ -8,7 +8,10 @@ from django.conf import settings
 
 from . import untranslated_text
 
-FOLDERS = [Path(settings.BASE_DIR, app, "templates") for app in ("", "executions", "workflows", "tokens", "ledgerkit")]
+FOLDERS = [
+    Path(settings.BASE_DIR, app, "templates")
+    for app in ("", "alerts", "executions", "workflows", "tokens", "ledgerkit")
+]
 TEMPLATES = sorted(path for folder in FOLDERS for path in folder.rglob("*.html"))
 # Said by gettext, or no text: tags, variables, what is translated as a block, comments, and blocks of class names.
 BLOCKS = re.compile(

@@ -16,7 +16,15 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions import attention, limits
-from executions.admin import attention_marks, duration_cells, filter_presets, formatting, page_streams, recent_failures
+from executions.admin import (
+    attention_marks,
+    duration_cells,
+    filter_presets,
+    formatting,
+    page_notices,
+    page_streams,
+    recent_failures,
+)
 from executions.admin.attention_marks import Mark
 from executions.admin.duration_cells import DurationCell
 from executions.admin.section_queries import query_or_none
@@ -49,6 +57,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
         "title": _("Monitor"),
         "clocks": duration_cells.clock_texts(),
         "all_runs_stream": page_streams.all_runs_stream_url(),
+        "notices": page_notices.find_notices(request.user),
     }
     found = {name: build_section(name, request.user) for name in SECTIONS}
     page = admin.site.index(request, context | {"monitor": found})

@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import duration_cells, filter_presets, page_streams, statuses
+from executions.admin import duration_cells, filter_presets, page_notices, page_streams, statuses
 from executions.admin.filters import recent_runs
 from executions.admin.monitor import workflow_health
 from executions.admin.section_queries import query_or_none
@@ -50,6 +50,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "workflow": workflow,
         "title": workflow.name,
         "runs_address": filter_presets.runs_url(workflow=pk),
+        "notices": page_notices.find_notices(request.user, pk),
     }
     if sections.runs is None:
         return _render(request, "timeout", context, status=503)

@@ -27,7 +27,7 @@ from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import times
 
 ROOT = Path(__file__).parents[3]
-OURS = ("executions", "workflows", "tokens")
+OURS = ("alerts", "executions", "workflows", "tokens")
 OF_LISTS = sorted(validation.OTHERS | {"q", "part", "_changelist_filters"})
 WHOLE = ("workflowexecution", "workflow")  # a list by keyset and one by pages: what all lists share is tried on these
 # Of all other pages, by the address; {run} and so on are ids.

@@ -29,7 +29,7 @@ def period() -> str:
     return "?after={}&before={}".format(*days)
 
 
-APPS = ("ledgerkit", "tokens", "workflows", "executions")
+APPS = ("ledgerkit", "tokens", "workflows", "executions", "alerts")
 
 
 def digest() -> str:

@@ -119,7 +119,7 @@ def _has_default(field: Any) -> bool:
 
 def all_migrations() -> list[Any]:
     found = MigrationLoader(None).disk_migrations.items()
-    ours = [each for (app, _name), each in found if app in {"executions", "workflows", "tokens", "ledgerkit"}]
+    ours = [each for (app, _name), each in found if app in {"alerts", "executions", "workflows", "tokens", "ledgerkit"}]
     return [pytest.param(each, id=f"{each.app_label}.{each.name}") for each in ours if not each.initial]
 
 

@@ -74,6 +74,7 @@ def test_migrations_go_back_and_forth_on_a_database_with_rows() -> None:
     node.retry()
     ExecutionLogFactory(workflow_execution=node.workflow_execution, node_execution=node)
     try:
+        call_command("migrate", "alerts", "zero", verbosity=0, interactive=False)
         call_command("migrate", "executions", "zero", verbosity=0, interactive=False)
         assert rows("SELECT count(*) FROM pg_class WHERE relname LIKE 'execution_logs%%'") == [(0,)]
         call_command("migrate", "tokens", "zero", verbosity=0, interactive=False)

@@ -1,0 +1,3 @@
+from .expectation_admin import ExpectationAdmin
+
+__all__ = ["ExpectationAdmin"]

@@ -1,0 +1,21 @@
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy as _
+
+from .conf import alerts_settings
+
+
+class AlertsConfig(AppConfig):
+    name = "alerts"
+    verbose_name = _("alerts")
+
+    def ready(self) -> None:
+        from executions.admin import page_notices  # noqa: PLC0415  # nothing of ours may be imported before the apps are loaded
+        from executions.upkeep import runner  # noqa: PLC0415  # as above
+
+        from . import notices, upkeep, user_groups  # noqa: PLC0415  # as above
+
+        alerts_settings.register_check()
+        page_notices.register(notices.find_notices)
+        runner.register(*upkeep.TASKS)
+        post_migrate.connect(user_groups.after_migrate, sender=self)

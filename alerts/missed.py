@@ -1,0 +1,93 @@
+"""Find what did not happen: the expectations of workflows against their runs.
+
+A scan asks this every few seconds. It counts from the day on which an expectation was made or last changed: nothing
+before it is missed.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Q
+
+from alerts import calendars, deadlines
+from alerts.models import Expectation, ExpectationKind, Miss
+from executions.models import ExecutionStatus, WorkflowExecution, WorkflowExecutionAttempt
+from executions.querysets import WorkflowExecutionQuerySet
+
+# A run that succeeds later than this after it was created does not count: runs are found by their creation.
+LONGEST_RUN = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """An expectation that was missed at `since`. `occurrence` is the same until it is met or missed again. `is_open`:
+    what was expected has not happened yet."""
+
+    expectation: Expectation
+    since: datetime
+    occurrence: str
+    is_open: bool = True
+    run: UUID | None = None
+
+
+def find_missed(expectation: Expectation, before: Miss | None, now: datetime) -> Missed | None:
+    """Return what is missed of the expectation now; None if it is met. `before` is what an earlier scan found."""
+    if expectation.kind == ExpectationKind.SUCCESS_EVERY:
+        return _no_success(expectation, before, now)
+    if expectation.kind == ExpectationKind.STARTS_BY:
+        return _no_start(expectation, now)
+    return _too_long(expectation, now)
+
+
+def _no_success(expectation: Expectation, before: Miss | None, now: datetime) -> Missed | None:
+    since = now - expectation.duration
+    if expectation.updated_at > since or _successes(expectation, since).exists():
+        return None
+    if before is not None and before.is_open:
+        due = before.since
+    else:
+        last = _successes(expectation, expectation.updated_at).first()
+        due = max(expectation.updated_at, last.ended_at if last and last.ended_at else since) + expectation.duration
+    return Missed(expectation, due, f"success {due.isoformat()}")
+
+
+def _successes(expectation: Expectation, since: datetime) -> WorkflowExecutionQuerySet:
+    """Return the runs that succeeded since then, the newest first: the first one is near in their index."""
+    runs = _runs(expectation).filter(status=ExecutionStatus.COMPLETED, ended_at__gt=since)
+    return runs.filter(created_at__gt=since - LONGEST_RUN).order_by("-created_at", "-id").only("ended_at")
+
+
+def _no_start(expectation: Expectation, now: datetime) -> Missed | None:
+    due_on = calendars.is_due_on(expectation.days)
+    deadline = deadlines.last_deadline(expectation.at, expectation.zone, due_on, now)
+    if deadline is None or deadline.due < expectation.updated_at:
+        return None
+    if _has_start(expectation, deadline.since, deadline.due):
+        return None
+    is_open = not _has_start(expectation, deadline.due, now)
+    return Missed(expectation, deadline.due, f"start {deadline.due.isoformat()}", is_open)
+
+
+def _has_start(expectation: Expectation, since: datetime, until: datetime) -> bool:
+    """Return whether a run started in this time; with a retry, the start of the attempt that it replaced counts too."""
+    started = Q(started_at__range=(since, until))
+    near = _runs(expectation).filter(created_at__range=(since - LONGEST_RUN, until + LONGEST_RUN))
+    if near.filter(started).exists():
+        return True
+    retried = near.filter(attempt__gt=1).values("pk")
+    return WorkflowExecutionAttempt.objects.filter(started, workflow_execution__in=retried).exists()
+
+
+def _too_long(expectation: Expectation, now: datetime) -> Missed | None:
+    """Return the running run that exceeds the time most."""
+    running = _runs(expectation).filter(status=ExecutionStatus.RUNNING, started_at__lt=now - expectation.duration)
+    run = running.order_by("started_at", "id").only("started_at", "attempt").first()
+    if run is None or run.started_at is None:
+        return None
+    since = run.started_at + expectation.duration
+    return Missed(expectation, since, f"end {run.pk} {run.attempt}", run=run.pk)
+
+
+def _runs(expectation: Expectation) -> WorkflowExecutionQuerySet:
+    return WorkflowExecution.objects.filter(workflow=expectation.workflow_id)

@@ -1,0 +1,67 @@
+"""Notices of missed expectations above all sections of the monitor and of a workflow's page."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from alerts.models import Expectation, ExpectationKind, Miss, Scan
+from alerts.models.expectation import ExpectationQuerySet
+from executions.admin.page_notices import Notice
+from ledgerkit.time_zones import clock
+from workflows.querysets import User
+
+SHOWN = 20
+LATE = timedelta(minutes=5)  # a scan; usual are a few seconds
+
+
+def find_notices(user: User, workflow: UUID | None) -> list[Notice]:
+    """Return the missed expectations that the user may see, the latest first, and whether they were not looked for."""
+    seen = Expectation.objects.visible_to(user).current().order_by().select_related(None)
+    if workflow is not None:
+        seen = seen.filter(workflow=workflow)
+    misses = Miss.objects.filter(is_open=True, expectation__in=seen.values("pk"))
+    shown = list(misses.select_related("expectation__workflow").order_by("-since")[: SHOWN + 1])
+    return [*_late_scan(seen), *map(_notice, shown[:SHOWN]), *_more(shown)]
+
+
+def _notice(miss: Miss) -> Notice:
+    expectation = miss.expectation
+    name = "executions_workflowexecution_change" if miss.run else "workflows_workflow_page"
+    address = reverse(f"admin:{name}", args=[miss.run or expectation.workflow_id])
+    return Notice(expectation.workflow.name, f"{describe(miss)} {expectation}", address)
+
+
+def describe(miss: Miss) -> str:
+    """Return a sentence about what did not happen."""
+    since = {"since": clock(miss.since, "minutes")}
+    if miss.expectation.kind == ExpectationKind.SUCCESS_EVERY:
+        return _("No run has succeeded in time: one was due by %(since)s.") % since
+    if miss.expectation.kind == ExpectationKind.STARTS_BY:
+        return _("No run has started: one was due by %(since)s.") % since
+    return _("A run should have ended by %(since)s and is still running.") % since
+
+
+def _more(shown: list[Miss]) -> Iterator[Notice]:
+    if len(shown) > SHOWN:
+        yield Notice(_("Expectations"), _("More expectations are missed."), _list())
+
+
+def _late_scan(seen: ExpectationQuerySet) -> Iterator[Notice]:
+    """Yield a notice if expectations are not looked at: then nothing of them is known."""
+    lately = Scan.objects.filter(scanned_at__gte=timezone.now() - LATE)
+    if lately.exists() or not seen.exists():
+        return
+    scan = Scan.objects.first()
+    when = clock(scan.scanned_at, "minutes") if scan else _("never")
+    sentence = _(
+        "They were checked last: %(when)s. Let manage.py serve do it, or schedule manage.py upkeep every minute."
+    )
+    yield Notice(_("Expectations are not checked."), sentence % {"when": when}, _list())
+
+
+def _list() -> str:
+    return reverse("admin:alerts_expectation_changelist")

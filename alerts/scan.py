@@ -1,0 +1,50 @@
+"""The scan for what is missing, every few seconds, by one process at a time.
+
+It is one transaction under an advisory lock: whatever a scan finds is stored with the place that it reached, or not at
+all. Nothing of it is on the path of a write.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from alerts.missed import Missed, find_missed
+from alerts.models import Expectation, Miss, Scan
+from ledgerkit.db.locks import try_lock
+
+LOCK = "alerts.scan"
+
+
+def scan() -> bool:
+    """Look once at what is missing. Return False if another process does at this moment."""
+    with transaction.atomic():
+        if not try_lock(LOCK):
+            return False
+        Scan.read()
+        check_expectations(timezone.now())
+        Scan.objects.update(scanned_at=Now())
+        return True
+
+
+def check_expectations(now: datetime) -> list[Missed]:
+    """Store what is missed now. Return what no earlier scan has found."""
+    before = {miss.pk: miss for miss in Miss.objects.all()}
+    found = [
+        (before.get(each.pk), find_missed(each, before.get(each.pk), now)) for each in Expectation.objects.current()
+    ]
+    open_now = {missed.expectation.pk for _miss, missed in found if missed and missed.is_open}
+    Miss.objects.filter(is_open=True).exclude(pk__in=open_now).update(is_open=False)
+    return [missed for miss, missed in found if missed is not None and _store(missed, miss)]
+
+
+def _store(missed: Missed, before: Miss | None) -> bool:
+    """Store it unless it is stored. Return whether it is new."""
+    if before is not None and (before.occurrence, before.is_open) == (missed.occurrence, missed.is_open):
+        return False
+    values = {
+        "since": missed.since, "run": missed.run, "occurrence": missed.occurrence, "is_open": missed.is_open,
+    }  # fmt: skip
+    Miss.objects.update_or_create(expectation=missed.expectation, defaults=values)
+    return before is None or before.occurrence != missed.occurrence
