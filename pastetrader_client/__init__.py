@@ -17,18 +17,20 @@ network.
     sender.py       the thread that sends
     batches.py      one batch: send, define what is missing, leave out what is refused
     watch.py        runs whose cancel or retry the engine wants to hear of
+    leases.py       heartbeats of the attempts that this process executes
+    trace_context.py  the traceparent of a run
     transport.py    what a way to the ledger must be able to do; http_transport.py does it over HTTP
     process_exit.py exit, fork and SIGTERM
     celery.py       Celery's tasks as nodes; celery_graphs.py, celery_run_ends.py
 """
 
 from .client import Client
-from .reporter import NodeCancelled, RunCancelled
+from .reporter import NodeCancelled, NodeFenced, RunCancelled, RunFenced
 from .runs import Node, Run, current_node, current_run
 from .transport import Answer, Notice, Refusal, Stopped, Transport, Unavailable
 
 __version__ = "0.1.0"
 __all__ = [
-    "Answer", "Client", "Node", "NodeCancelled", "Notice", "Refusal", "Run", "RunCancelled", "Stopped", "Transport",
-    "Unavailable", "current_node", "current_run",
+    "Answer", "Client", "Node", "NodeCancelled", "NodeFenced", "Notice", "Refusal", "Run", "RunCancelled", "RunFenced",
+    "Stopped", "Transport", "Unavailable", "current_node", "current_run",
 ]  # fmt: skip

@@ -9,13 +9,16 @@ from typing import Any
 
 from .encoding import Fact, without_node
 from .graphs import TYPE
-from .transport import Answer, Refusal, Transport
+from .leases import Leases
+from .transport import Answer, Refusal, TooLarge, Transport, Unavailable
 from .watch import Watch
 
 ROUNDS = 5  # in which only what was refused is left out; in the next, everything but lines
 MISSING = {"execution.create", "node.create"}  # the kinds that name what a workflow may not have yet
 ENDED = {"completed", "failed", "skipped", "cancelled"}
 NO_MOVES = {"log", *MISSING}
+FENCED = "fenced"  # the code of a refusal: another worker has the attempt
+OF_RUN_TOKEN = {"node.create", "node.skip"}
 MAX_KNOWN = 10_000
 
 logger = logging.getLogger("pastetrader_client")
@@ -26,8 +29,8 @@ class Batches:
     started or have been ended by somebody else; `specs` has the nodes that the engine has described, by run and name.
     """
 
-    def __init__(self, transport: Transport, watch: Watch) -> None:
-        self.transport, self.watch = transport, watch
+    def __init__(self, transport: Transport, watch: Watch, leases: Leases) -> None:
+        self.transport, self.watch, self.leases = transport, watch, leases
         self.gone: dict[str, None] = {}
         self.no_moves: dict[str, None] = {}
         self.specs: dict[tuple[str, str], Mapping[str, object] | None] = {}
@@ -46,6 +49,18 @@ class Batches:
                 return
             wanted = self._without_refused(wanted, answer.refusals, defined, lines=turn >= ROUNDS)
 
+    def send_heartbeats(self) -> bool:
+        """Send the heartbeats that are due. They are kept nowhere: an old one is worth nothing. Return whether the
+        ledger has answered. Raises Stopped."""
+        if not (heartbeats := self.leases.heartbeats()):
+            return False
+        try:
+            self.send(heartbeats)
+        except (Unavailable, TooLarge):
+            self.leases.note_missed(heartbeats)
+            return False
+        return True
+
     def describe(self, run: str, name: str, fields: Mapping[str, object]) -> None:
         """Note what a node is like, for the case that the workflow does not have it."""
         _remember(self.specs, (run, name), fields)
@@ -59,12 +74,18 @@ class Batches:
         """Return the facts that the ledger may take. The lines of a node that it refused are lines of the run."""
         wanted: list[Fact] = []
         for fact in facts:
-            if {fact.run, fact.node if fact.kind != "log" else ""} & self.gone.keys():
-                continue
-            if fact.run in self.no_moves and fact.kind not in NO_MOVES:
-                continue
-            wanted.append(without_node(fact) if fact.kind == "log" and fact.node in self.gone else fact)
+            if self._is_in_vain(fact):
+                self.leases.let_go(fact)
+            else:
+                wanted.append(without_node(fact) if fact.kind == "log" and fact.node in self.gone else fact)
         return wanted
+
+    def _is_in_vain(self, fact: Fact) -> bool:
+        return (
+            fact.token in self.leases.fenced
+            or bool({fact.run, fact.node if fact.kind != "log" else ""} & self.gone.keys())
+            or (fact.run in self.no_moves and fact.kind not in NO_MOVES)
+        )
 
     def _hear(self, facts: Sequence[Fact], answer: Answer) -> None:
         self.watch.heard({fact.run for fact in facts})
@@ -91,6 +112,9 @@ class Batches:
         return self._keep_accepted(left)
 
     def _leave_out(self, fact: Fact, refusal: Refusal) -> None:
+        if refusal.code == FENCED:
+            self._fence(fact)
+        self.leases.let_go(fact)
         if fact.kind == "execution.create" or (refusal.code == "not_found" and fact.run and not fact.node):
             _remember(self.gone, fact.run)
         elif fact.kind == "node.create":
@@ -101,6 +125,15 @@ class Batches:
         if key not in self.said:
             _remember(self.said, key)
             logger.error("the ledger refused %s of run %s: %s: %s", fact.kind, fact.run, refusal.code, refusal.detail)
+
+    def _fence(self, fact: Fact) -> None:
+        """Take no more facts of an attempt that another worker has."""
+        if not fact.node or fact.kind in OF_RUN_TOKEN:
+            _remember(self.gone, fact.run)
+            self.watch.forget(fact.run)
+        else:
+            self.watch.forget_node(fact.node)
+        self.leases.fence(fact.token)
 
     def _define(self, facts: Sequence[Fact], refused: Sequence[Fact], defined: set[str]) -> set[str]:
         """Add what workflows lack to them, once for each run of a batch. Return the runs that may be sent again."""

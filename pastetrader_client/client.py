@@ -15,18 +15,20 @@ from . import decorators, process_exit
 from .documents import Document, capture, document
 from .encoding import OVERHEAD, draft_of, encode_line, fact_of, raw, send_nothing
 from .graphs import Graph, definition
+from .leases import checked_seconds
 from .outbox import Outbox
 from .runs import Node, Run
 from .sender import Sender
 from .spool import Spool, folder
 from .texts import WIDEST, size_of
+from .trace_context import traceparent_of
 from .transport import Transport
 from .watch import Watch
 
 MEGABYTE = 1_000_000
 MOST_DEFINED, MOST_GRAPHS = 1_000, 20  # workflows, and graphs of each, that are known to be sent
 MOST_NUMBERED = 10_000  # runs
-MAX_SOURCE = 200  # characters that the ledger takes
+MAX_SOURCE = MAX_WORKER = 200  # characters that the ledger takes
 CONCURRENT = Document('{"allow_concurrent":true}')
 ENDS = {"execution.complete", "execution.fail", "execution.cancel"}
 
@@ -38,21 +40,26 @@ class Client:
 
     `name` tells apart programs that share a user: what one of them could not deliver, the next of this name sends.
     `source` names this process in log lines, which are numbered by source and run; by default by its host and number.
-    `on_cancel(run)`, `on_node_cancel(node)` and `on_retry(run_id, attempt)` are called by the sending thread, and
-    should be quick. `spool` is the directory for files, None for the user's, False for none.
+    With `lease_seconds`, runs and nodes start under leases of `worker`, by default its host and number; the sending
+    thread extends them. `on_cancel(run)`, `on_node_cancel(node)`, `on_retry(run_id, attempt)` and `on_fenced(run or
+    node)` are called by the sending thread, and should be quick. `spool` is the directory for files, None for the
+    user's, False for none.
     """
 
     def __init__(
         self, url: str = "", token: str = "", *, name: str | None = None, source: str | None = None,
         spool: str | Path | Literal[False] | None = None,
         max_memory: int = 16 * MEGABYTE, max_spool: int = 256 * MEGABYTE, heartbeat: float = 10.0,
-        exit_seconds: float = 5.0, sigterm: bool = True,
+        exit_seconds: float = 5.0, sigterm: bool = True, lease_seconds: int = 0, worker: str | None = None,
         on_cancel: Callable[[Run], object] | None = None, on_node_cancel: Callable[[Node], object] | None = None,
-        on_retry: Callable[[str, int], object] | None = None,
+        on_retry: Callable[[str, int], object] | None = None, on_fenced: Callable[[Run | Node], object] | None = None,
         transport: Transport | None = None,
     ) -> None:  # fmt: skip
         self.exit_seconds = exit_seconds
-        self.on_cancel, self.on_node_cancel, self.on_retry = on_cancel, on_node_cancel, on_retry
+        self.on_cancel, self.on_node_cancel, self.on_retry, self.on_fenced = (
+            on_cancel, on_node_cancel, on_retry, on_fenced,
+        )  # fmt: skip
+        self.lease_seconds, self._worker = checked_seconds(lease_seconds), worker
         self._max_memory, self._max_spool, self._heartbeat = max_memory, max_spool, heartbeat
         self._transport = transport or _over_http(url, token)
         self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
@@ -66,11 +73,16 @@ class Client:
 
     def _begin(self) -> None:
         self.source = (self._source or f"{socket.gethostname()}-{os.getpid()}")[:MAX_SOURCE]
+        self.worker = self._name_worker()
         self._numbers: dict[str, Iterator[int]] = {}
         self._watch = Watch(self._heartbeat, self._call_on_retry if self.on_retry else None)
         outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
         self._sender = Sender(outbox, spool, self._transport, self._watch)
         self.add = outbox.add
+
+    def _name_worker(self) -> str:
+        name = self._worker or f"{socket.gethostname()}:{os.getpid()}"
+        return "".join(each if each.isprintable() else "?" for each in name)[:MAX_WORKER]
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked process: what waits in memory is sent by its parent."""
@@ -83,25 +95,27 @@ class Client:
         self, workflow: str, *, input: Mapping[str, Any] | None = None, graph: Graph | None = None,
         trigger: Literal["manual", "schedule", "event"] = "manual", context: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None, tags: Sequence[str] = (), concurrent: bool = True,
-        id: str | None = None, at: str | None = None,
+        id: str | None = None, at: str | None = None, lease_seconds: int | None = None, traceparent: str | None = None,
     ) -> Run:  # fmt: skip
         """Return a run, to be used as a block. `graph` declares the nodes and edges of the workflow. Unless
         `concurrent`, the ledger refuses the run while another one of its workflow is running. `at` is the time of its
-        creation, in ISO 8601, if that is not when it is first used."""
+        creation, in ISO 8601, if that is not when it is first used. `lease_seconds` is for it and its nodes, by default
+        that of the client; 0 is no lease. `traceparent` is by default that of OpenTelemetry's current span."""
         if graph is not None:
             self._define(workflow, graph)
         create: dict[str, object] = {"trigger_type": trigger, "at": at}
         size = size_of(workflow)
-        more = _metadata(metadata, tags, concurrent=concurrent)
+        more = _metadata(metadata, tags, traceparent_of(traceparent), concurrent=concurrent)
         for name, value in (("input_data", input), ("context", context), ("metadata", more)):
             if value:
                 create[name], added = capture(value)
                 size += added
-        return Run(self, workflow, id=id, create=create, size=size)
+        return Run(self, workflow, id=id, create=create, size=size, lease_seconds=lease_seconds)
 
-    def attach(self, id: str, *, workflow: str = "", attempt: int = 1) -> Run:
-        """Return a run that another process has created."""
-        return Run(self, workflow, id=id, attempt=attempt)
+    def attach(self, id: str, *, workflow: str = "", attempt: int = 1, token: str = "") -> Run:
+        """Return a run that another process has created. With the `token` of that run, nothing is recorded of its nodes
+        after another worker has got it."""
+        return Run(self, workflow, id=id, attempt=attempt, token=token)
 
     def resume(self, id: str) -> Run:
         """Return a run at its present attempt, with its nodes: `run.node(name).is_done` where one need not be repeated.
@@ -155,14 +169,14 @@ class Client:
 
     def add_line(
         self, run: Run, node: Node | None, level: str, message: str, data: Mapping[str, object],
-        nanoseconds: int | None = None,
+        nanoseconds: int | None = None, token: str | None = None,
     ) -> None:  # fmt: skip
         """Add a log line with the next number that the source has for the run."""
         numbers = self._numbers.get(run.id) or self._begin_numbers(run.id)
         size = OVERHEAD + (len(message) if message.isascii() else WIDEST * len(message))
         kept, of_data = capture(data) if data else (None, 0)
         ns = time_ns() if nanoseconds is None else nanoseconds
-        line = (node, level, message, kept, ns, self.source, next(numbers))
+        line = (node, level, message, kept, ns, self.source, next(numbers), token)
         self.add((size + of_data, "log", run, encode_line, line))
 
     def _begin_numbers(self, run: str) -> Iterator[int]:
@@ -216,6 +230,9 @@ class Client:
     def call_on_node_cancel(self, node: Node) -> None:
         self._call(self.on_node_cancel, node)
 
+    def call_on_fenced(self, of: Run | Node) -> None:
+        self._call(self.on_fenced, of)
+
     def _call_on_retry(self, run: str, attempt: int) -> None:
         self._call(self.on_retry, run, attempt)
 
@@ -228,10 +245,13 @@ class Client:
             logger.exception("a callback of the engine failed")
 
 
-def _metadata(given: Mapping[str, Any] | None, tags: Sequence[str], *, concurrent: bool) -> Mapping[str, object] | str:
-    if given or tags or not concurrent:
-        of_tags = {"tags": list(tags)} if tags else {}
-        return {**(given or {}), **of_tags, **({"allow_concurrent": True} if concurrent else {})}
+def _metadata(
+    given: Mapping[str, Any] | None, tags: Sequence[str], traceparent: str | None, *, concurrent: bool
+) -> Mapping[str, object] | str:
+    if given or tags or traceparent or not concurrent:
+        more = {"tags": list(tags)} if tags else {}
+        of_trace = {"traceparent": traceparent} if traceparent else {}
+        return {**of_trace, **(given or {}), **more, **({"allow_concurrent": True} if concurrent else {})}
     return CONCURRENT
 
 

@@ -22,6 +22,11 @@ def random_bits() -> int:
     return _random.getrandbits(62)
 
 
+def random_token() -> str:
+    """Return a UUID of version 4, for the token of a lease."""
+    return str(UUID(int=_random.getrandbits(128), version=4))
+
+
 def uuid7(nanoseconds: int | None = None, bits: int | None = None) -> str:
     """Return a new id, or the one of this time and these random bits."""
     ms, rest = divmod(time.time_ns() if nanoseconds is None else nanoseconds, MILLISECOND)

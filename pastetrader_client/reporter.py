@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .documents import capture
 from .encoding import OVERHEAD
-from .ids import uuid7
+from .ids import random_token, uuid7
 from .texts import message_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,24 @@ class NodeCancelled(Exception):
 
     def __init__(self, node: str) -> None:
         super().__init__(f"Node execution {node} was cancelled in the ledger.")
+        self.node = node
+
+
+class RunFenced(Exception):
+    """Raised by the next call of each node after the ledger has given the run to another worker, or ended it because
+    its lease expired. Nothing of this attempt is recorded any more."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__(f"Run {run} has another worker, or was ended because its lease expired.")
+        self.run = run
+
+
+class NodeFenced(Exception):
+    """Raised by the next call of a node after the ledger has given it to another worker, or ended it because its lease
+    expired, while its run goes on. Nothing of this attempt is recorded any more."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"Node execution {node} has another worker, or was ended because its lease expired.")
         self.node = node
 
 
@@ -51,39 +69,57 @@ class Reporter:
     attempt: int
     client: "Client"
     output: Any = None
-    has_started = has_ended = has_failed = is_cancelled = False
+    has_started = has_ended = has_failed = is_cancelled = is_fenced = False
+    lease_seconds: int
+    token: str | None = None  # of the attempt, if it has a lease
     _was_told = False
     _before: "Token[Reporter | None] | None" = None
     _create: Mapping[str, object] | None = None
     _create_size = OVERHEAD
 
     def debug(self, message: object, *args: object, **data: Any) -> None:
-        self.check_cancelled()
+        self.check_stopped()
         self.record("debug", message_of(message, args), data)
 
     def info(self, message: object, *args: object, **data: Any) -> None:
-        self.check_cancelled()
+        self.check_stopped()
         self.record("info", message_of(message, args), data)
 
     def warning(self, message: object, *args: object, **data: Any) -> None:
-        self.check_cancelled()
+        self.check_stopped()
         self.record("warning", message_of(message, args), data)
 
     def error(self, message: object, *args: object, **data: Any) -> None:
-        self.check_cancelled()
+        self.check_stopped()
         self.record("error", message_of(message, args), data)
 
     def log(self, level: str, message: object, *args: object, **data: Any) -> None:
         """Record a line. The arguments are put into the message as logging does it; keywords are its data."""
-        self.check_cancelled()
+        self.check_stopped()
         self.record(level, message_of(message, args), data)
 
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         raise NotImplementedError
 
-    def check_cancelled(self) -> None:
-        """Raise RunCancelled or NodeCancelled, once for this object, after somebody has cancelled the run or node."""
+    def check_stopped(self) -> None:
+        """Raise, once for this object, RunCancelled or NodeCancelled after somebody has cancelled the run or node,
+        RunFenced or NodeFenced after another worker has got it."""
+        if not self._was_told and (error := self.find_stop()) is not None:
+            self._was_told = True
+            raise error
+
+    def find_stop(self) -> Exception | None:
+        """Return why the work is to stop, None if it is not."""
         raise NotImplementedError
+
+    def begin_lease(self) -> Mapping[str, object]:
+        """Return the fields of a start under a lease, {} without one. An attempt has one token, however often its
+        start is reported."""
+        if not self.lease_seconds:
+            return {}
+        if self.token is None:
+            self.token = random_token()
+        return {"worker": self.client.worker, "lease_seconds": self.lease_seconds, "token": self.token}
 
     def start(self) -> None:
         raise NotImplementedError
@@ -103,17 +139,19 @@ class Reporter:
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self.leave()
+        if error is None and isinstance(self.find_stop(), RunFenced | NodeFenced):
+            self.check_stopped()
         if error is None and not self.has_ended:
             self.complete()
-        elif self.has_ended or isinstance(error, RunCancelled) or self._is_own_cancel(error):
+        elif self.has_ended or isinstance(error, RunCancelled | RunFenced) or self._is_own_stop(error):
             self.has_ended = True
         elif isinstance(error, SystemExit) and not error.code:
             self.complete()
         elif error is not None:
             self.fail(error)
 
-    def _is_own_cancel(self, error: BaseException | None) -> bool:
-        return isinstance(error, NodeCancelled) and error.node == self.id
+    def _is_own_stop(self, error: BaseException | None) -> bool:
+        return isinstance(error, NodeCancelled | NodeFenced) and error.node == self.id
 
     def leave(self) -> None:
         """Leave the block without reporting an end."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from .documents import capture
 from .encoding import OVERHEAD, encode_transition
+from .leases import checked_seconds
 from .log_handler import RunHandler
-from .reporter import NodeCancelled, Reporter, RunCancelled, copy_output, current
+from .reporter import NodeCancelled, NodeFenced, Reporter, RunCancelled, RunFenced, copy_output, current
 from .texts import size_of
 from .tracebacks import capture_error
 
@@ -39,7 +40,7 @@ class Run(Reporter):
     def __init__(
         self, client: "Client", workflow: str, *, id: str | None = None, attempt: int = 1,
         create: Mapping[str, object] | None = None, size: int = 0,
-        nodes: Mapping[str, Mapping[str, Any]] | None = None,
+        nodes: Mapping[str, Mapping[str, Any]] | None = None, lease_seconds: int | None = None, token: str = "",
     ) -> None:  # fmt: skip
         if id is None:
             self.made_at = time_ns()
@@ -47,13 +48,15 @@ class Run(Reporter):
             vars(self)["id"] = id
         self.client, self.workflow = client, workflow
         self.attempt = attempt
+        self.lease_seconds = client.lease_seconds if lease_seconds is None else checked_seconds(lease_seconds)
+        self.token = token or None
         self.known_nodes = nodes
         self._create, self._create_size = create, OVERHEAD + size
 
-    def check_cancelled(self) -> None:
-        if self.is_cancelled and not self._was_told:
-            self._was_told = True
-            raise RunCancelled(self.id)
+    def find_stop(self) -> Exception | None:
+        if self.is_fenced:
+            return RunFenced(self.id)
+        return RunCancelled(self.id) if self.is_cancelled else None
 
     def send(self, kind: str, size: int = OVERHEAD, **fields: object) -> None:
         self.client.add((size, kind, self, encode_transition, (None, fields, time_ns())))
@@ -69,7 +72,7 @@ class Run(Reporter):
         if self._create is not None:
             self.create()
         self.has_started = True
-        self.send("execution.start", attempt=self.attempt, at=at)
+        self.send("execution.start", OVERHEAD, attempt=self.attempt, at=at, **self.begin_lease())
 
     def complete(self, output: Any = None) -> None:
         found, size = copy_output(self.output if output is None else output)
@@ -92,22 +95,28 @@ class Run(Reporter):
         if self._create is not None:
             self.create()
         self.has_ended = True
-        self.send("execution." + act, OVERHEAD + size, attempt=self.attempt, **fields)
+        token = None if act == "cancel" else self.token
+        self.send("execution." + act, OVERHEAD + size, attempt=self.attempt, token=token, **fields)
         self.client.send_soon()
 
     def node(
         self, name: str, *, input: Mapping[str, Any] | None = None, id: str | None = None, attempt: int = 1,
-        order: int | None = None, retries: int | None = None,
+        order: int | None = None, retries: int | None = None, lease_seconds: int | None = None,
     ) -> "Node":  # fmt: skip
         """Return a node execution, to be used as a block. A node that the workflow does not have is added to it, with
-        so many retries. Raises RunCancelled after somebody has cancelled the run."""
-        if self.is_cancelled:
-            raise RunCancelled(self.id)
+        so many retries. Its lease is by default as long as that of the run. Raises RunCancelled after somebody has
+        cancelled the run, RunFenced after another worker has got it."""
+        if (stop := self.find_stop()) is not None:
+            raise stop
+        seconds = self.lease_seconds if lease_seconds is None else checked_seconds(lease_seconds)
         if self.known_nodes and id is None and (known := self.known_nodes.get(name)) is not None:
-            return Node(self, name, id=known["id"], attempt=known["attempt"], status=known["status"])
+            there = {"id": known["id"], "attempt": known["attempt"], "status": known["status"]}
+            return Node(self, name, lease_seconds=seconds, **there)
         captured, size = capture(input) if input else (None, 0)
         create = {"node": name, "execution_order": order, "input_data": captured}
-        return Node(self, name, id=id, attempt=attempt, create=create, size=size, retries=retries)
+        return Node(
+            self, name, id=id, attempt=attempt, create=create, size=size, retries=retries, lease_seconds=seconds
+        )
 
     def handler(self, level: int = 0) -> RunHandler:
         """Return a logging.Handler that records lines of this run, and of the node in whose block they are logged."""
@@ -116,7 +125,7 @@ class Run(Reporter):
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         if self._create is not None:
             self.create()
-        self.client.add_line(self, None, level, message, data, nanoseconds)
+        self.client.add_line(self, None, level, message, data, nanoseconds, self.token)
 
     def innermost(self) -> Reporter | None:
         """Return the node of this run in whose block this code is, the run itself outside of blocks, None in a block of
@@ -130,6 +139,10 @@ class Run(Reporter):
         if not self.has_ended:
             self.is_cancelled = True
             self.client.call_on_cancel(self)
+
+    def hear_fenced(self) -> None:
+        self.is_fenced = True
+        self.client.call_on_fenced(self)
 
     def note_failure(self, error: BaseException, node: str) -> None:
         """Remember which node an exception came from, for the error of the run."""
@@ -146,7 +159,7 @@ class Node(Reporter):
 
     def __init__(
         self, run: Run, name: str, *, id: str | None = None, attempt: int = 1, status: str = "",
-        create: Mapping[str, object] | None = None, size: int = 0, retries: int | None = None,
+        create: Mapping[str, object] | None = None, size: int = 0, retries: int | None = None, lease_seconds: int = 0,
     ) -> None:  # fmt: skip
         if id is None:
             self.made_at = time_ns()
@@ -154,18 +167,24 @@ class Node(Reporter):
             vars(self)["id"] = id
         self.run, self.client, self.name, self.status = run, run.client, name, status
         self.attempt = attempt
-        self.retries = retries
+        self.retries, self.lease_seconds = retries, lease_seconds
         self._create, self._create_size = create, OVERHEAD + size
 
-    def check_cancelled(self) -> None:
-        if (self.is_cancelled or self.run.is_cancelled) and not self._was_told:
-            self._was_told = True
-            raise RunCancelled(self.run.id) if self.run.is_cancelled else NodeCancelled(self.id)
+    def find_stop(self) -> Exception | None:
+        if (of_run := self.run.find_stop()) is not None:
+            return of_run
+        if self.is_fenced:
+            return NodeFenced(self.id)
+        return NodeCancelled(self.id) if self.is_cancelled else None
 
     def hear_cancel(self) -> None:
         if not self.has_ended:
             self.is_cancelled = self.has_ended = True
             self.client.call_on_node_cancel(self)
+
+    def hear_fenced(self) -> None:
+        self.is_fenced = self.has_ended = True
+        self.client.call_on_fenced(self)
 
     @property
     def is_done(self) -> bool:
@@ -180,16 +199,16 @@ class Node(Reporter):
         if self._create is not None:
             self.run.create()
             fields, self._create = self._create, None
-            self.send("node.create", self._create_size, **fields)
+            self.send("node.create", self._create_size, run_token=self.run.token, **fields)
 
     def start(self) -> None:
-        self.check_cancelled()
+        self.check_stopped()
         if self._create is not None:
             self.create()
         if self.has_failed:
             self.retry()
         self.has_started, self.has_ended = True, False
-        self.send("node.start", attempt=self.attempt)
+        self.send("node.start", OVERHEAD, attempt=self.attempt, run_token=self.run.token, **self.begin_lease())
 
     def complete(self, output: Any = None) -> None:
         found, size = copy_output(self.output if output is None else output)
@@ -205,7 +224,7 @@ class Node(Reporter):
         self._end("fail", size, error_message=message, error_traceback=trace)
 
     def skip(self) -> None:
-        self._end("skip", 0)
+        self._end("skip", 0, run_token=self.run.token)
 
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the node: needs a token with the scope executions:control."""
@@ -215,18 +234,20 @@ class Node(Reporter):
         """Retry the failed node: needs a token with the scope executions:control."""
         self.send("node.retry", attempt=self.attempt, reason=reason)
         self.attempt += 1
+        self.token = None
         self.has_failed = self.has_ended = False
 
     def _end(self, act: str, size: int, **fields: object) -> None:
         if self._create is not None:
             self.create()
         self.has_ended = True
-        self.send("node." + act, OVERHEAD + size, attempt=self.attempt, **fields)
+        token = self.token if act in {"complete", "fail"} else None
+        self.send("node." + act, OVERHEAD + size, attempt=self.attempt, token=token, **fields)
 
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         if self._create is not None:
             self.create()
-        self.client.add_line(self.run, self, level, message, data, nanoseconds)
+        self.client.add_line(self.run, self, level, message, data, nanoseconds, self.token)
 
     def __repr__(self) -> str:
         return f"<Node {self.name} of run {self.run.id}>"

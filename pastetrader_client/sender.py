@@ -11,6 +11,7 @@ from typing import Any
 
 from .batches import Batches, send_in_halves
 from .encoding import Draft, Fact, encode
+from .leases import Leases
 from .outbox import TICK, Outbox
 from .process_exit import finish_in_child
 from .runs import Node, Run
@@ -36,7 +37,8 @@ class Sender:
 
     def __init__(self, outbox: Outbox, spool: Spool, transport: Transport, watch: Watch) -> None:
         self.outbox, self.spool, self.transport, self.watch = outbox, spool, transport, watch
-        self.batches = Batches(transport, watch)
+        self.leases = Leases()
+        self.batches = Batches(transport, watch, self.leases)
         self.stopped = ""
         self.has_failed_to_spool = False
         self.lock, self.start_lock = threading.RLock(), threading.RLock()
@@ -127,6 +129,9 @@ class Sender:
         while not self.is_over:
             try:
                 self._step()
+            except Stopped as error:
+                logger.error("%s. Nothing is sent any more.", error)
+                self.stopped = str(error)  # flush() returns after this
             except Exception:  # a fault of ours must not end the reports of a process
                 logger.exception("the reporter failed; it tries again")
                 self.outbox.wait(IDLE)
@@ -142,6 +147,7 @@ class Sender:
             self._spill_if_full()
             return
         self._call_due()
+        self.batches.send_heartbeats()
         if not self.pending and not self.spool:
             self.outbox.wait_for_batch(self._idle())
         if facts := self._take():
@@ -149,7 +155,8 @@ class Sender:
 
     def _idle(self) -> float:
         with self.timers_lock:
-            return min(IDLE, self.timers[0][0] - time.monotonic()) if self.timers else IDLE
+            idle = min(IDLE, self.timers[0][0] - time.monotonic()) if self.timers else IDLE
+        return self.leases.seconds_to_next(idle)
 
     def _call_due(self) -> None:
         while True:
@@ -190,6 +197,8 @@ class Sender:
         if isinstance(run, Run) and kind != "log":
             node = args[0] if args and isinstance(args[0], Node) else None
             self.watch.see(kind, run, node)
+            if kind.endswith(".start"):
+                self.leases.begin(run, node)
             if node is not None and kind == "node.create" and node.retries is not None:
                 self.batches.describe(run.id, node.name, {"retry_config": {"max_retries": node.retries}})
 
@@ -198,13 +207,11 @@ class Sender:
             self._send(facts)
         except Unavailable as error:
             self._back_off(error)
-        except Stopped as error:
-            logger.error("%s. Nothing is sent any more.", error)
-            self.stopped = str(error)  # flush() returns after this
         else:
             if self.failures:
                 logger.warning("the ledger can be reached again")
             self.failures = 0
+            self.leases.note_delivered(facts)
             self._settle()
 
     def _send(self, facts: Sequence[Fact]) -> None:
@@ -232,6 +239,8 @@ class Sender:
         began = time.monotonic()
         while (rest := until - time.monotonic()) > 0 and not self.is_over:
             if self.closing and error.retry_after is None and time.monotonic() > began + CLOSING:
+                return
+            if self.batches.send_heartbeats() and error.retry_after is None:
                 return
             self.outbox.wait(min(rest, TICK))
             self._spill_if_full()
@@ -263,6 +272,7 @@ class Sender:
                     self._drop(facts)
 
     def _drop(self, facts: Sequence[Fact]) -> None:
+        self.leases.note_lost(facts)
         self.outbox.drop([fact.run for fact in facts])
 
     def _write(self, facts: Sequence[Fact]) -> bool:

@@ -58,7 +58,7 @@ class Watch:
             if act == "start":
                 self.begin_node(node)
             elif act in ENDS:
-                self.end_node(node)
+                self.forget_node(node.id)
         elif kind == "execution.start":
             self.begin(run)
         elif kind == "unwatch" or (noun == "execution" and act in ENDS):
@@ -68,8 +68,8 @@ class Watch:
         node.watched_at = time.monotonic()
         self.nodes[node.id] = node
 
-    def end_node(self, node: WatchedNode) -> None:
-        self.nodes.pop(node.id, None)
+    def forget_node(self, node: str) -> None:
+        self.nodes.pop(node, None)
 
     def begin(self, run: Watched) -> None:
         with self.lock:
@@ -77,9 +77,8 @@ class Watch:
 
     def end(self, run: Watched, *, failed: bool) -> None:
         """Stop watching a run; a failed one is still watched if there is `on_retry`."""
-        self._forget_nodes(run.id)
         with self.lock:
-            entry = self.entries.pop(run.id, None)
+            entry = self.forget(run.id)
             if entry is None or not failed or self.on_retry is None:
                 return
             entry.has_failed = True
@@ -88,9 +87,12 @@ class Watch:
             for id in waiting[:-MOST_FAILED]:
                 del self.entries[id]
 
-    def _forget_nodes(self, run: str) -> None:
-        for node in [each for each in list(self.nodes.values()) if each.run.id == run]:
-            self.end_node(node)
+    def forget(self, run: str) -> Entry | None:
+        """Stop watching a run and its nodes. Return what was known of it."""
+        for node in [each.id for each in list(self.nodes.values()) if each.run.id == run]:
+            self.forget_node(node)
+        with self.lock:
+            return self.entries.pop(run, None)
 
     def heard(self, runs: set[str]) -> None:
         """Note that the ledger has answered about these runs just now."""
@@ -129,7 +131,7 @@ class Watch:
         if entry is None:
             return False
         if notice.act == "cancel":
-            self._forget_nodes(notice.run)
+            self.forget(notice.run)
             entry.run.hear_cancel()
             return True
         if notice.attempt <= entry.run.attempt:

@@ -118,7 +118,7 @@ class Engine:
         try:
             with node:
                 step.output = node.output = self._compute(node, step, inputs)
-                node.check_cancelled()  # what comes after it must not build on an output that nobody wants
+                node.check_stopped()  # what comes after it must not build on an output that nobody wants
         except RunCancelled:
             raise
         except NodeCancelled:

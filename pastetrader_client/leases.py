@@ -1,0 +1,123 @@
+"""Leases of the attempts that this process executes: when their heartbeats are due, and which the ledger has given to
+other workers. A lease is held from the delivery of its start to the delivery of its end."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from .encoding import Fact, Identified, encode_transition
+
+IN_A_LEASE = 3  # heartbeats
+AGAIN, IN_A_LEASE_AGAIN = 5.0, 9  # seconds after which one that did not arrive is sent again, or that part of the lease
+ACTS = {"start", "complete", "fail", "heartbeat"}  # that have the token of a lease
+MAX_SECONDS = 86_400  # as the ledger has it
+MOST_FENCED = 10_000
+
+
+class Leased(Identified, Protocol):
+    """A run or a node of the engine."""
+
+    lease_seconds: int
+    token: str | None
+
+    def hear_fenced(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Lease:
+    """`due` is when its next heartbeat is to be sent."""
+
+    run: Leased
+    node: Leased | None
+    token: str
+    seconds: int
+    due: float = 0.0
+
+
+class Leases:
+    """Belongs to the sending thread. Leases are found by their tokens."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, Lease] = {}  # their start is not delivered
+        self.held: dict[str, Lease] = {}
+        self.fenced: dict[str, None] = {}
+
+    def begin(self, run: Leased, node: Leased | None) -> None:
+        """Note a start, which may ask for a lease."""
+        of = node or run
+        if of.token is not None and of.lease_seconds:
+            self.begun[of.token] = Lease(run, node, of.token, of.lease_seconds)
+
+    def note_delivered(self, facts: Iterable[Fact]) -> None:
+        """Hold the leases of starts that the ledger has, and let go of those whose end it has."""
+        for fact in facts:
+            act = act_of_lease(fact)
+            if act == "start" and (lease := self.begun.pop(fact.token, None)) is not None:
+                lease.due = time.monotonic() + lease.seconds / IN_A_LEASE
+                self.held[fact.token] = lease
+            elif act in {"complete", "fail"}:
+                self.let_go(fact)
+
+    def note_lost(self, facts: Iterable[Fact]) -> None:
+        """Let go of the leases of which the start or the end will never be delivered."""
+        for fact in facts:
+            self.let_go(fact)
+
+    def let_go(self, fact: Fact) -> None:
+        """Forget the lease that a start, an end or a heartbeat is of."""
+        if act_of_lease(fact):
+            self.begun.pop(fact.token, None)
+            self.held.pop(fact.token, None)
+
+    def fence(self, token: str) -> None:
+        """Forget a lease that was given to another worker, for a run those of its nodes too, and tell the engine."""
+        self.fenced[token] = None
+        if len(self.fenced) > MOST_FENCED:
+            del self.fenced[next(iter(self.fenced))]
+        lease = self.held.pop(token, None) or self.begun.pop(token, None)
+        if lease is None:
+            return
+        if lease.node is None:
+            for of_node in [each for each in self.held.values() if each.run.id == lease.run.id]:
+                self.fenced[of_node.token] = None
+                del self.held[of_node.token]
+        (lease.node or lease.run).hear_fenced()
+
+    def heartbeats(self) -> list[Fact]:
+        """Return the heartbeats that are due, those of runs first: a run that is fenced takes its nodes with it."""
+        now, ns = time.monotonic(), time.time_ns()
+        due = [lease for lease in self.held.values() if lease.due <= now]
+        for lease in due:
+            lease.due = now + lease.seconds / IN_A_LEASE
+        return [
+            encode_transition(
+                "node.heartbeat" if lease.node else "execution.heartbeat", lease.run, lease.node,
+                {"token": lease.token}, ns,
+            )
+            for lease in sorted(due, key=lambda lease: lease.node is not None)
+        ]  # fmt: skip
+
+    def note_missed(self, heartbeats: Iterable[Fact]) -> None:
+        """Let heartbeats that did not arrive be sent again soon."""
+        for heartbeat in heartbeats:
+            if (lease := self.held.get(heartbeat.token)) is not None:
+                lease.due = time.monotonic() + min(AGAIN, lease.seconds / IN_A_LEASE_AGAIN)
+
+    def seconds_to_next(self, most: float) -> float:
+        """Return how long no heartbeat is due, `most` at the most."""
+        now = time.monotonic()
+        return min((lease.due - now for lease in self.held.values()), default=most)
+
+
+def act_of_lease(fact: Fact) -> str:
+    """Return the verb of a fact that has the token of its own attempt, "" for others."""
+    act = fact.kind.rpartition(".")[2]
+    return act if fact.token and act in ACTS else ""
+
+
+def checked_seconds(seconds: int) -> int:
+    """Return the seconds of a lease, 0 for none. Raises ValueError for a number that no lease has."""
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"lease_seconds: expected 1 to {MAX_SECONDS}, or 0 for no lease.")
+    return int(seconds)

@@ -1,0 +1,295 @@
+"""Leases: heartbeats by themselves, and the end of work that another worker has taken over."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+
+from executions import reporting
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.models.lease import NodeExecutionLease, WorkflowExecutionLease
+from executions.upkeep.overdue import end_overdue
+from pastetrader_client import Client, Node, NodeFenced, RunFenced, current_node
+from pastetrader_client.tests.stub import Stub
+from pastetrader_client.tests.test_processes import ROOT
+from pastetrader_client.tests.waiting import wait_until
+from tokens.models import Scope, Token
+
+type Connect = Callable[..., Client]
+
+
+def let_lapse(leases: Any) -> None:
+    """Let upkeep end the attempt, as after a long pause of its worker."""
+    wait_until(leases.exists)
+    ended = 0
+    while not ended:  # a heartbeat may come in between
+        leases.update(expires_at=timezone.now() - timedelta(seconds=1))
+        ended, _retried = end_overdue()
+
+
+def take_over(node: str, output: Any) -> None:
+    """Let upkeep end the attempt of a node, and another worker complete the next one."""
+    let_lapse(NodeExecutionLease.objects.filter(node_execution=node))
+    row = NodeExecution.objects.get(pk=node)
+    if row.status == "failed":
+        row.retry()
+    row.complete(output, token=row.start(worker="another", lease_seconds=60))
+
+
+def test_runs_and_nodes_start_under_leases_of_the_process(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    client = connect(lease_seconds=60)
+    with client.run(workflow="w") as run, run.node("a") as node:
+        node.info("begins")
+        run.info("one of the run")
+    assert client.flush()
+    of_run, of_node = WorkflowExecutionLease.objects.get(), NodeExecutionLease.objects.get()
+    assert (of_run.worker, of_node.worker) == (client.worker, client.worker)
+    assert client.worker.endswith(f":{os.getpid()}")
+    assert (of_run.seconds, of_node.seconds, str(of_node.token)) == (60, 60, node.token)
+    assert (WorkflowExecution.objects.get().status, ExecutionLog.objects.count()) == ("completed", 2)
+    assert "refused" not in caplog.text
+
+
+def test_without_lease_seconds_there_are_none(connect: Connect) -> None:
+    for client, seconds in ((connect(), None), (connect(lease_seconds=60), 0)):
+        with client.run(workflow="w", lease_seconds=seconds) as run, run.node("a"):
+            pass
+        assert client.flush()
+    assert not WorkflowExecutionLease.objects.exists()
+    assert not NodeExecutionLease.objects.exists()
+
+
+def test_a_run_and_a_node_may_have_leases_of_their_own(connect: Connect) -> None:
+    client = connect(worker="worker-3")
+    with client.run(workflow="w", lease_seconds=30) as run, run.node("a"), run.node("b", lease_seconds=90):
+        pass
+    assert client.flush()
+    assert WorkflowExecutionLease.objects.get().seconds == 30
+    assert set(NodeExecutionLease.objects.values_list("worker", "seconds")) == {("worker-3", 30), ("worker-3", 90)}
+
+
+@pytest.mark.parametrize("seconds", [-1, 86_401])
+def test_a_lease_that_the_ledger_would_refuse_is_refused_at_once(stub: Stub, client_of: Connect, seconds: int) -> None:
+    with pytest.raises(ValueError, match="lease_seconds"):
+        client_of(stub.url, lease_seconds=seconds)
+    with pytest.raises(ValueError, match="lease_seconds"):
+        client_of(stub.url).run(workflow="w", lease_seconds=seconds)
+
+
+def test_heartbeats_are_sent_by_themselves_until_the_end(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    client = connect(lease_seconds=1)
+    with client.run(workflow="w") as run:
+        with run.node("a") as ended:
+            pass
+        with run.node("b") as node:
+            assert client.flush()
+            leases = NodeExecutionLease.objects
+            of_ended = leases.get(node_execution=ended.id).heartbeat_at
+            for _twice in range(2):
+                beat = leases.get(node_execution=node.id).heartbeat_at
+                of_run = WorkflowExecutionLease.objects.get().heartbeat_at
+                wait_until(lambda: leases.get(node_execution=node.id).heartbeat_at > beat)  # noqa: B023  # at once
+                wait_until(lambda: WorkflowExecutionLease.objects.get().heartbeat_at > of_run)  # noqa: B023
+            assert leases.get(node_execution=ended.id).heartbeat_at == of_ended
+    assert client.flush()
+    assert "refused" not in caplog.text
+    assert WorkflowExecution.objects.get().version == 3
+
+
+def test_heartbeats_go_on_while_the_ledger_is_away_and_are_not_kept(client_of: Connect, stub: Stub) -> None:
+    client = client_of(stub.url, lease_seconds=1)
+    with client.run(workflow="w") as run:
+        assert client.flush()
+        wait_until(lambda: "execution.heartbeat" in stub.kinds)
+        stub.reply = lambda _size: (503, {"Retry-After": "2"})
+        run.info("waits")
+        away = len(stub.calls)
+        wait_until(lambda: len(stub.calls) >= away + 8)
+        calls, heard = len(stub.calls) - away, stub.kinds.count("execution.heartbeat")
+        stub.reply = lambda _size: (200, {})
+        wait_until(lambda: stub.messages)
+        assert stub.kinds.count("execution.heartbeat") - heard < calls
+    assert client.flush()
+
+
+def test_a_node_that_another_worker_has_got_is_stopped_and_records_nothing(connect: Connect) -> None:
+    told: list[Any] = []
+    client = connect(lease_seconds=60, on_fenced=told.append)
+
+    def work(node: Node) -> None:
+        with node:
+            assert client.flush()
+            take_over(node.id, {"by": "another"})
+            node.info("of the old attempt")
+            wait_until(lambda: node.is_fenced)
+            node.info("told")
+
+    with client.run(workflow="w") as run:
+        node = run.node("a")
+        with pytest.raises(NodeFenced) as raised:
+            work(node)
+        assert raised.value.node == node.id
+        with run.node("b"):
+            pass
+    assert client.flush()
+    row = NodeExecution.objects.get(pk=node.id)
+    assert (row.status, row.attempt, row.output_data, row.logs.count()) == ("completed", 2, {"by": "another"}, 0)
+    assert (told, WorkflowExecution.objects.get().status) == ([node], "completed")
+
+
+def test_leaving_the_block_of_a_fenced_node_raises(connect: Connect) -> None:
+    client = connect(lease_seconds=60)
+
+    def work(node: Node) -> None:
+        with node:
+            assert client.flush()
+            take_over(node.id, {"by": "another"})
+            node.record("info", "as a log handler does", {})
+            wait_until(lambda: node.is_fenced)
+
+    with client.run(workflow="w") as run:
+        with pytest.raises(NodeFenced):
+            work(run.node("a"))
+    assert client.flush()
+    assert NodeExecution.objects.get().output_data == {"by": "another"}
+
+
+def test_a_run_that_another_worker_has_got_is_stopped_with_its_nodes(connect: Connect) -> None:
+    client = connect(lease_seconds=60)
+    run = client.run(workflow="w")
+
+    def work() -> None:
+        with run, run.node("a"):
+            assert client.flush()
+            let_lapse(WorkflowExecutionLease.objects)
+            row = WorkflowExecution.objects.get()
+            row.retry()
+            row.start(worker="another", lease_seconds=60)
+            with run.node("b"):  # not yet told: it must not be added to the run of another worker
+                wait_until(lambda: run.is_fenced)
+
+    with pytest.raises(RunFenced):
+        work()
+    with pytest.raises(RunFenced):
+        run.node("c")
+    run.complete({"by": "the old one"})
+    assert client.flush()
+    row = WorkflowExecution.objects.get()
+    assert (row.status, row.attempt, row.output_data, row.logs.count()) == ("running", 2, None, 0)
+    assert [each.node_name for each in row.node_executions.all()] == ["a"]
+
+
+def test_a_process_that_is_attached_with_the_runs_token_is_fenced_with_it(connect: Connect) -> None:
+    client = connect(lease_seconds=60)
+    run = client.run(workflow="w", graph=["a"])
+    run.start()
+    assert client.flush()
+    assert run.token is not None
+    let_lapse(WorkflowExecutionLease.objects)
+    worker = connect()
+    attached = worker.attach(run.id, token=run.token)
+    with attached.node("a"):
+        pass
+    assert worker.flush()
+    assert not NodeExecution.objects.exists()
+
+
+def test_a_coroutine_is_stopped_too(connect: Connect) -> None:
+    client = connect(lease_seconds=60)
+
+    def lose(node: Node) -> None:
+        try:
+            assert client.flush()
+            take_over(node.id, {"by": "another"})
+            node.record("info", "as a log handler does", {})
+            wait_until(lambda: node.is_fenced)
+        finally:
+            connections.close_all()
+
+    @client.node
+    async def load() -> None:
+        node = current_node()
+        assert node is not None
+        await asyncio.to_thread(lose, node)
+        node.info("told")
+
+    @client.workflow("w")
+    async def etl() -> None:
+        await load()
+
+    with pytest.raises(NodeFenced):
+        asyncio.run(etl())
+    assert client.flush()
+    assert NodeExecution.objects.get().output_data == {"by": "another"}
+
+
+def test_in_process_it_is_the_same(transactional_db: None, owner: Any) -> None:
+    def work(client: Client, node: Node) -> None:
+        with node:
+            assert client.flush(60)
+            take_over(node.id, {"by": "another"})
+            node.info("late")
+            wait_until(lambda: node.is_fenced)
+            node.info("told")
+
+    with reporting.client(owner, lease_seconds=60) as client, client.run(workflow="w") as run:
+        with pytest.raises(NodeFenced):
+            work(client, run.node("a"))
+        assert client.flush(60)
+    assert NodeExecution.objects.get().output_data == {"by": "another"}
+
+
+WORKER = """
+import os, sys
+from pastetrader_client import Client, NodeFenced
+told = []
+client = Client(os.environ["URL"], os.environ["TOKEN"], spool=False, lease_seconds=60, on_fenced=told.append)
+with client.run(workflow="w") as run:
+    try:
+        with run.node("paused") as node:
+            node.info("before")
+            assert client.flush(60)
+            print(node.id, flush=True)
+            sys.stdin.readline()  # stopped, and continued after another worker has the node
+            node.info("after")
+            client.flush(60)
+            node.output = {"by": "the paused one"}
+            node.info("not reached")
+    except NodeFenced as error:
+        print("fenced", error.node, *[each.id for each in told], flush=True)
+assert client.flush(60)
+"""
+
+
+def test_a_worker_that_was_paused_beyond_its_lease_changes_nothing_and_is_told_so(live_server: Any, owner: Any) -> None:
+    """A real process, stopped and continued. The lease is aged in the database: nobody waits ten minutes."""
+    _row, secret = Token.objects.issue(user=owner, name="engine", scopes=list(Scope.values))
+    own = {"URL": live_server.url, "TOKEN": secret, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", WORKER], cwd=ROOT, env=os.environ | own, text=True, stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        node = process.stdout.readline().strip()
+        process.send_signal(signal.SIGSTOP)
+        take_over(node, {"by": "another"})
+        before = NodeExecution.objects.values().get(pk=node)
+        process.send_signal(signal.SIGCONT)
+        said, errors = process.communicate("\n", timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (said, process.returncode) == (f"fenced {node} {node}\n", 0), errors
+    assert NodeExecution.objects.values().get(pk=node) == before
+    assert list(ExecutionLog.objects.values_list("message", flat=True)) == ["before"]
+    assert WorkflowExecution.objects.get().status == "completed"
