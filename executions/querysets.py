@@ -200,8 +200,8 @@ class ExecutionLogQuerySet(models.QuerySet["ExecutionLog"]):
 
     def newest(self, limit: int) -> list[Columns]:
         """Return the columns of the last lines, the oldest first; fewer than `limit` if they are large."""
-        rows = bounded_rows.columns(self)
-        return bounded_rows.read(rows.order_by("-timestamp", "-id")[:limit])[0][::-1]
+        lines, _is_cut = bounded_rows.read(bounded_rows.columns(self).order_by("-timestamp", "-id")[:limit])
+        return lines.columns()[::-1]
 
     def update(self, **changes: object) -> int:
         raise ImmutableLog

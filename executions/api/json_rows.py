@@ -20,6 +20,8 @@ from workflows.retry_config import retries_in
 
 type Row = dict[str, object]
 
+RESPONSE_NAMES = {"workflow_execution_id": "workflow_execution", "node_execution_id": "node_execution"}
+
 
 def run_row(run: Columns) -> Row:
     return _run(run, error_excerpts.head(run), "metadata")
@@ -107,6 +109,22 @@ def log_row(line: Columns) -> Row:
         "seq": line.get("seq"),
         "attempt": line.get("attempt"),
     }
+
+
+class ListedLine(msgspec.Struct, gc=False, rename=RESPONSE_NAMES):
+    """The row of a log line in a list, from columns that are read as they stand in the response."""
+
+    id: object
+    workflow_execution_id: object
+    node_execution_id: object
+    level: object
+    message: object
+    data: object
+    timestamp: object
+    is_cut: object
+    source: object
+    seq: object
+    attempt: object
 
 
 def history_row(entry: Columns) -> Row:

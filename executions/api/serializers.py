@@ -284,6 +284,7 @@ class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
     1. `attempt` defaults to the current one of the node execution, or of the run."""
 
     row = json_rows.log_row
+    listed = json_rows.ListedLine
     id = UUID7Field(required=False)
     node_execution = UUIDField(source="node_execution_id", required=False, allow_null=True)
     message = serializers.CharField(trim_whitespace=False, allow_blank=True)

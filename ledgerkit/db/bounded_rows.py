@@ -4,8 +4,9 @@ The first query returns the size of the texts and documents of each row, and tho
 reads the large values, only for the rows within the limit: a page of four megabytes never reads a gigabyte.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import accumulate, compress
 from typing import NamedTuple
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from django.db.models import Func, IntegerField, JSONField, Model, QuerySet, Tex
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import plain_rows
 from ledgerkit.db.models import Column
-from ledgerkit.db.plain_rows import Columns
+from ledgerkit.db.plain_rows import Columns, Table
 from ledgerkit.page_sizes import MAX_PAGE_SIZE
 
 type Rows = QuerySet[Model, Columns]
@@ -57,31 +58,33 @@ class RowsUnder(NamedTuple):
 
 
 def columns(rows: QuerySet[Model]) -> Rows:
-    """Return a query for read(). It selects the columns and annotations that `rows` reads, as dicts, with the small
-    values of texts and documents in place of these, and the size of all of them."""
-    fields = _fields(rows)
+    """Return a query for read(). It selects the columns and annotations that `rows` reads, in their order, with the
+    small values of texts and documents in place of these, and the size of all of them."""
+    fields, annotations = _fields(rows), [*rows.query.annotations]
     large = [field.name for field in fields if _is_large(field)]
-    small = [field.attname for field in fields if field.name not in large]
-    beside: dict[str, Func] = {name + SMALL: IfSmall(name, most=_share()) for name in large}
-    if large:
-        beside[SIZE] = Size(*large)
-    return rows.values(*small, *rows.query.annotations, **beside)
+    names = [field.name + SMALL if _is_large(field) else field.attname for field in fields]
+    if not large:
+        return rows.values(*names, *annotations)
+    small = {name + SMALL: IfSmall(name, most=_share()) for name in large}
+    bounded: Rows = rows.annotate(**small, **{SIZE: Size(*large)}).values(*names, *annotations, SIZE)
+    return bounded
 
 
-def read(rows: Rows | CompiledRows) -> tuple[list[Columns], bool]:
+def read(rows: Rows | CompiledRows) -> tuple[Table, bool]:
     """Return the rows of a columns() query up to the size limit, with their large fields, and whether rows were cut
     off. The first row is always returned. Rows that were deleted since the first query may be left out."""
     try:
         statement = rows.statement if isinstance(rows, CompiledRows) else plain_rows.statement_of(rows)
     except EmptyResultSet:  # of none()
-        return [], False
+        return Table((), []), False
     found = plain_rows.read(statement, rows.model, SMALL)
-    if not found or SIZE not in found[0]:
+    if found.names[-1] != SIZE:
         return found, False
-    sizes, share = [row[SIZE] for row in found], _share()
-    kept = list(_within_limit(found)) if sum(sizes) > ledgerkit_settings.MAX_PAGE_BYTES else found
-    whole = _with_large_values(rows.model, kept, share) if max(sizes) > share else kept
-    return whole, len(kept) < len(found)
+    sizes, share = [row[-1] for row in found.rows], _share()
+    number = _number_within_limit(sizes)
+    kept = Table(found.names[:-1], [row[:-1] for row in found.rows[:number]])
+    is_large = [size > share for size in sizes[:number]]
+    return (_with_large_values(rows.model, kept, is_large) if any(is_large) else kept), number < len(sizes)
 
 
 @lru_cache(maxsize=64)
@@ -100,13 +103,11 @@ def _share() -> int:
     return max(LEAST, ledgerkit_settings.MAX_PAGE_BYTES // (MAX_PAGE_SIZE + 1))
 
 
-def _within_limit(found: list[Columns]) -> Iterator[Columns]:
+def _number_within_limit(sizes: Sequence[int]) -> int:
     room = ledgerkit_settings.MAX_PAGE_BYTES
-    for number, row in enumerate(found):
-        room -= row[SIZE]
-        if number and room < 0:
-            return
-        yield row
+    if sum(sizes) <= room:
+        return len(sizes)
+    return max(1, sum(total <= room for total in accumulate(sizes)))
 
 
 def _fields(rows: QuerySet[Model]) -> list[Column]:
@@ -120,9 +121,13 @@ def _is_large(field: Column) -> bool:
     return isinstance(field, JSONField | TextField)
 
 
-def _with_large_values(model: type[Model], kept: list[Columns], share: int) -> list[Columns]:
-    ids = [row["id"] for row in kept if row[SIZE] > share]
-    names = [field.name for field in model._meta.concrete_fields if _is_large(field) and field.name in kept[0]]
+def _with_large_values(model: type[Model], found: Table, is_large: Sequence[bool]) -> Table:
+    """Return the rows, with the values that the first query left out; without rows that were deleted since."""
+    rows = found.columns()
+    ids = [row["id"] for row in compress(rows, is_large)]
+    names = [field.name for field in model._meta.concrete_fields if _is_large(field) and field.name in found.names]
     read_again = model._base_manager.filter(pk__in=ids).values("id", *names)
-    found = {row["id"]: row for row in plain_rows.read(plain_rows.statement_of(read_again), model)}
-    return [row | found.get(row["id"], {}) for row in kept if row["id"] in found or row[SIZE] <= share]
+    whole = {row["id"]: row for row in plain_rows.read(plain_rows.statement_of(read_again), model).columns()}
+    gone = set(ids) - whole.keys()
+    kept = (row | whole.get(row["id"], {}) for row in rows if row["id"] not in gone)
+    return Table(found.names, [tuple(row.values()) for row in kept])

@@ -5,7 +5,7 @@ converter for each value: half of the time of 500 log lines (docs/decisions.md).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db import connections, router
@@ -36,12 +36,21 @@ def statement_of[M: Model, R](rows: QuerySet[M, R]) -> Statement:
     return statement
 
 
-def read(statement: Statement, model: type[Model], end: str = "") -> list[Columns]:
+class Table(NamedTuple):
+    """Rows of values, and the names of their columns."""
+
+    names: Sequence[str]
+    rows: list[tuple[Any, ...]]
+
+    def columns(self) -> list[Columns]:
+        return [dict(zip(self.names, row, strict=True)) for row in self.rows]
+
+
+def read(statement: Statement, model: type[Model], end: str = "") -> Table:
     """Return the rows of the statement of a `.values()` query of a model, whose names lose this `end`: ids as texts,
     times in the zone of the connection, which is UTC, and documents as msgspec.Raw."""
     with connections[router.db_for_read(model)].cursor() as cursor:
         for kind, loader in LOADERS.items():
             cursor.adapters.register_loader(kind, loader)  # of this cursor alone
         cursor.execute(*statement)
-        names = [column.name.removesuffix(end) for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return Table(tuple(column.name.removesuffix(end) for column in cursor.description), cursor.fetchall())

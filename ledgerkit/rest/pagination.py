@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.json_validation import iter_errors
 from ledgerkit.db.models import Column
+from ledgerkit.db.plain_rows import Table
 from ledgerkit.page_sizes import MAX_PAGE_SIZE, PAGE_SIZE
 from ledgerkit.rest.query_params import BadQuery
 
@@ -35,7 +36,7 @@ class KeysetPagination(BasePagination):
     page_size = PAGE_SIZE
     max_page_size = MAX_PAGE_SIZE
 
-    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Table:  # type: ignore[override]  # for RowListMixin alone
         """Return the rows of a bounded_rows.columns() query."""
         if not hasattr(view, "orderings"):  # the view has no QueryMixin that checked the names
             check_names(request, [*PAGING, *getattr(getattr(view, "filterset_class", None), "base_filters", {})])
@@ -49,12 +50,12 @@ class KeysetPagination(BasePagination):
         after = queryset if cursor is None else queryset.filter(keyset.after(order, cursor))
         has_own = hasattr(after, "first_of")  # a faster way than sorting all rows
         first = after.first_of(order, size + 1) if has_own else after.order_by(*order)[: size + 1]
-        rows, is_full = bounded_rows.read(first)
-        more, rows = is_full or len(rows) > size, rows[:size]
-        self.rows = rows[::-1] if backwards else rows
+        found, is_full = bounded_rows.read(first)
+        more, rows = is_full or len(found.rows) > size, found.rows[:size]
+        self.page = Table(found.names, rows[::-1] if backwards else rows)
         self.has_next = more if not backwards else cursor is not None
         self.has_previous = more if backwards else cursor is not None
-        return self.rows
+        return self.page
 
     def get_paginated_response(self, data: object) -> Response:
         return Response(
@@ -88,9 +89,9 @@ class KeysetPagination(BasePagination):
             raise _bad_cursor() from None
 
     def _link(self, index: int, backwards: bool) -> str | None:
-        if not self.rows:
+        if not self.page.rows:
             return None
-        row = self.rows[index]
+        row = dict(zip(self.page.names, self.page.rows[index], strict=True))
         key = keyset.encode(row[name.removeprefix("-")] for name in self.ordering)
         text = json.dumps([self.name, *key, backwards])
         asked = {name: values for name, values in self.request.query_params.lists() if name != "cursor"}

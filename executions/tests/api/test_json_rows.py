@@ -12,6 +12,7 @@ from rest_framework.renderers import JSONRenderer
 from executions.api import json_rows
 from executions.api import serializers as ours
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.api.fixtures import period
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.rest.renderers import to_json
 
@@ -95,3 +96,16 @@ def test_a_serializer_leaves_out_what_the_request_does_not_name() -> None:
     run = WorkflowExecutionFactory()
     assert ours.WorkflowExecutionSerializer(run, context={"fields": ["id"]}).data == {"id": run.pk}
     assert len(ours.WorkflowExecutionSerializer(run, context={"fields": None}).data) > 10
+
+
+def test_a_line_of_a_list_is_what_it_is_by_itself(api: Any, owner: Any, workflow: Any) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    node = in_state(NodeExecutionFactory(workflow_execution=run), "running")
+    written = [
+        ExecutionLogFactory(workflow_execution=run, message="ü", source="s", seq=2),
+        ExecutionLogFactory(workflow_execution=run, node_execution=node, data=[]),
+    ]
+    lines = ExecutionLog.objects.in_bulk([line.pk for line in written])
+    for address in (f"executions/{run.pk}/logs/", f"logs/{period()}&ordering=timestamp"):
+        body = api(owner).get(f"/api/v1/{address}").content.decode()
+        assert to_json([json_rows.log_row(vars(lines[line.pk])) for line in written]) in body

@@ -104,6 +104,14 @@ class TestPages:
             WorkflowExecutionFactory(workflow=workflow, metadata={"x": "y" * 150_000})
         assert [len(page) for page in walk(api(owner), f"{API}executions/")] == [1, 1, 1]
 
+    def test_a_small_row_before_one_larger_than_a_page_is_a_page(
+        self, api: Any, owner: Any, workflow: Workflow
+    ) -> None:
+        for size in (150_000, 5):  # the newest is the first
+            WorkflowExecutionFactory(workflow=workflow, metadata={"x": "y" * size})
+        pages = walk(api(owner), f"{API}executions/")
+        assert [[len(row["metadata"]["x"]) for row in page] for page in pages] == [[5], [150_000]]
+
     def test_pages_of_lines_and_of_workflows(self, api: Any, owner: Any, workflow: Workflow) -> None:
         run = WorkflowExecutionFactory(workflow=workflow)
         data = {"x": "y" * 40_000}
