@@ -56,7 +56,12 @@ FROM pg_constraint WHERE conparentid = 0 AND (
 """
 OF_INDEXES = """
 SELECT format('DROP INDEX %%I', indexrelid::regclass),
-    replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ')
+    replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') || (
+        SELECT coalesce(string_agg(format(
+            '; ALTER INDEX %%I ALTER %%s SET STATISTICS %%s', indexrelid::regclass, attnum, attstattarget
+        ), ''), '')
+        FROM pg_attribute WHERE attrelid = indexrelid AND attstattarget > 0
+    )
 FROM pg_index
 WHERE indrelid = ANY(%s::regclass[])
     AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u'))

@@ -1,14 +1,16 @@
 """Querysets of the execution models. `update()` and `bulk_create()` mask secrets, as save() does."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import Case, F, When
+from django.db.models import Case, F, Q, When
 
 from ledgerkit.db import bounded_rows, json_validation, keyset
+from ledgerkit.db.keyset import Firsts, Ids, Order
 from ledgerkit.db.models import VersionedQuerySet
 from ledgerkit.db.plain_rows import Columns
 from workflows.models import Node
@@ -38,6 +40,7 @@ class GuardedQuerySet[M: Attempt](models.QuerySet[M]):
 
 class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
     RUN: str
+    firsts: Firsts | None = None
 
     def bulk_create(self, objs: Iterable[M], *args: object, **kwargs: object) -> list[M]:
         objs = list(objs)
@@ -63,6 +66,24 @@ class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
         return super().update(**reported_texts.with_standard_errors(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
+
+    def _clone(self) -> Self:
+        """Copy `firsts` too. Django has no public hook for attributes of a queryset."""
+        clone: Self = super()._clone()  # type: ignore[misc]  # the stubs lack it
+        clone.firsts = self.firsts
+        return clone
+
+    def first_of(self, order: Order, number: int) -> Self:
+        """Return the first `number` rows, found as `firsts` says."""
+        ids = self.firsts and self.firsts(self, order, number)
+        rows = self.order_by(*order)
+        return rows[:number] if ids is None else rows.filter(pk__in=ids)[:number]
+
+    def found_by(self, firsts: Firsts | None) -> Self:
+        """Return the same rows, which first_of() finds by a subquery of their ids. None lets the planner choose how."""
+        rows = self.all()
+        rows.firsts = firsts
+        return rows
 
     def active(self) -> Self:
         return self.filter(status__in=ACTIVE)
@@ -93,6 +114,10 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
             return self._create_masked(runs, *args, **kwargs)
 
         return ingest.insert_runs(list(objs), self.db, insert, upsert=bool(kwargs.get("update_conflicts")))
+
+    def found_in(self, parts: Sequence[Q]) -> Self:
+        """Let first_of() find the rows in each of these parts, which are bounded by the creation."""
+        return self.found_by(partial(keyset.first_of_parts, "created_at", parts))
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
         """Defer input, output and context, which may each be megabytes, and select the beginning of an error only."""
@@ -136,13 +161,6 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
 
 class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):
     RUN = "workflow_execution"
-    merged: tuple[UUID, ...] = ()
-
-    def _clone(self) -> "NodeExecutionQuerySet":
-        """Copy `merged` too. Django has no public hook for attributes of a queryset."""
-        clone: NodeExecutionQuerySet = super()._clone()  # type: ignore[misc]  # the stubs lack it
-        clone.merged = self.merged
-        return clone
 
     def with_run(self) -> "NodeExecutionQuerySet":
         """Read the runs too, without documents: a verb masks texts by the secrets of its run."""
@@ -152,25 +170,16 @@ class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):
     def _documents_of_run(self) -> frozenset[str]:
         return masking.maskable_fields(self.model._meta.get_field("workflow_execution").related_model)
 
-    def of_nodes(self, nodes: Iterable[UUID]) -> "NodeExecutionQuerySet":
-        rows = self.filter(node__in=nodes)
-        rows.merged = tuple(nodes)
-        return rows
-
-    def without_merge(self) -> "NodeExecutionQuerySet":
-        """Let the planner choose how first_of() finds its rows."""
-        rows = self.all()
-        rows.merged = ()
-        return rows
-
-    def first_of(self, order: Sequence[str], number: int) -> "NodeExecutionQuerySet":
-        """Return the first `number` rows. If they are few, they are picked from the first rows of each node
+    def of_nodes(self, nodes: Collection[UUID]) -> Self:
+        """Filter to rows of these nodes. The first ones are picked from the first rows of each node if they are few
         (keyset.first_of_each())."""
-        rows = self.order_by(*order)
-        if len(self.merged) < 2 or number * len(self.merged) > limits.MERGED_ROWS:
-            return rows[:number]
-        firsts = keyset.first_of_each(Node.objects.filter(pk__in=self.merged), self, "node", order, number)
-        return rows.filter(pk__in=firsts)[:number]
+
+        def firsts(rows: NodeExecutionQuerySet, order: Order, number: int) -> Ids | None:
+            if len(nodes) < 2 or number * len(nodes) > limits.MERGED_ROWS:
+                return None
+            return keyset.first_of_each(Node.objects.filter(pk__in=nodes), rows, "node", order, number)
+
+        return self.filter(node__in=nodes).found_by(firsts)
 
     def visible_to(self, user: User) -> "NodeExecutionQuerySet":
         """Filter to rows of runs that the user may see."""

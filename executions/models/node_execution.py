@@ -81,6 +81,11 @@ class NodeExecution(Execution):
             Index(fields=["status"], name="idx_node_executions_status"),
             Index(fields=["workflow_execution", "execution_order"], name="idx_node_executions_order"),
             Index(fields=["-created_at", "-id"], name="idx_node_executions_created"),
+            Index(
+                fields=["node", "-created_at", "-id"],
+                name="idx_node_executions_failed",
+                condition=Q(status=ExecutionStatus.FAILED),
+            ),
         ]
 
     def __str__(self) -> str:

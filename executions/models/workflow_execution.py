@@ -11,26 +11,33 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Unpack
 from uuid import UUID
 
-from django.contrib.postgres.indexes import OpClass
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, models, transaction
-from django.db.models import F, Q
-from django.db.models.functions import Now, Upper
+from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, masking, refusal_reasons, reported_texts, retry, run_graph, sort_keys, states, validators
+from executions import (
+    audit,
+    masking,
+    refusal_reasons,
+    reported_texts,
+    retry,
+    run_graph,
+    states,
+    validators,
+)
 from executions.exceptions import ConcurrentExecution, InvalidTransition
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.secrets.encryption import encrypt
-from executions.secrets.retention import DELETED
 from executions.states import SETTLED, ExecutionStatus, TriggerType
 from ledgerkit.db import functions
 from ledgerkit.db.exceptions import violated_constraint
-from ledgerkit.db.indexes import GinIndex, Index
 from ledgerkit.db.models import Column, SaveArguments, json_value
 from ledgerkit.db.models import Value as FieldValue
 from workflows.models import Graph, Node, Workflow
 
 from .base import RESET, Changes, Execution, state_constraints
+from .run_indexes import INDEXES
 
 if TYPE_CHECKING:
     from .lease import WorkflowExecutionLease
@@ -103,55 +110,7 @@ class WorkflowExecution(Execution):
                 name=ONE_RUNNING,
             ),
         ]
-        indexes = [
-            Index(fields=["workflow", "-created_at", "-id"], name="idx_workflow_executions_workflow"),
-            Index(fields=["status"], name="idx_workflow_executions_status"),
-            Index(fields=["workflow", "status"], name="idx_workflow_executions_workflow_status"),
-            Index(fields=["-created_at", "-id"], name="idx_workflow_executions_created"),
-            Index(fields=["trigger_type", "status"], name="idx_workflow_executions_trigger"),
-            GinIndex(fields=["context"], name="idx_workflow_executions_context", opclasses=["jsonb_path_ops"]),
-            GinIndex(fields=["metadata"], name="idx_workflow_executions_metadata", opclasses=["jsonb_path_ops"]),
-            # The others are for the filters and orderings of the API.
-            Index(sort_keys.STARTED, F("id"), name="idx_workflow_executions_started"),
-            Index(sort_keys.DURATION, F("id"), name="idx_workflow_executions_duration"),
-            Index(F("workflow"), sort_keys.DURATION, F("id"), name="idx_workflow_executions_workflow_duration"),
-            # Includes all that the monitor counts in a period, so that it reads no row.
-            Index(
-                fields=["ended_at"],
-                name="idx_workflow_executions_ended",
-                include=["workflow", "status", "started_at"],
-                condition=Q(ended_at__isnull=False),
-            ),
-            # The oldest pending run. By the index on created_at, that reads the whole history.
-            Index(
-                fields=["created_at", "id"],
-                name="idx_workflow_executions_waiting",
-                condition=Q(status=ExecutionStatus.PENDING),
-            ),
-            Index(
-                fields=["-created_at", "-id"],
-                name="idx_workflow_executions_error",
-                condition=Q(error_message__isnull=False),
-            ),
-            # Very few rows: without the index, the list searches all runs for them.
-            Index(
-                fields=["-created_at", "-id"],
-                name="idx_workflow_executions_failed_untold",
-                condition=Q(status=ExecutionStatus.FAILED, error_message__isnull=True),
-            ),
-            Index(
-                fields=["-created_at", "-id"],
-                name="idx_workflow_executions_failed_nodes",
-                condition=Q(failed_nodes__gt=0),
-            ),
-            # For retention.purge(): most runs no longer have secrets.
-            Index(fields=["ended_at"], name="idx_execution_secrets_kept", condition=Q(encrypted_secrets__gt=DELETED)),
-            GinIndex(
-                OpClass(Upper("error_message"), "gin_trgm_ops"),
-                name="idx_workflow_executions_error_text",
-                condition=Q(error_message__isnull=False),
-            ),
-        ]
+        indexes = INDEXES
 
     def __str__(self) -> str:
         return f"{self.workflow_name} · {self.id}"

@@ -4,7 +4,7 @@ An order is a sequence of column names that are never NULL, the last one unique:
 A key holds the values of these columns in one row.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -17,6 +17,9 @@ from ledgerkit.db.models import Column
 
 type Order = Sequence[str]
 type Key = Sequence[object]
+type Ids = QuerySet[Any, Any]
+# Returns a subquery of the ids of the first rows of a queryset, None if there is no better way than its order.
+type Firsts = Callable[[Any, Order, int], Ids | None]
 
 
 def after(order: Order, key: Key, *, inclusive: bool = False) -> Q:
@@ -45,9 +48,7 @@ def key_of(order: Order, row: Model) -> list[object]:
     return [getattr(row, name.removeprefix("-")) for name in order]
 
 
-def first_of_each[M: Model](
-    groups: QuerySet[Any], rows: QuerySet[M], column: str, order: Order, number: int
-) -> QuerySet[Any, Any]:
+def first_of_each[M: Model](groups: QuerySet[Any], rows: QuerySet[M], column: str, order: Order, number: int) -> Ids:
     """Return a subquery of the ids of the first `number` rows of each group, where `column` refers to the group.
 
     Each group is read from its own index, in order. Given one ORDER BY ... LIMIT for all groups, PostgreSQL may scan
@@ -55,6 +56,17 @@ def first_of_each[M: Model](
     """
     firsts = rows.filter(**{column: OuterRef("pk")}).order_by(*order).values("pk")[:number]
     return groups.values_list(Func(ArraySubquery(firsts), function="unnest", output_field=UUIDField()))
+
+
+def first_of_parts[M: Model](column: str, parts: Sequence[Q], rows: QuerySet[M], order: Order, number: int) -> Ids:
+    """Return a subquery of the ids of the first `number` rows of each part. The conditions of the parts bound a column
+    and have no row in common; in the order of another column the rows are not divided.
+
+    Ids are found in an index alone if it includes all columns of the conditions. The rows are read for these few.
+    """
+    parts = parts if order[0].removeprefix("-") == column else [Q()]
+    first, *others = [rows.filter(part).order_by(*order).values("pk")[:number] for part in parts]
+    return first.union(*others, all=True) if others else first
 
 
 def encode(key: Iterable[object]) -> list[str]:

@@ -12,7 +12,7 @@ from django.db.models import Model, Q, QuerySet
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 from django.forms import Form
 
-from executions import attention, sort_keys
+from executions import attention, creation_bounds, sort_keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
 from ledgerkit.db.names import forms, nfc
 from ledgerkit.rest.filters import (
@@ -39,6 +39,7 @@ PERIOD_NEEDED = {
     "required": f"Lines across runs are listed for a period: give `after` and `before`, {MAX_PERIOD.days} days at most."
 }
 LEVELS = LogLevel.values  # in ascending order
+OF_TIMES = {"started_after", "started_before", "ended_after", "ended_before", "duration_min", "duration_max"}
 
 
 class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
@@ -122,14 +123,12 @@ class WorkflowExecutionFilters(StrictFilterSet):
     def with_failed_nodes(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(failed_nodes__gt=0) if value else queryset.filter(failed_nodes=0)
 
-    # The extra condition only corrects the planner's estimate: PostgreSQL assumes that start and creation time are
-    # independent, and would search the newest runs for those of an early day.
     def from_start(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
-        return queryset.filter(GreaterThanOrEqual(sort_keys.STARTED, value), started_at__gte=value)
+        return queryset.filter(GreaterThanOrEqual(sort_keys.STARTED, value))
 
     def until_start(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
         started = GreaterThan(sort_keys.STARTED, sort_keys.NEVER)
-        return queryset.filter(LessThan(sort_keys.STARTED, value), started, started_at__lt=value)
+        return queryset.filter(LessThan(sort_keys.STARTED, value), started)
 
     def as_long(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         return queryset.filter(GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=float(value))))
@@ -139,6 +138,16 @@ class WorkflowExecutionFilters(StrictFilterSet):
         return queryset.filter(
             LessThanOrEqual(sort_keys.DURATION, most), GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=0))
         )
+
+    def filter_queryset(self, queryset: QuerySet[Model]) -> object:
+        """Filter. By times alone, the ids of the first runs are found in an index that includes these."""
+        rows, given = super().filter_queryset(queryset), self.form.cleaned_data
+        is_by_start = "workflow" in given and str(self.data.get("ordering", "")).endswith("started")
+        if not is_by_start and given.keys().isdisjoint(OF_TIMES):
+            return rows
+        after = [given[name] for name in ("started_after", "ended_after") if name in given]
+        before = [given[name] for name in ("started_before", "ended_before") if name in given]
+        return rows.found_in(creation_bounds.parts(after, before))
 
 
 class NodeExecutionFilters(StrictFilterSet):
@@ -170,9 +179,11 @@ class NodeExecutionFilters(StrictFilterSet):
         return rows if sees_all(rows, self.request.user) else rows.filter(workflow_execution__workflow=value)
 
     def filter_queryset(self, queryset: QuerySet[Model]) -> object:
-        """Filter. Most executions are completed, so those in any other state are found by an index on the status."""
+        """Filter. Most executions are completed, and the failed ones have an index by node; few are in another state,
+        and are found by an index on the status."""
         rows, status = super().filter_queryset(queryset), self.form.cleaned_data.get("status")
-        return rows.without_merge() if status and ExecutionStatus.COMPLETED not in status else rows
+        has_index = not status or ExecutionStatus.COMPLETED in status or status == [ExecutionStatus.FAILED]
+        return rows if has_index else rows.found_by(None)
 
 
 class LevelFilters(StrictFilterSet):

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import Q
+from django.utils import timezone
 from rest_framework.test import APIRequestFactory
 
-from executions import attention, partitions, sort_keys
+from executions import attention, creation_bounds, partitions, sort_keys
 from executions.admin.runs import search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
@@ -170,6 +172,85 @@ def test_the_newest_of_several_nodes_are_read_off_the_index_of_each(only: Any) -
     assert "Index Cond: " in each
     assert '(node_id = "V0".id)' in each
     assert "Filter" not in each
+
+
+PERIOD = f"started_after={AFTER}&ended_before={BEFORE}"
+
+
+def first_runs(query: str, order: tuple[str, str] = ("-created_at", "-id")) -> str:
+    rows = WorkflowExecution.objects.annotate(by_start=sort_keys.STARTED)
+    return plan(filter_queryset(WorkflowExecutionFilters, rows, query).first_of(order, 51))
+
+
+@pytest.mark.parametrize(("query", "index"), [("", "created"), ("workflow={workflow}&", "workflow")])
+def test_a_period_bounds_the_creation_of_the_runs_that_are_read(only: Any, query: str, index: str) -> None:
+    """But for those that were created long after their start, or long before their end."""
+    run = WorkflowExecutionFactory()
+    only("workflow_executions", f"idx_workflow_executions_{index}")
+    found = first_runs(f"{query}{PERIOD}".format(workflow=run.workflow_id))
+    usual, displaced = found.split("Index Only Scan")[1:3]
+    assert f"using idx_workflow_executions_{index} on" in usual
+    assert "(created_at >= " in usual.split("Filter:")[0]
+    assert "(created_at < " in usual.split("Filter:")[0]
+    assert "LEAST(" in displaced
+
+
+def test_runs_that_were_created_at_another_time_have_an_index_and_are_expected_to_be_few(
+    truncated: None, db: None
+) -> None:
+    workflow = WorkflowFactory()
+    WorkflowExecution.objects.bulk_create(WorkflowExecutionFactory.build_batch(300, workflow=workflow))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE workflow_executions SET status = 'completed', started_at = created_at, ended_at = created_at"
+        )
+        cursor.execute("ANALYZE workflow_executions; SET LOCAL enable_seqscan = off")
+    for query in ("", f"workflow={workflow.pk}&"):
+        assert "using idx_workflow_executions_displaced on" in first_runs(f"{query}started_after=2026-01-01")
+    assert "rows=1 " in plan(WorkflowExecution.objects.filter(creation_bounds.DISPLACED))
+
+
+@pytest.mark.parametrize("index", ["created", "duration"])
+def test_runs_of_some_duration_are_found_in_an_index_alone(only: Any, index: str) -> None:
+    """By their creation if they are many, by their duration if they are few."""
+    WorkflowExecutionFactory()
+    only("workflow_executions", f"idx_workflow_executions_{index}")
+    assert f"Index Only Scan using idx_workflow_executions_{index} on" in first_runs("duration_max=5")
+
+
+def test_the_runs_of_a_workflow_are_ordered_by_start_in_an_index_alone(only: Any) -> None:
+    run = WorkflowExecutionFactory()
+    only("workflow_executions", "idx_workflow_executions_workflow")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_sort = on")
+    found = first_runs(f"workflow={run.workflow_id}&ordering=started", ("by_start", "id"))
+    assert "Index Only Scan using idx_workflow_executions_workflow on" in found
+
+
+def test_a_text_that_many_errors_have_is_expected_in_many(truncated: None, db: None) -> None:
+    """So that the newest errors are read, and not all that have the text are found before."""
+    new = WorkflowExecutionFactory.build_batch(200, workflow=WorkflowFactory())
+    WorkflowExecution.objects.bulk_create(new)
+    ended = {"status": "failed", "started_at": timezone.now(), "ended_at": timezone.now()}
+    WorkflowExecution.objects.update(error_message="quote service", **ended)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE workflow_executions")
+    found = filter_queryset(WorkflowExecutionFilters, WorkflowExecution.objects.all(), "q=quote+service")
+    assert "rows=200 " in plan(found.order_by())
+
+
+@pytest.mark.parametrize(
+    ("query", "place"), [("node={node}&", "node_id = '"), ("workflow={workflow}&", 'node_id = "V0".id')]
+)
+def test_failed_node_executions_are_read_off_an_index_of_their_own(only: Any, query: str, place: str) -> None:
+    workflow = WorkflowFactory(chain=["fetch", "rank", "report"])
+    only("node_executions", "idx_node_executions_failed")
+    text = f"{query}status=failed".format(node=workflow.nodes.first().pk, workflow=workflow.pk)
+    found = plan(
+        filter_queryset(NodeExecutionFilters, NodeExecution.objects.all(), text).first_of(("-created_at", "-id"), 51)
+    )
+    assert uses(found, "idx_node_executions_failed")
+    assert place in found.split("idx_node_executions_failed")[-1]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from executions import limits
 from executions.admin import recent_failures
+from executions.admin.monitor import front_page
 from executions.models import WorkflowExecution
 from executions.tests.admin.monitor.front_page import FRONT, ended_run, failed_at
 from executions.tests.database.test_schema import rows
@@ -77,6 +78,15 @@ class TestQueries:
         found = plan(runs[: limits.GROUPED_FAILURES])
         assert uses(found, "idx_workflow_executions_ended")
         assert "Index Cond: (ended_at >=" in found
+
+    def test_completed_runs_with_failed_nodes_are_counted_in_an_index_of_these(self, only: Any, staff: Any) -> None:
+        only("workflow_executions", "idx_workflow_executions_completed_failed_nodes")
+        with CaptureQueriesContext(connection) as queries:
+            front_page.completed_with_failed_nodes(staff)
+        found = " ".join(line for (line,) in rows(f"EXPLAIN {queries[-1]['sql']}"))
+        assert uses(found, "idx_workflow_executions_completed_failed_nodes")
+        assert "Index Cond: (ended_at >=" in found
+        assert "Filter" not in found
 
     def test_what_waits_is_read_off_its_own_index_the_oldest_first(self, only: Any) -> None:
         only("workflow_executions", "idx_workflow_executions_waiting")
