@@ -107,7 +107,8 @@ class PageMiddleware:
 
 class RefusalMiddleware:
     """Refuse what cannot be served: a NUL character in an address or a cookie with 400, as PostgreSQL stores no such
-    text; a request that waited too long for a connection of the pool with 503 and Retry-After."""
+    text; a request that waited too long for a connection of the pool with 503 and Retry-After, and so one of the API
+    whose connection broke after its view, as in the COMMIT."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -119,6 +120,7 @@ class RefusalMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, OperationalError) and isinstance(exception.__cause__, PoolTimeout | TooManyRequests):
-            return busy(request)
+        has_waited = isinstance(exception.__cause__, PoolTimeout | TooManyRequests)
+        if isinstance(exception, OperationalError) and (has_waited or is_api(request.path_info)):
+            return busy(request, exception)
         return None

@@ -4,6 +4,7 @@
 place in the body, or `?name` for a query parameter. An app registers a `Rule` for each of its exceptions.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -24,6 +25,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from ledgerkit.conf import ledgerkit_settings
+from ledgerkit.rate_limited_logging import RateLimitedLogger
 
 from .api_prefix import is_api
 from .query_params import BadQuery
@@ -43,9 +45,12 @@ class Rule:
     members: Callable[[Any], dict[str, object]] = lambda _error: {}
 
 
+logger = logging.getLogger(__name__)
+
 type Receiver = Callable[[Request, dict[str, object]], None]
 
 _rules: dict[type[Exception], Rule] = {}
+_unserved: dict[type[BaseException], RateLimitedLogger] = {}  # by the cause
 _receivers: list[Receiver] = []
 
 
@@ -112,9 +117,20 @@ def _describe(error: Exception, status: int) -> dict[str, object]:
 
 
 def _apply(rule: Rule, error: Exception) -> Response:
-    headers = {"Retry-After": "5"} if rule.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    headers = {}
+    if rule.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        log_unserved(error)
+        headers = {"Retry-After": "5"}
     body = problem(rule.status, rule.code, rule.detail or str(error), **rule.members(error))
     return problem_response(body, headers)
+
+
+def log_unserved(error: Exception) -> None:
+    """Log why a request was not served: the response says no more than "busy". Once a minute for each cause."""
+    cause = error.__cause__ or error
+    if type(cause) not in _unserved:
+        _unserved[type(cause)] = RateLimitedLogger(logger, "The database did not serve a request: %s: %s")
+    _unserved[type(cause)](type(cause).__name__, str(cause).partition("\n")[0])
 
 
 def problem(status: int, code: str, detail: str, **more: object) -> dict[str, object]:
@@ -171,8 +187,9 @@ def forbidden(sentence: str) -> HttpResponse:
     return _json_response(problem(403, "permission_denied", sentence or "This is not allowed."))
 
 
-def busy(request: HttpRequest) -> HttpResponse:
+def busy(request: HttpRequest, error: Exception) -> HttpResponse:
     """Return the 503 for requests that got no database connection in time, those of the admin included."""
+    log_unserved(error)
     if is_api(request.path_info):
         response = _json_response(problem(503, "busy", BUSY))
     else:

@@ -6,8 +6,10 @@ import pytest
 from django.db import OperationalError
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import RequestFactory
+from psycopg.errors import DeadlockDetected
 from psycopg_pool import PoolTimeout
 
+from ledgerkit.rest import problems
 from pastetrader.middleware import HtmlGZipMiddleware, RefusalMiddleware
 
 
@@ -30,6 +32,33 @@ def test_who_waited_too_long_for_a_connection_is_told_to_come_back(path: str, ki
     error.__cause__ = PoolTimeout()
     answer: Any = RefusalMiddleware(Mock()).process_exception(RequestFactory().get(path), error)
     assert (answer.status_code, answer["Retry-After"], answer["Content-Type"]) == (503, "5", kind)
+
+
+def test_a_request_of_the_api_whose_commit_fails_is_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The connection breaks after the view has returned: nobody knows whether the database has committed."""
+    monkeypatch.setattr(problems, "_unserved", {})
+    error = OperationalError("the connection is lost\nwith a second line")
+    answer: Any = RefusalMiddleware(Mock()).process_exception(RequestFactory().post("/api/v1/executions/"), error)
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "The database did not serve a request: OperationalError: the connection is lost" in caplog.text
+    assert "second line" not in caplog.text
+    assert RefusalMiddleware(Mock()).process_exception(RequestFactory().get("/admin/"), error) is None
+
+
+def test_each_cause_of_a_refusal_is_logged_once_a_minute(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(problems, "_unserved", {})
+    for cause in (PoolTimeout("no connection"), PoolTimeout("no connection"), DeadlockDetected("deadlock detected")):
+        error = OperationalError("it failed")
+        error.__cause__ = cause
+        problems.exception_handler(error, {})
+    assert caplog.messages == [
+        "The database did not serve a request: PoolTimeout: no connection",
+        "The database did not serve a request: DeadlockDetected: deadlock detected",
+    ]
 
 
 PACKS = {"Accept-Encoding": "gzip, br"}
