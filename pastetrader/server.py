@@ -6,6 +6,8 @@ still work on is left to the end of the process: a transaction is rolled back, a
 
 import asyncio
 import importlib
+import logging
+import os
 import signal
 import socket
 from multiprocessing import parent_process
@@ -20,12 +22,15 @@ from pastetrader.workers import STOP
 
 GRACE = 2.5  # seconds
 CANCEL_AFTER = 3  # seconds until uvicorn cancels what is left
+WATCH_EVERY = 0.5  # seconds between two looks whether the parent is there
+
+logger = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if parent := parent_process():
-            asyncio.get_running_loop().add_reader(parent.sentinel, self._stop_as_orphan, parent.sentinel)
+            self._watch(parent.pid)
         if settings.METRICS_TOKEN:
             self._sample()
         await super().startup(sockets)
@@ -34,10 +39,14 @@ class Server(uvicorn.Server):
         sample_pool()
         asyncio.get_running_loop().call_later(SAMPLE_EVERY, self._sample)
 
-    def _stop_as_orphan(self, sentinel: int) -> None:
-        """Stop a worker whose parent is gone: nobody else would, and it would keep the port."""
-        asyncio.get_running_loop().remove_reader(sentinel)
-        self.should_exit = True
+    def _watch(self, parent: int | None) -> None:
+        """Stop a worker whose parent is gone: nobody else would, and it would keep the port. The parent's sentinel does
+        not tell: workers that were forked later hold its other end too."""
+        if os.getppid() != parent:
+            logger.error("The first process of the server is gone: this worker ends.")
+            self.should_exit = True
+        else:
+            asyncio.get_running_loop().call_later(WATCH_EVERY, self._watch, parent)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then wait for all responses to end."""

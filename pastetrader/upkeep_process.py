@@ -1,14 +1,17 @@
 """The process of `manage.py serve` that does upkeep. It ends at once on a signal, and if its parent is gone."""
 
+import os
 import signal
 import threading
-from multiprocessing import connection, parent_process
+import time
+from multiprocessing import parent_process
 
 from django.conf import settings
 
 from alerts.upkeep import repeat_alerts
 from executions.upkeep.repetition import repeat_overdue, repeat_upkeep
 from local_postgres.server import ensure
+from pastetrader.server import WATCH_EVERY
 from pastetrader.workers import STOP
 
 CONNECTIONS = 3  # in its pool, one for each thread; the lock of upkeep has one of its own
@@ -39,10 +42,11 @@ def _interrupt(*_signal: object) -> None:
 
 def _end_with_parent() -> None:
     if parent := parent_process():
-        arguments = (parent.sentinel, threading.get_ident())
+        arguments = (parent.pid, threading.get_ident())
         threading.Thread(target=_interrupt_after, args=arguments, daemon=True, name="parent").start()
 
 
-def _interrupt_after(sentinel: int, thread: int) -> None:
-    connection.wait([sentinel])
+def _interrupt_after(parent: int | None, thread: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_EVERY)
     signal.pthread_kill(thread, signal.SIGTERM)

@@ -17,6 +17,7 @@ from ledgerkit.db.timeouts import no_limit
 
 from . import overdue, runner
 from .age import age
+from .interruption import was_interrupted
 from .runner import AnotherUpkeep
 
 LOOK_EVERY = 10  # seconds between two looks whether it is due
@@ -63,6 +64,8 @@ def repeat(look: Callable[[], object], seconds: int) -> None:
         try:
             look()
         except (django.db.Error, psycopg.Error) as error:
+            if was_interrupted(error):
+                raise KeyboardInterrupt from error
             logger.warning("Upkeep is put off, as the database fails: %s", " ".join(str(error).split()))
         finally:
             connection.close()

@@ -16,6 +16,7 @@ from executions.models import UpkeepRun
 
 from . import analyze, expired_rows, log_retention, overdue, partitions_ahead, rollups, run_retention
 from .advisory_lock import upkeep_lock
+from .interruption import was_interrupted
 from .task import Progress, Result, Task
 
 TASKS = [
@@ -100,6 +101,8 @@ def _attempt(task: Task, call: Callable[[], Result]) -> Outcome:
     try:
         result, error = call(), ""
     except Exception as failure:  # whatever it is, it is recorded and the other tasks run
+        if was_interrupted(failure):
+            raise KeyboardInterrupt from failure
         logger.exception("The task %s of upkeep failed.", task.name)
         result, error = Result(), f"{type(failure).__name__}: {failure}".strip()
         if not connection.in_atomic_block:
