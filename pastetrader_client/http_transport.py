@@ -4,7 +4,7 @@ import gzip
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 from threading import Lock
 from typing import Any
 
@@ -44,7 +44,8 @@ class HttpTransport:
 
     def send(self, bodies: Sequence[bytes]) -> Answer:
         body = b"[" + b",".join(bodies) + b"]"
-        headers = {"Content-Type": "application/json"}
+        # The ledger corrects the times of facts by it where the clock of this machine is wrong.
+        headers = {"Content-Type": "application/json", "Date": formatdate(usegmt=True)}
         if len(body) >= COMPRESSED_FROM:
             body, headers["Content-Encoding"] = gzip.compress(body, FAST), "gzip"
         response = self._call("POST", "/events/", content=body, headers=headers)

@@ -7,6 +7,7 @@ error, and for lone surrogates and NUL.
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -42,21 +43,22 @@ class Decoded(NamedTuple):
     sent: list[dict[str, object]]
 
 
-def decode_array(body: bytes, *, imports: bool = False) -> Decoded:
-    """Return the facts of a JSON array. Raises NotFacts."""
+def decode_array(body: bytes, *, imports: bool = False, sent_at: datetime | None = None) -> Decoded:
+    """Return the facts of a JSON array, sent at that time by the sender's clock. Raises NotFacts."""
+    checks = Checks(imports=imports, size=len(body), sent_at=sent_at)
     if (facts := _all_at_once(body)) is not None:
-        return _decode(facts, Checks(imports=imports, size=len(body)))
+        return _decode(facts, checks)
     try:
         pieces: list[object] = [bytes(piece) for piece in _array.decode(body)]
     except (msgspec.MsgspecError, RecursionError):  # maybe of one fact alone, such as NaN
         pieces = [_Parsed(item) for item in _parse_list(body)]
-    return _decode(pieces, Checks(imports=imports, size=len(body)))
+    return _decode(pieces, checks)
 
 
-def decode_lines(body: bytes, *, imports: bool = False) -> Decoded:
-    """Return the facts of NDJSON. Raises NotFacts."""
+def decode_lines(body: bytes, *, imports: bool = False, sent_at: datetime | None = None) -> Decoded:
+    """Return the facts of NDJSON, sent at that time by the sender's clock. Raises NotFacts."""
     lines = [line for line in body.split(b"\n") if line and not line.isspace()]
-    return _decode(lines, Checks(imports=imports, size=len(body)))
+    return _decode(lines, Checks(imports=imports, size=len(body), sent_at=sent_at))
 
 
 def decode_values(values: Iterable[object], *, imports: bool = False) -> Decoded:

@@ -1,6 +1,6 @@
 """Checks of what the type of a fact does not say: ids, times, and the documents."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -15,14 +15,18 @@ from .refusals import BadFact
 
 DAY = 86_400_000  # milliseconds
 VERSION, VARIANT = 7, 2  # of UUIDs
+CLOSE = timedelta(minutes=1)  # between two clocks that agree: a request takes a while
 
 
 class Checks:
     """Checks of what a type does not say, by one clock for the whole call."""
 
-    def __init__(self, *, imports: bool, size: int | None = None) -> None:
-        """`size` is that of the body: documents of a small one are not measured."""
+    def __init__(self, *, imports: bool, size: int | None = None, sent_at: datetime | None = None) -> None:
+        """`size` is that of the body: documents of a small one are not measured. `sent_at` is the time of the call by
+        the sender's clock, whose error is taken from every time of a fact."""
         self.now = datetime.now(UTC)
+        ahead = timedelta() if sent_at is None else sent_at - self.now
+        self.ahead = ahead if abs(ahead) > CLOSE else timedelta()
         self.imports = imports
         now = int(self.now.timestamp() * 1000)
         self.oldest, self.newest = now - executions_settings.LOG_ID_DAYS * DAY, now + DAY
@@ -54,6 +58,8 @@ class Checks:
             moment = json_validation.parse_utc_datetime(text)
         except ValueError:
             raise BadFact("invalid", f"at: {json_validation.MOMENT}.") from None
+        if self.ahead:
+            moment = _shift(moment, self.ahead)
         if moment > self.now + validators.AHEAD:
             raise BadFact("at_in_future", "at: more than five minutes after the server's time.")
         return moment
@@ -69,6 +75,13 @@ class Checks:
         if not self.oldest < id.int >> 80 < self.newest:
             days = executions_settings.LOG_ID_DAYS
             raise BadFact("invalid", f"id: The time inside this id is not within the last {days} days.")
+
+
+def _shift(moment: datetime, ahead: timedelta) -> datetime:
+    try:
+        return moment - ahead
+    except OverflowError:
+        raise BadFact("invalid", f"at: {json_validation.MOMENT}.") from None
 
 
 def _check_source(fact: Line) -> None:

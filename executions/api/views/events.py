@@ -1,10 +1,12 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.http import parse_http_date_safe
 from rest_framework import parsers, serializers
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.request import Request
@@ -75,7 +77,8 @@ class FactsParser(parsers.BaseParser):
         if has_more_elements(body, ledgerkit_settings.MAX_BODY_ELEMENTS):
             raise TooManyElements
         try:
-            return self.decode(body, imports=may_import(parser_context["request"]))
+            request = parser_context["request"]
+            return self.decode(body, imports=may_import(request), sent_at=sent_at(request))
         except NotFacts as error:
             raise ParseError(str(error)) from None
 
@@ -85,6 +88,12 @@ class FactLinesParser(FactsParser):
 
     media_type = "application/x-ndjson"
     decode = staticmethod(decode_lines)
+
+
+def sent_at(request: Request) -> datetime | None:
+    """Return the time of the request by the client's clock, if it says so."""
+    seconds = parse_http_date_safe(request.headers.get("Date", ""))
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def may_import(request: Request) -> bool:
