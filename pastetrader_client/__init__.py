@@ -12,6 +12,7 @@ network.
     texts.py        lengths of texts, and texts of any object
     graphs.py       graph= → nodes and edges
     ids.py          UUIDs of version 7
+    bounded.py      dicts that forget their oldest entries
     outbox.py       facts that wait in memory
     spool.py        facts that wait in a file
     sender.py       the thread that sends

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .bounded import remember
 from .encoding import Fact, without_node
 from .graphs import TYPE
 from .leases import Leases
@@ -63,7 +64,7 @@ class Batches:
 
     def describe(self, run: str, name: str, fields: Mapping[str, object]) -> None:
         """Note what a node is like, for the case that the workflow does not have it."""
-        _remember(self.specs, (run, name), fields)
+        remember(self.specs, (run, name), fields, most=MAX_KNOWN)
 
     def forget(self, run: str) -> None:
         """Take facts of the run again: it has a new attempt."""
@@ -92,7 +93,7 @@ class Batches:
         for notice in answer.notices:
             if self.watch.notice(notice):
                 logger.warning("run %s was cancelled in the ledger", notice.run)
-                _remember(self.no_moves, notice.run)
+                remember(self.no_moves, notice.run, most=MAX_KNOWN)
 
     def _without_refused(
         self, facts: Sequence[Fact], refusals: Sequence[Refusal], defined: set[str], *, lines: bool
@@ -116,20 +117,20 @@ class Batches:
             self._fence(fact)
         self.leases.let_go(fact)
         if fact.kind == "execution.create" or (refusal.code == "not_found" and fact.run and not fact.node):
-            _remember(self.gone, fact.run)
+            remember(self.gone, fact.run, most=MAX_KNOWN)
         elif fact.kind == "node.create":
-            _remember(self.gone, fact.node)
+            remember(self.gone, fact.node, most=MAX_KNOWN)
         elif fact.kind.startswith("execution.") and (fact.kind == "execution.start" or refusal.state in ENDED):
-            _remember(self.no_moves, fact.run)
+            remember(self.no_moves, fact.run, most=MAX_KNOWN)
         key = (fact.run, fact.kind, refusal.code)
         if key not in self.said:
-            _remember(self.said, key)
+            remember(self.said, key, most=MAX_KNOWN)
             logger.error("the ledger refused %s of run %s: %s: %s", fact.kind, fact.run, refusal.code, refusal.detail)
 
     def _fence(self, fact: Fact) -> None:
         """Take no more facts of an attempt that another worker has."""
         if not fact.node or fact.kind in OF_RUN_TOKEN:
-            _remember(self.gone, fact.run)
+            remember(self.gone, fact.run, most=MAX_KNOWN)
             self.watch.forget(fact.run)
         else:
             self.watch.forget_node(fact.node)
@@ -160,10 +161,3 @@ def send_in_halves(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]
     middle = len(facts) // 2
     send(facts[:middle])
     send(facts[middle:])
-
-
-def _remember[K, V](known: dict[K, V | None], key: K, value: V | None = None) -> None:
-    """Add the key; forget the oldest of very many."""
-    known[key] = value
-    if len(known) > MAX_KNOWN:
-        del known[next(iter(known))]

@@ -6,6 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Any
 
+from .bounded import remember
 from .client import Client
 from .graphs import TYPE
 
@@ -28,9 +29,7 @@ class GraphDefinitions:
         """Let the sending thread define the workflow, unless this process has done it."""
         graph = (name, tuple(stages_of(name, chain, chord)))
         if graph not in self.defined:
-            self.defined[graph] = None
-            if len(self.defined) > MOST:
-                del self.defined[next(iter(self.defined))]
+            remember(self.defined, graph, most=MOST)
             self.client.call_later(0, partial(self._define, graph))
 
     def _define(self, graph: tuple[str, tuple[Stage, ...]], http: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from .bounded import remember
 from .encoding import Fact, Identified, encode_transition
 
 IN_A_LEASE = 3  # heartbeats
@@ -72,17 +73,15 @@ class Leases:
 
     def fence(self, token: str) -> None:
         """Forget a lease that was given to another worker, for a run those of its nodes too, and tell the engine."""
-        self.fenced[token] = None
-        if len(self.fenced) > MOST_FENCED:
-            del self.fenced[next(iter(self.fenced))]
+        remember(self.fenced, token, most=MOST_FENCED)
         lease = self.held.pop(token, None) or self.begun.pop(token, None)
         if lease is None:
             return
-        if lease.node is None:
-            for of_node in [each for each in self.held.values() if each.run.id == lease.run.id]:
-                self.fenced[of_node.token] = None
-                del self.held[of_node.token]
         (lease.node or lease.run).hear_fenced()
+        if lease.node is None:
+            nodes = [*self.held.values(), *self.begun.values()]
+            for of_node in [each for each in nodes if each.run.id == lease.run.id]:
+                self.fence(of_node.token)
 
     def heartbeats(self) -> list[Fact]:
         """Return the heartbeats that are due, those of runs first: a run that is fenced takes its nodes with it."""

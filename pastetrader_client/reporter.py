@@ -48,6 +48,7 @@ class NodeFenced(Exception):
         self.node = node
 
 
+NO_LEASE: Mapping[str, object] = {}
 current: ContextVar["Reporter | None"] = ContextVar("pastetrader_client", default=None)  # in whose block this code is
 
 
@@ -70,6 +71,7 @@ class Reporter:
     client: "Client"
     output: Any = None
     has_started = has_ended = has_failed = is_cancelled = is_fenced = False
+    is_stopped = False  # cancelled or fenced
     lease_seconds: int
     token: str | None = None  # of the attempt, if it has a lease
     _was_told = False
@@ -104,19 +106,22 @@ class Reporter:
     def check_stopped(self) -> None:
         """Raise, once for this object, RunCancelled or NodeCancelled after somebody has cancelled the run or node,
         RunFenced or NodeFenced after another worker has got it."""
-        if not self._was_told and (error := self.find_stop()) is not None:
-            self._was_told = True
-            raise error
+        raise NotImplementedError
 
-    def find_stop(self) -> Exception | None:
-        """Return why the work is to stop, None if it is not."""
+    def raise_stop(self) -> None:
+        """Say to the engine why it has to stop, once for this object."""
+        if not self._was_told:
+            self._was_told = True
+            raise self.reason_to_stop()
+
+    def reason_to_stop(self) -> Exception:
         raise NotImplementedError
 
     def begin_lease(self) -> Mapping[str, object]:
-        """Return the fields of a start under a lease, {} without one. An attempt has one token, however often its
+        """Return the fields of a start under a lease, if it has one. An attempt has one token, however often its
         start is reported."""
         if not self.lease_seconds:
-            return {}
+            return NO_LEASE
         if self.token is None:
             self.token = random_token()
         return {"worker": self.client.worker, "lease_seconds": self.lease_seconds, "token": self.token}
@@ -139,10 +144,10 @@ class Reporter:
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self.leave()
-        if error is None and isinstance(self.find_stop(), RunFenced | NodeFenced):
-            self.check_stopped()
         if error is None and not self.has_ended:
             self.complete()
+        elif error is None and self.is_fenced:
+            self.raise_stop()
         elif self.has_ended or isinstance(error, RunCancelled | RunFenced) or self._is_own_stop(error):
             self.has_ended = True
         elif isinstance(error, SystemExit) and not error.code:

@@ -53,10 +53,12 @@ class Run(Reporter):
         self.known_nodes = nodes
         self._create, self._create_size = create, OVERHEAD + size
 
-    def find_stop(self) -> Exception | None:
-        if self.is_fenced:
-            return RunFenced(self.id)
-        return RunCancelled(self.id) if self.is_cancelled else None
+    def check_stopped(self) -> None:
+        if self.is_stopped:
+            self.raise_stop()
+
+    def reason_to_stop(self) -> Exception:
+        return RunFenced(self.id) if self.is_fenced else RunCancelled(self.id)
 
     def send(self, kind: str, size: int = OVERHEAD, **fields: object) -> None:
         self.client.add((size, kind, self, encode_transition, (None, fields, time_ns())))
@@ -76,7 +78,7 @@ class Run(Reporter):
 
     def complete(self, output: Any = None) -> None:
         found, size = copy_output(self.output if output is None else output)
-        self._end("complete", size, output_data=found)
+        self._end("complete", size, output_data=found, token=self.token)
 
     def fail(self, error: BaseException | str) -> None:
         message, trace = capture_error(error)
@@ -85,7 +87,7 @@ class Run(Reporter):
         elif trace is not None:
             self.record("error", message, {"traceback": trace})
         self.has_failed = True
-        self._end("fail", size_of(message), error_message=message)
+        self._end("fail", size_of(message), error_message=message, token=self.token)
 
     def cancel(self, reason: str | None = None) -> None:
         """Cancel the run: needs a token with the scope executions:control."""
@@ -95,8 +97,7 @@ class Run(Reporter):
         if self._create is not None:
             self.create()
         self.has_ended = True
-        token = None if act == "cancel" else self.token
-        self.send("execution." + act, OVERHEAD + size, attempt=self.attempt, token=token, **fields)
+        self.send("execution." + act, OVERHEAD + size, attempt=self.attempt, **fields)
         self.client.send_soon()
 
     def node(
@@ -106,8 +107,8 @@ class Run(Reporter):
         """Return a node execution, to be used as a block. A node that the workflow does not have is added to it, with
         so many retries. Its lease is by default as long as that of the run. Raises RunCancelled after somebody has
         cancelled the run, RunFenced after another worker has got it."""
-        if (stop := self.find_stop()) is not None:
-            raise stop
+        if self.is_stopped:
+            raise self.reason_to_stop()
         seconds = self.lease_seconds if lease_seconds is None else checked_seconds(lease_seconds)
         if self.known_nodes and id is None and (known := self.known_nodes.get(name)) is not None:
             there = {"id": known["id"], "attempt": known["attempt"], "status": known["status"]}
@@ -137,11 +138,11 @@ class Run(Reporter):
 
     def hear_cancel(self) -> None:
         if not self.has_ended:
-            self.is_cancelled = True
+            self.is_cancelled = self.is_stopped = True
             self.client.call_on_cancel(self)
 
     def hear_fenced(self) -> None:
-        self.is_fenced = True
+        self.is_fenced = self.is_stopped = True
         self.client.call_on_fenced(self)
 
     def note_failure(self, error: BaseException, node: str) -> None:
@@ -170,20 +171,22 @@ class Node(Reporter):
         self.retries, self.lease_seconds = retries, lease_seconds
         self._create, self._create_size = create, OVERHEAD + size
 
-    def find_stop(self) -> Exception | None:
-        if (of_run := self.run.find_stop()) is not None:
-            return of_run
-        if self.is_fenced:
-            return NodeFenced(self.id)
-        return NodeCancelled(self.id) if self.is_cancelled else None
+    def check_stopped(self) -> None:
+        if self.is_stopped or self.run.is_stopped:
+            self.raise_stop()
+
+    def reason_to_stop(self) -> Exception:
+        if self.run.is_stopped:
+            return self.run.reason_to_stop()
+        return NodeFenced(self.id) if self.is_fenced else NodeCancelled(self.id)
 
     def hear_cancel(self) -> None:
         if not self.has_ended:
-            self.is_cancelled = self.has_ended = True
+            self.is_cancelled = self.is_stopped = self.has_ended = True
             self.client.call_on_node_cancel(self)
 
     def hear_fenced(self) -> None:
-        self.is_fenced = self.has_ended = True
+        self.is_fenced = self.is_stopped = self.has_ended = True
         self.client.call_on_fenced(self)
 
     @property
@@ -212,7 +215,7 @@ class Node(Reporter):
 
     def complete(self, output: Any = None) -> None:
         found, size = copy_output(self.output if output is None else output)
-        self._end("complete", size, output_data=found)
+        self._end("complete", size, output_data=found, token=self.token)
 
     def fail(self, error: BaseException | str, traceback: str | None = None) -> None:
         message, trace = capture_error(error)
@@ -221,7 +224,7 @@ class Node(Reporter):
         self.has_failed = True
         trace = traceback or trace
         size = size_of(message) + (size_of(trace) if isinstance(trace, str) else trace.size if trace else 0)
-        self._end("fail", size, error_message=message, error_traceback=trace)
+        self._end("fail", size, error_message=message, error_traceback=trace, token=self.token)
 
     def skip(self) -> None:
         self._end("skip", 0, run_token=self.run.token)
@@ -241,8 +244,7 @@ class Node(Reporter):
         if self._create is not None:
             self.create()
         self.has_ended = True
-        token = self.token if act in {"complete", "fail"} else None
-        self.send("node." + act, OVERHEAD + size, attempt=self.attempt, token=token, **fields)
+        self.send("node." + act, OVERHEAD + size, attempt=self.attempt, **fields)
 
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         if self._create is not None:
