@@ -22,6 +22,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from ledgerkit.db.audit import Through, act_as
+from ledgerkit.db.row_lookup import RowByKey
 from ledgerkit.rest.pagination import KeysetPagination
 from ledgerkit.rest.parsers import StorableJSONParser
 from ledgerkit.rest.problems import UNKNOWN_ADDRESS
@@ -60,6 +61,7 @@ class LedgerView(APIView):
     settings = SETTINGS
     schema: Any = AutoSchema()
     work: ExitStack  # ends with the request, inside of what dispatch() sets
+    named_row: RowByKey[Any] | None = None  # which the address names, and which is read together with the token
 
     def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         """Respond in English and in UTC, to be stored nowhere. Programs read `code`, and a `detail` ends in their

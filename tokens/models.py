@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db import names
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.models import AuditedModel, AuditedQuerySet, UUID7Model
-from ledgerkit.db.row_lookup import ITSELF, RowLookup, field_names
+from ledgerkit.db.row_lookup import ITSELF, RowByKey, RowLookup, field_names
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -52,10 +52,10 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
         rows = self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None)
         return rows.filter(user__is_active=True) if _has_fields("is_active") else rows
 
-    def of(self, secret: str) -> "Token | None":
+    def of(self, secret: str, beside: RowByKey[Any] | None = None) -> "Token | None":
         """Return the usable token with this secret, with its user and, for staff, the user's permissions; else None.
-        The same statement records the use, once a minute."""
-        token: Any = _lookup().first(digest(secret))
+        The same statement records the use, once a minute, and reads the row `beside` it."""
+        token: Any = _lookup().first(digest(secret), beside=beside)
         if token is None or not token.user.is_active:
             return None
         if token.permissions is not None:

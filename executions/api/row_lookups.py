@@ -23,27 +23,26 @@ DOCUMENTS = maskable_fields(WorkflowExecution)
 HAS_ABSENT_LINES = "has_absent_lines"  # of the row of PARENT_OF_LINES
 
 
-class VisibleRow[R: Row](RowLookup[R]):
-    def __init__(
-        self, model: type[R], without: Fields = (), annotations: Mapping[str, Expression] = {}, **related: Fields
-    ) -> None:
-        def rows(id: UUID) -> QuerySet[R]:
-            found: QuerySet[R] = QuerySet(model).filter(pk=id).order_by().annotate(**annotations)
-            return found
+def by_id[R: Row](
+    model: type[R], without: Fields = (), annotations: Mapping[str, Expression] = {}, **related: Fields
+) -> RowLookup[R]:
+    def rows(id: UUID) -> QuerySet[R]:
+        found: QuerySet[R] = QuerySet(model).filter(pk=id).order_by().annotate(**annotations)
+        return found
 
-        fields = {ITSELF: field_names(model, without), **related}
-        super().__init__(rows, UUID(int=0), fields=fields, annotations=[*annotations])
+    fields = {ITSELF: field_names(model, without), **related}
+    return RowLookup(rows, UUID(int=0), fields=fields, annotations=[*annotations])
 
-    def get(self, request: Request, id: UUID) -> R:
-        """Return the row. Raises Http404 if there is none, or if the caller may not see it."""
-        row = self.first(id)
-        if row is None:
-            raise Http404
-        workflow = row.workflow_execution.workflow if isinstance(row, NodeExecution) else row.workflow
-        is_visible = can_see(request.user, str(row._meta.model_name), workflow.owner_id)
-        if not (is_visible and is_bound_to(request, workflow.pk)):
-            raise Http404
-        return row
+
+def visible[R: Row](request: Request, row: R | None) -> R:
+    """Return the row. Raises Http404 if there is none, or if the caller may not see it."""
+    if row is None:
+        raise Http404
+    workflow = row.workflow_execution.workflow if isinstance(row, NodeExecution) else row.workflow
+    is_visible = can_see(request.user, str(row._meta.model_name), workflow.owner_id)
+    if not (is_visible and is_bound_to(request, workflow.pk)):
+        raise Http404
+    return row
 
 
 def _removals() -> QuerySet[LogRemoval]:
@@ -56,10 +55,10 @@ def _dropped_lines() -> QuerySet[DroppedLines]:
     return DroppedLines.objects.filter(workflow_execution=OuterRef("pk"))
 
 
-RUN = VisibleRow(WorkflowExecution, workflow=OWNER)
-RUN_TO_READ = VisibleRow(WorkflowExecution, {"encrypted_secrets"}, workflow=OWNER)
-RUN_TO_RETRY = VisibleRow(WorkflowExecution, workflow=OWNER, graph=field_names(Graph))
-NODE = VisibleRow(
+RUN = by_id(WorkflowExecution, workflow=OWNER)
+RUN_TO_READ = by_id(WorkflowExecution, {"encrypted_secrets"}, workflow=OWNER)
+RUN_TO_RETRY = by_id(WorkflowExecution, workflow=OWNER, graph=field_names(Graph))
+NODE = by_id(
     NodeExecution,
     node=field_names(Node),
     workflow_execution=field_names(WorkflowExecution, DOCUMENTS),
@@ -67,11 +66,11 @@ NODE = VisibleRow(
 )
 # The run whose rows a call is about, and the run that gets a new node.
 WITHOUT = DOCUMENTS - {"metadata"}
-PARENT = VisibleRow(WorkflowExecution, {*WITHOUT, "encrypted_secrets"}, workflow=OWNER)
-PARENT_OF_LINES = VisibleRow(
+PARENT = by_id(WorkflowExecution, {*WITHOUT, "encrypted_secrets"}, workflow=OWNER)
+PARENT_OF_LINES = by_id(
     WorkflowExecution,
     {*WITHOUT, "encrypted_secrets"},
     {HAS_ABSENT_LINES: ExpressionWrapper(Exists(_removals()) | Exists(_dropped_lines()), BooleanField())},
     workflow=(*OWNER, "config"),
 )
-PARENT_OF_NEW_NODE = VisibleRow(WorkflowExecution, WITHOUT, workflow=OWNER, graph=field_names(Graph))
+PARENT_OF_NEW_NODE = by_id(WorkflowExecution, WITHOUT, workflow=OWNER, graph=field_names(Graph))

@@ -2,7 +2,8 @@
 takes 0.5 to 1 ms of processor time, to read the row 0.2 (docs/decisions.md)."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from django.db import connections, router
@@ -25,6 +26,15 @@ class Part(NamedTuple):
     converters: list[tuple[int, Callable[..., object]]]
 
 
+class Compiled(NamedTuple):
+    """A statement, its parameters, and what its result consists of. `width` is the number of columns."""
+
+    statement: str
+    parameters: Sequence[Any]
+    parts: list[Part]
+    width: int
+
+
 class RowLookup[M: Model]:
     """The first of `rows(*keys)`. `examples` are keys, each of which stands for others of its kind.
 
@@ -41,19 +51,31 @@ class RowLookup[M: Model]:
     ) -> None:
         self.rows, self.examples, self.fields, self.annotations = rows, examples, fields, annotations
 
-    def first(self, *keys: Any) -> M | None:
-        statement, parameters, parts = self._compiled_query
-        given = dict(zip(self.examples, keys, strict=True))
-        using = router.db_for_read(parts[0].model)
+    def first(self, *keys: Any, beside: "RowByKey[Any] | None" = None) -> M | None:
+        """Return the row. If there is one, the row `beside` it is read too, by the same statement."""
+        statement, parameters = self.compiled.statement, self._parameters(keys)
+        using = router.db_for_read(self.compiled.parts[0].model)
+        if beside:
+            statement = _joined(statement, beside.lookup.compiled.statement)
+            parameters += beside.lookup._parameters(beside.keys)
         with connections[using].cursor() as cursor:
-            cursor.execute(statement, [given.get(value, value) for value in parameters])
-            row = cursor.fetchone()
-        return None if row is None else self._model(row, parts, using)
+            cursor.execute(statement, parameters)
+            columns = cursor.fetchone() or ()
+        if beside and columns:
+            beside.row = beside.lookup._model(columns[self.compiled.width :], using)
+        return self._model(columns[: self.compiled.width], using)
 
-    def _model(self, row: Sequence[Any], parts: list[Part], using: str) -> M:
+    def _parameters(self, keys: Sequence[Any]) -> list[Any]:
+        given = dict(zip(self.examples, keys, strict=True))
+        return [given.get(value, value) for value in self.compiled.parameters]
+
+    def _model(self, columns: Sequence[Any], using: str) -> M | None:
+        """Return the row with those that it refers to, or None if an outer join found none."""
+        if columns.count(None) == len(columns):
+            return None
         found: dict[str, Any] = {}
-        for part in parts:
-            values = [*row[part.columns]]
+        for part in self.compiled.parts:
+            values = [*columns[part.columns]]
             for place, convert in part.converters:
                 values[place] = convert(values[place], None, connections[using])
             is_missing = values.count(None) == len(values)  # in an outer join
@@ -61,16 +83,16 @@ class RowLookup[M: Model]:
             if part.path:
                 setattr(found[part.parent], part.name, found[part.path])
         itself: M = found[ITSELF]
-        vars(itself).update(zip(self.annotations, row[len(row) - len(self.annotations) :], strict=True))
+        vars(itself).update(zip(self.annotations, columns[len(columns) - len(self.annotations) :], strict=True))
         return itself
 
     @cached_property
-    def _compiled_query(self) -> tuple[str, Sequence[object], list[Part]]:
+    def compiled(self) -> Compiled:
         rows = self.rows(*self.examples)
         parts = [*self._parts(rows.model)]
         columns = [f"{part.path}__{name}" if part.path else name for part in parts for name in part.fields]
         statement, parameters = plain_rows.statement_of(rows.values_list(*columns, *self.annotations))
-        return statement, parameters, parts
+        return Compiled(statement, parameters, parts, len(columns) + len(self.annotations))
 
     def _parts(self, model: type[Model]) -> Iterator[Part]:
         start, models = 0, {ITSELF: model}
@@ -83,6 +105,25 @@ class RowLookup[M: Model]:
             names, columns = [field.attname for field in fields], slice(start, start := start + len(fields))
             converters = [(n, f.from_db_value) for n, f in enumerate(fields) if hasattr(f, "from_db_value")]
             yield Part(parent, name, path, models[path], names, columns, converters)
+
+
+@dataclass
+class RowByKey[M: Model]:
+    """The row of a lookup that has these keys. It is read when it is first asked for, unless it was read beside another
+    one."""
+
+    lookup: RowLookup[M]
+    keys: Sequence[Any]
+
+    @cached_property
+    def row(self) -> M | None:
+        return self.lookup.first(*self.keys)
+
+
+@cache
+def _joined(first: str, second: str) -> str:
+    """Return the statement that reads the one row of the first, and beside it that of the second, if there is one."""
+    return f"SELECT * FROM ({first}) AS first LEFT JOIN ({second}) AS second ON true"  # noqa: S608  # compiled by Django
 
 
 def field_names(model: type[Model], without: Collection[str] = ()) -> list[str]:

@@ -1,6 +1,7 @@
 """Shared parts of the views: query parameters, transitions of a row, rows of one run."""
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -19,12 +20,13 @@ from executions.api.action_serializers import (
     ReasonSerializer,
     StartSerializer,
 )
-from executions.api.row_lookups import PARENT, VisibleRow
+from executions.api.row_lookups import PARENT, visible
 from executions.api.serializers import LeaseSerializer
 from executions.models import WorkflowExecution
 from executions.querysets import can_see
 from executions.secrets import masked_request_body
 from ledgerkit.db.bounded_rows import RowsUnder
+from ledgerkit.db.row_lookup import RowByKey, RowLookup
 from ledgerkit.rest.filters import MultiChoiceFilter
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
@@ -141,19 +143,24 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     grants: ClassVar[Mapping[str, tuple[str, str]]]
     serializer_class: Any
     serializer_classes: ClassVar[dict[str, type[serializers.BaseSerializer[Any]]]]
-    lookups: ClassVar[Mapping[str, VisibleRow[Any]]]
+    lookups: ClassVar[Mapping[str, RowLookup[Any]]]
     response_classes: ClassVar[Mapping[str, type[serializers.BaseSerializer[Any]]]]  # for the schema
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
         kind: type[serializers.BaseSerializer[Any]] = self.serializer_classes.get(self.action, self.serializer_class)
         return kind
 
+    @cached_property
+    def named_row(self) -> RowByKey[Any] | None:  # type: ignore[override]  # read once
+        """The row, by the lookup of the action if it has one. `?fields=` is read by the queryset."""
+        is_partial = self.action == "retrieve" and "fields" in self.request.query_params
+        lookup = None if is_partial else self.lookups.get(self.action)
+        return None if lookup is None else RowByKey(lookup, [self.kwargs["pk"]])
+
     def get_object(self) -> Any:
-        """Return the row, by the lookup of the action if it has one. `?fields=` is read by the queryset."""
-        lookup = self.lookups.get(self.action) if self.fields is None else None
-        if lookup is None:
+        if self.named_row is None:
             return super().get_object()
-        row = lookup.get(self.request, self.kwargs["pk"])
+        row = visible(self.request, self.named_row.row)
         self.check_object_permissions(self.request, row)
         if "If-Match" in self.request.headers:
             self.check_version(row)
@@ -208,15 +215,17 @@ class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     write may name its version by If-Match."""
 
     is_of_run = True
+    parents: ClassVar[Mapping[str, RowLookup[WorkflowExecution]]] = {}  # lookups of the run, by action
+
+    @cached_property
+    def named_row(self) -> RowByKey[WorkflowExecution]:  # type: ignore[override]  # read once
+        return RowByKey(self.parents.get(self.action, PARENT), [self.kwargs["execution_id"]])
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
-        self.execution = self.find_run(request, self.kwargs["execution_id"])
+        self.execution = visible(request, self.named_row.row)
         if self.action == "create" and "If-Match" in request.headers:
             self.check_version(self.execution)
-
-    def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
-        return PARENT.get(request, id)
 
     def lists_all(self, model: str) -> bool:
         """Return whether the list is that of all rows of the run, which the caller may see."""

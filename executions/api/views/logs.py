@@ -62,6 +62,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
     ordering = ("timestamp", "id")
     pagination_class = LogPagination
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_executionlog")}
+    parents = {"list": PARENT_OF_LINES}
 
     def get_queryset(self) -> ExecutionLogQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
         """Return the lines of a list, or those that a repeated creation may find."""
@@ -77,9 +78,6 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
         if has_any and can_see(self.request.user, "executionlog", self.execution.workflow.owner_id):
             response.data |= absent_lines(self.execution)
         return response
-
-    def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
-        return PARENT_OF_LINES.get(request, id) if self.action == "list" else super().find_run(request, id)
 
     def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "node_executions": getattr(self, "node_executions", ())}

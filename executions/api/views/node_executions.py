@@ -176,12 +176,10 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChild
     serializer_class = NodeExecutionSerializer
     ordering = ("execution_order", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}
+    parents = {"create": PARENT_OF_NEW_NODE}
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[NodeExecution]]:
         return NodeExecutionListSerializer if self.action == "list" else NewNodeExecutionSerializer
-
-    def find_run(self, request: Request, id: UUID) -> WorkflowExecution:
-        return PARENT_OF_NEW_NODE.get(request, id) if self.action == "create" else super().find_run(request, id)
 
     def get_queryset(self) -> NodeExecutionQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
         """Return the rows of a list, or those that a repeated creation may find, which it answers in full."""

@@ -12,7 +12,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from executions.api.json_rows import node_row, run_row
-from executions.api.row_lookups import PARENT
+from executions.api.row_lookups import PARENT, visible
 from executions.live import server_sent_events
 from executions.live.cursor import BadCursor, Cursor
 from executions.live.limits import TooManyStreams
@@ -159,7 +159,7 @@ class StreamOfExecution(StreamMixin):
         return self.follow(request)
 
     def source(self) -> RunReader:
-        self.execution = PARENT.get(self.request, self.kwargs["execution_id"])
+        self.execution = visible(self.request, PARENT.first(self.kwargs["execution_id"]))
         self.run_id = self.execution.pk
         return RunReader(self.execution.pk)
 

@@ -97,13 +97,13 @@ def test_the_attempts_of_a_node_execution_keep_what_its_retries_replaced(
     assert client.get(f"{NODES}{uuid7()}/attempts/").status_code == 404
 
 
-def test_the_attempts_of_a_run_take_three_queries(
+def test_the_attempts_of_a_run_take_two_queries(
     api: Any, owner: Any, workflow: Workflow, django_assert_num_queries: Any
 ) -> None:
     run: WorkflowExecution = in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
     run.retry()
     client, url = api(owner), f"{RUNS}{run.pk}/attempts/"
-    with django_assert_num_queries(3):  # the token, the run, its attempts
+    with django_assert_num_queries(2):  # the token with the run, its attempts
         rows = client.get(url).json()["results"]
     assert [(row["number"], row["status"], row["error_message"]) for row in rows] == [(1, "failed", "went wrong")]
     assert rows[0].pop("error_is_cut") is False
