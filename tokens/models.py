@@ -10,12 +10,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
-from django.contrib.postgres.expressions import ArraySubquery
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Case, Func, OuterRef, Q, QuerySet, Value, When
-from django.db.models.functions import Concat, Now
+from django.db.models import Case, Func, Q, QuerySet, When
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import names
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 
 NOTED_EVERY = timedelta(minutes=1)
 PREFIX = "ptl_"  # makes leaked tokens recognisable to secret scanners
+NOT_READ = {"password", "first_name", "last_name", "email", "last_login", "date_joined"}  # fields of a token's user
 
 
 class Scope(models.TextChoices):
@@ -53,15 +52,10 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
         return rows.filter(user__is_active=True) if _has_fields("is_active") else rows
 
     def of(self, secret: str, beside: RowByKey[Any] | None = None) -> "Token | None":
-        """Return the usable token with this secret, with its user and, for staff, the user's permissions; else None.
-        The same statement records the use, once a minute, and reads the row `beside` it."""
-        token: Any = _lookup().first(digest(secret), beside=beside)
-        if token is None or not token.user.is_active:
-            return None
-        if token.permissions is not None:
-            token.user._perm_cache = set(token.permissions)  # the cache of ModelBackend
-        found: Token = token
-        return found
+        """Return the usable token with this secret, with its user; else None. The same statement records the use, once
+        a minute, and reads the row `beside` it."""
+        token = _lookup().first(digest(secret), beside=beside)
+        return token if token and token.user.is_active else None
 
     def issue(
         self,
@@ -121,30 +115,18 @@ class Token(AuditedModel, UUID7Model):
 
 @cache
 def _lookup() -> RowLookup[Token]:
-    """Return the lookup of a token by its digest, with its user, not the password. The statement records the use."""
-    fields = {ITSELF: field_names(Token), "user": field_names(get_user_model(), {"password"})}
-    annotations = {"permissions": _permissions(), "is_use_recorded": _note_use()}
+    """Return the lookup of a token by its digest, with its user. The statement records the use."""
+    fields = {ITSELF: field_names(Token), "user": field_names(get_user_model(), NOT_READ)}
 
     def rows(digest: str) -> QuerySet[Token]:
-        return Token.objects.usable().filter(digest=digest).annotate(**annotations)
+        return Token.objects.usable().filter(digest=digest).order_by().annotate(is_use_recorded=_note_use())
 
-    return RowLookup(rows, "?" * 64, fields=fields, annotations=[*annotations])
+    return RowLookup(rows, "?" * 64, fields=fields, annotations=["is_use_recorded"])
 
 
 def _has_fields(*names: str) -> bool:
     """Return whether the project's user model has these fields."""
     return {field.name for field in get_user_model()._meta.get_fields()}.issuperset(names)
-
-
-def _permissions() -> Case | Value:
-    """Return the permissions of a token's staff user; superusers need none. NULL, for a user model without
-    PermissionsMixin or is_staff: then its backend is asked."""
-    if not _has_fields("is_staff", "is_superuser", "groups", "user_permissions"):
-        return Value(None, output_field=models.BooleanField())
-    user = OuterRef("user")
-    granted = Permission.objects.filter(Q(user=user) | Q(group__user=user)).order_by()
-    named = granted.values(full=Concat("content_type__app_label", Value("."), "codename"))
-    return Case(When(user__is_staff=True, user__is_superuser=False, then=ArraySubquery(named)), default=None)
 
 
 def _note_use() -> Case:

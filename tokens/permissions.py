@@ -52,4 +52,4 @@ class ScopePermission(IsAuthenticated):
             return True  # others see only their own rows
         _scope, permission = view.grants[view.action]
         self.message = f"This is not yours, and your account lacks the permission {permission} to change it."
-        return request.user.has_perm(permission) or obj.owner_id == request.user.pk
+        return obj.owner_id == request.user.pk or request.user.has_perm(permission)

@@ -13,7 +13,7 @@ from executions.models import DroppedLines, LogRemoval, NodeExecution, WorkflowE
 from executions.querysets import can_see
 from ledgerkit.db.row_lookup import ITSELF, RowLookup, field_names
 from tokens.permissions import is_bound_to
-from workflows.models import Graph, Node
+from workflows.models import Graph
 
 type Row = NodeExecution | WorkflowExecution
 type Fields = Collection[str]
@@ -60,8 +60,8 @@ RUN_TO_READ = by_id(WorkflowExecution, {"encrypted_secrets"}, workflow=OWNER)
 RUN_TO_RETRY = by_id(WorkflowExecution, workflow=OWNER, graph=field_names(Graph))
 NODE = by_id(
     NodeExecution,
-    node=field_names(Node),
-    workflow_execution=field_names(WorkflowExecution, DOCUMENTS),
+    node=("id", "workflow_id", "retry_config", "updated_at"),
+    workflow_execution=("id", "workflow_id", "status", "version", "encrypted_secrets"),
     workflow_execution__workflow=OWNER,
 )
 # The run whose rows a call is about, and the run that gets a new node.

@@ -16,7 +16,7 @@ from executions.api.list_querysets import lines_of_run, listed_lines
 from executions.api.row_lookups import HAS_ABSENT_LINES, PARENT_OF_LINES
 from executions.api.serializers import ExecutionLogSerializer, MissingLinesSerializer
 from executions.log_gaps import MissingLines
-from executions.models import ExecutionLog, WorkflowExecution
+from executions.models import ExecutionLog
 from executions.querysets import ExecutionLogQuerySet, can_see
 from ledgerkit.db.bounded_rows import RowsUnder
 from ledgerkit.db.models import parse_uuid
