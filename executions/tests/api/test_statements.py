@@ -130,7 +130,7 @@ def test_whoever_says_it(api: Any, request: Any, run: WorkflowExecution, who: st
         user.user_permissions.set(permissions("view_workflowexecution", "change_workflowexecution"))
     client = api(user, bound_to=[run.workflow_id], used=False)
     numbers = [len(statements(client, f"executions/{run.pk}", verb)) for verb in ("start", "fail", "retry", "cancel")]
-    of_permissions = 2 if who == "operator" else 0  # neither the owner nor a superuser: those of the user and its groups
+    of_permissions = 2 if who == "operator" else 0  # who is neither the owner nor a superuser
     assert [number - of_permissions for number in numbers] == [2, 2, 3, 2]
 
 
