@@ -11,9 +11,6 @@ REFUSALS = Counter("pastetrader_refusals_total", "Refused requests and facts, by
 TRANSITIONS = Counter(
     "pastetrader_transitions_total", "Changes of the status of runs and nodes, by verb or fact.", ["row", "to"]
 )
-LEASE_EXPIRIES = Counter(
-    "pastetrader_lease_expiries_total", "Attempts that upkeep ended because their lease had expired.", ["row"]
-)
 FACTS = Counter("pastetrader_facts_total", "Facts of POST events/, by outcome.", ["outcome"])
 BATCH_FACTS = Histogram(
     "pastetrader_event_batch_facts", "Facts in a call of POST events/.", buckets=(1, 10, 100, 1_000, 10_000)

@@ -3,14 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from django.db import DatabaseError
-from django.db.models import F
-from django.db.models.functions import Now
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from executions.live import limits as streams
-from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
+from executions.models import ExecutionStatus, WorkflowExecution
 from executions.upkeep import age
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
@@ -27,21 +25,6 @@ def active_runs() -> Iterator[Metric]:
     yield family
 
 
-def live_leases() -> Iterator[Metric]:
-    """Count leases of running attempts that have not expired. The query begins with the running rows, which are few."""
-    family = GaugeMetricFamily(
-        "pastetrader_live_leases", f"Leases of running attempts that have not expired, {COUNTED} at most.",
-        labels=["row"],
-    )  # fmt: skip
-    for model in (WorkflowExecution, NodeExecution):
-        current = model.objects.filter(
-            status=ExecutionStatus.RUNNING, leases__attempt=F("attempt"), leases__lapsed_at=None,
-            leases__expires_at__gt=Now(),
-        )  # fmt: skip
-        family.add_metric([str(model._meta.model_name)], current.order_by()[:COUNTED].count())
-    yield family
-
-
 def upkeep_age() -> Iterator[Metric]:
     seconds = age.age().total_seconds()
     yield GaugeMetricFamily("pastetrader_upkeep_age_seconds", "Seconds since upkeep ended.", seconds)
@@ -51,7 +34,7 @@ def open_streams() -> Iterator[Metric]:
     yield GaugeMetricFamily("pastetrader_streams", "Open streams of this server.", streams.count())
 
 
-QUERIED = (active_runs, live_leases, upkeep_age, open_streams)
+QUERIED = (active_runs, upkeep_age, open_streams)
 
 
 class LedgerCollector(Collector):

@@ -24,10 +24,8 @@ from .ids import derive, uuid7
 from .log_handler import CurrentNodeHandler
 from .runs import Node, Run, current_node
 
-# The header of a retried task's message with the number of its next attempt.
-ATTEMPT = "pastetrader_attempt"
-# Headers that the tasks of a run inherit: the id of the run, the name of its workflow, the id of the task or group that
-# it began with, and the time at which that was sent.
+# Headers of messages: the id of the run, the name of its workflow, the id of the task or group that it began with, and
+# the time at which that was sent.
 RUN, WORKFLOW, ROOT, SENT = HEADERS = (
     "pastetrader_run", "pastetrader_workflow", "pastetrader_root", "pastetrader_sent",
 )  # fmt: skip
@@ -36,8 +34,6 @@ UNLIMITED = 1_000  # retries of a task with max_retries=None
 MOST_GROUPS = 1_000  # whose runs a sending process remembers
 RETRY_SECONDS = 2.0  # that a retry waits for its report to be delivered
 ASKED = "The task asked for a retry."
-AGAIN = "The task was delivered again, as the worker that had it is gone."
-DELIVERIES = 3  # of a task whose worker is lost, in which its node may be retried
 
 
 def instrument(app: Celery, client: Client | None = None) -> "Recorder":
@@ -53,8 +49,7 @@ def _client_of_environment() -> Client:
     url, token = os.environ.get("PASTETRADER_URL", ""), os.environ.get("PASTETRADER_TOKEN", "")
     if not url or not token:
         raise ValueError("Set PASTETRADER_URL and PASTETRADER_TOKEN, or call instrument(app, client).")
-    seconds = int(os.environ.get("PASTETRADER_LEASE_SECONDS") or 0)
-    return Client(url, token, name="celery", sigterm=False, lease_seconds=seconds)  # Celery handles SIGTERM
+    return Client(url, token, name="celery", sigterm=False)  # Celery handles SIGTERM
 
 
 class Recorder:
@@ -104,8 +99,6 @@ class Recorder:
         headers.setdefault(SENT, moment(time.time_ns()))
         if headers.get("retries"):
             self._retry(headers["id"], self.errors.get(headers["id"]) or sys.exception() or ASKED)
-            if (node := self.nodes.get(headers["id"])) is not None:
-                headers[ATTEMPT] = node.attempt
             return
         args, kwargs, embed = body if isinstance(body, tuple | list) and len(body) == 3 else ((), {}, {})
         if is_first:
@@ -140,7 +133,7 @@ class Recorder:
         node = self._node_of(task.name, request, args, kwargs)
         node.run.start(at=getattr(request, SENT))
         if node.attempt > 1:
-            self._report_earlier_attempt(node, AGAIN if self._is_delivered_again(task.request) else ASKED)
+            self._report_earlier_attempt(node)
         self.nodes[task_id] = node
         self._note_errors_of_retries(task)
         node.__enter__()
@@ -183,12 +176,12 @@ class Recorder:
 
         task.retry = noting
 
-    def _report_earlier_attempt(self, node: Node, error: str) -> None:
+    def _report_earlier_attempt(self, node: Node) -> None:
         """Report that the attempt before this one has failed and is retried, in case that the process that executed it
         could not deliver this yet. What is reported twice changes nothing."""
         before = {"id": node.id, "workflow_execution": node.run.id, "attempt": node.attempt - 1}
         self.client.report([
-            {"kind": "node.fail", "error_message": error, **before}, {"kind": "node.retry", **before},
+            {"kind": "node.fail", "error_message": ASKED, **before}, {"kind": "node.retry", **before},
         ])  # fmt: skip
 
     def on_revoke(self, sender: Any, request: Any, terminated: bool, expired: bool, **_kwargs: Any) -> None:
@@ -232,28 +225,20 @@ class Recorder:
         root = getattr(request, ROOT, None) or _root_of(request)
         id, workflow = getattr(request, RUN, None) or derive(BASE, root), getattr(request, WORKFLOW, None) or name
         run = self._run(id, workflow, root, getattr(request, SENT, None))
-        attempt = int(getattr(request, ATTEMPT, None) or (request.retries or 0) + 1)
-        return self._node(run, request.id, name, args, kwargs, attempt + self._is_delivered_again(request))
-
-    def _is_delivered_again(self, request: Any) -> bool:
-        """Return whether the worker that had the task is gone. Under leases its next worker is another attempt: reports
-        of the one before are refused, should it still live."""
-        return bool(self.client.lease_seconds and (request.delivery_info or {}).get("redelivered"))
+        return self._node(run, request.id, name, args, kwargs, attempt=(request.retries or 0) + 1)
 
     def _run(self, id: str, workflow: str, root: str, sent: str | None) -> Run:
-        """Return the run. Each process creates it, since facts of one may arrive before those of another. It has no
-        lease: its tasks are executed by several workers, each of which has leases of its own nodes."""
+        """Return the run. Each process creates it, since facts of one may arrive before those of another."""
         metadata = {"correlation_id": root}
-        return self.client.run(workflow, id=id, trigger="event", metadata=metadata, at=sent, lease_seconds=0)
+        return self.client.run(workflow, id=id, trigger="event", metadata=metadata, at=sent)
 
     def _node(self, run: Run, task_id: str, name: str, args: Any, kwargs: Any, attempt: int = 1) -> Node:
         task = self.app.tasks.get(name)
-        most = getattr(task, "max_retries", 0)
-        retries = UNLIMITED if most is None else most + DELIVERIES * bool(self.client.lease_seconds)
+        retries = getattr(task, "max_retries", 0)
         given = {"args": list(args or ()), "kwargs": dict(kwargs or {})}
         return run.node(
             name, id=derive(run.id, task_id), attempt=attempt, input=given,
-            retries=retries, lease_seconds=self.client.lease_seconds,
+            retries=UNLIMITED if retries is None else retries,
         )  # fmt: skip
 
 

@@ -65,7 +65,12 @@ INDEXES = [
         name="idx_workflow_executions_failed_nodes",
         condition=Q(failed_nodes__gt=0),
     ),
-    # For the monitor.
+    # For the monitor: the newest failures, and its count.
+    Index(
+        fields=["-ended_at", "-id"],
+        name="idx_workflow_executions_failed",
+        condition=Q(status=ExecutionStatus.FAILED),
+    ),
     Index(
         fields=["ended_at"],
         name="idx_workflow_executions_completed_failed_nodes",

@@ -21,7 +21,6 @@ from executions import leases
 from executions.attention import NO_TIME_OUT
 from executions.audit import Through, act_as
 from executions.exceptions import InvalidTransition
-from executions.metrics import LEASE_EXPIRIES
 from executions.models import ErrorCode, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.models.base import Execution
 from executions.models.lease import NodeExecutionLease
@@ -107,7 +106,6 @@ def _end(overdue: Overdue) -> bool:
         return False  # a heartbeat came
     _end_leases_of_nodes(row)
     row.fail_over_time(ErrorCode.LEASE_EXPIRED, leases.expired_message(found))
-    LEASE_EXPIRIES.labels(row._meta.model_name).inc()
     return True
 
 

@@ -42,20 +42,8 @@ def repeat_upkeep() -> None:
 
 
 def repeat_overdue() -> None:
-    """End attempts that are over time, every ten seconds, until the process ends. After the start of the server, or an
-    outage of the database, workers have ten seconds to extend the leases that they could not extend before."""
-    was_away = True
-
-    def look() -> None:
-        nonlocal was_away
-        was_away, is_back = True, was_away
-        if is_back:
-            connection.ensure_connection()
-        else:
-            overdue.end_overdue()
-        was_away = False
-
-    repeat(look, LOOK_EVERY)
+    """End attempts that are over time, every ten seconds, until the process ends."""
+    repeat(overdue.end_overdue, LOOK_EVERY)
 
 
 def repeat(look: Callable[[], object], seconds: int) -> None:

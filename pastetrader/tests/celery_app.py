@@ -16,7 +16,7 @@ app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
 app.conf.update(broker_connection_retry_on_startup=True, worker_prefetch_multiplier=1, worker_hijack_root_logger=True)
 recorder = None
 if url := os.environ.get("PASTETRADER_URL"):  # a heartbeat of a second, so that a test need not wait for a cancel
-    client = Client(url, os.environ["PASTETRADER_TOKEN"], name="shop", sigterm=False, heartbeat=1.0, lease_seconds=60)
+    client = Client(url, os.environ["PASTETRADER_TOKEN"], name="shop", sigterm=False, heartbeat=1.0)
     recorder = instrument(app, client)
 
 logger = logging.getLogger("shop")

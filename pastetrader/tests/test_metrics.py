@@ -4,7 +4,6 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from executions.models import UpkeepRun
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
-from executions.upkeep.overdue import end_overdue
+from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.tests.clients import client_of
 from pastetrader import env, metrics_folder, queried_metrics
 from workflows.tests.factories import UserFactory
@@ -109,27 +107,6 @@ def test_it_shows_active_runs_streams_and_the_age_of_upkeep(client: Client) -> N
     assert found["pastetrader_runs['pending']"] == 2
     assert found["pastetrader_streams[]"] == 0
     assert 0 <= found["pastetrader_upkeep_age_seconds[]"] < 60
-
-
-@pytest.mark.django_db
-def test_it_counts_leases_that_live_expire_and_fence(client: Client) -> None:
-    before = read(client)
-    engine = client_of(UserFactory(is_staff=True, is_superuser=True))
-    live, expired = startable(NodeExecutionFactory()), startable(WorkflowExecutionFactory())
-    live.start(lease_seconds=60)
-    token = expired.start(lease_seconds=60)
-    assert read(client)["pastetrader_live_leases['workflowexecution']"] == 1
-    expired.leases.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert end_overdue() == (1, 0)
-    engine.post(f"/api/v1/executions/{expired.pk}/complete/", {"token": str(token)}, "application/json")
-    fact = {"kind": "execution.complete", "id": str(expired.pk), "token": str(token)}
-    engine.post(EVENTS, [fact], "application/json")
-    after = read(client)
-    more = {name: value - before.get(name, 0) for name, value in after.items()}
-    assert more["pastetrader_lease_expiries_total['workflowexecution']"] == 1
-    assert more["pastetrader_refusals_total['fenced']"] == 2
-    assert after["pastetrader_live_leases['workflowexecution']"] == 0
-    assert after["pastetrader_live_leases['nodeexecution']"] == 1
 
 
 @pytest.mark.django_db

@@ -107,33 +107,6 @@ def test_a_database_that_goes_away_puts_it_off(error: Exception, looks: Any, mon
     assert caplog.messages == ["Upkeep is put off, as the database fails: gone"] * 2
 
 
-@pytest.mark.django_db
-def test_leases_may_be_extended_after_the_start_and_after_an_outage(monkeypatch: Any) -> None:
-    looks: list[Any] = []
-    found = iter([None, OperationalError("gone"), None])
-    ended: list[object] = []
-
-    def end_overdue() -> None:
-        if each := next(found):
-            raise each
-        ended.append(None)
-
-    monkeypatch.setattr(repetition, "repeat", lambda look, _seconds: looks.append(look))
-    monkeypatch.setattr(repetition.overdue, "end_overdue", end_overdue)
-    repetition.repeat_overdue()
-    (look,) = looks
-    look()
-    assert len(ended) == 0, "the server has just started"
-    look()
-    assert len(ended) == 1
-    with pytest.raises(OperationalError):
-        look()
-    look()
-    assert len(ended) == 1, "the database is just back"
-    look()
-    assert len(ended) == 2
-
-
 def test_a_role_that_does_not_own_the_tables_leaves_it_to_a_command(looks: Any, caplog: Any) -> None:
     installed("2 hours")
     with connection.cursor() as cursor:
