@@ -6,7 +6,8 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 
-from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, Error, InterfaceError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.errors import QueryCanceled, SerializationFailure
 
 from ledgerkit.conf import ledgerkit_settings
@@ -54,16 +55,21 @@ class RequestReads:
         return True
 
     def _execute(self, execute: Callable[..., object], *arguments: object) -> object:
-        try:
+        with self.failures():
             return execute(*arguments)
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Raise ReplicaFailed in place of an error of the replica, but that of a time limit."""
+        try:
+            yield
         except Error as error:
-            if isinstance(error.__cause__, QueryCanceled):  # by a time limit
+            if isinstance(error.__cause__, QueryCanceled):
                 raise
             if _is_of_connection(error):
                 watch.lose(error)
-                connections[
-                    str(ledgerkit_settings.REPLICA)
-                ].close()  # so that the transaction ends without another error
+                # So that the transaction ends without another error.
+                connections[str(ledgerkit_settings.REPLICA)].close()
             self.has_failed, self.place = True, None
             raise ReplicaFailed from error
 
@@ -104,3 +110,15 @@ def read_primary() -> None:
     """Read the primary from here to the end of the request."""
     if reads := _reads.get():
         reads.place = None
+
+
+@contextmanager
+def read_transaction(*, savepoint: bool = True) -> Iterator[BaseDatabaseWrapper]:
+    """Yield the connection to read, in a transaction or a savepoint. Raises ReplicaFailed if the replica fails, also at
+    the end of the transaction."""
+    using, reads = read_alias(), _reads.get()
+    with ExitStack() as stack:
+        if reads is not None and using != DEFAULT_DB_ALIAS:
+            stack.enter_context(reads.failures())
+        stack.enter_context(transaction.atomic(using=using, savepoint=savepoint))
+        yield connections[using]

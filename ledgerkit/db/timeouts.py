@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from psycopg.errors import QueryCanceled
 
-from .read_database import read_alias
+from .read_database import read_transaction
 
 BEFORE = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
 AGAIN = "SELECT set_config('statement_timeout', %s, true)"
@@ -34,9 +34,8 @@ class StatementTimeout(Exception):
 def statement_timeout(milliseconds: int) -> Iterator[None]:
     """Limit each statement in the block that reads the ledger. The block is a transaction or a savepoint, so that
     queries after it still work. Raises StatementTimeout."""
-    using = read_alias()
     try:
-        with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        with read_transaction() as connection, connection.cursor() as cursor:
             ((before, _set),) = cursor.execute(BEFORE, [str(milliseconds)])
             yield
             # Releasing a savepoint keeps its SET LOCAL, so it is reset here.
@@ -52,8 +51,7 @@ def no_sort() -> Iterator[None]:
     """Disable sorting within the block, so that an index returns the rows in order and only as many as needed. The
     planner prefers to sort when it expects few rows, and its statistics lag behind new rows. There is no savepoint: an
     error breaks the outer transaction."""
-    using = read_alias()
-    with transaction.atomic(using=using, savepoint=False), connections[using].cursor() as cursor:
+    with read_transaction(savepoint=False) as connection, connection.cursor() as cursor:
         ((before, _off),) = cursor.execute(SORT_OFF)
         yield
         cursor.execute(SORT_BACK, [before])

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.apps import apps
 from django.core.exceptions import MiddlewareNotUsed
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.http import HttpResponse
 from django.test import Client
 
@@ -177,6 +178,18 @@ def test_a_request_beneath_which_the_replica_fails_is_answered_by_the_primary(
     assert primary_reads.on(WorkflowExecution)
     [record] = caplog.records
     assert record.getMessage().startswith("The primary is read, as the replica cannot be: terminating connection")
+
+
+@pytest.mark.parametrize("address", ["/admin/", "/admin/executions/workflowexecution/"])
+def test_a_page_whose_transaction_the_replica_does_not_commit_is_answered_by_the_primary(
+    address: str, staff: Any, replica_reads: Statements, monkeypatch: Any, caplog: Any
+) -> None:
+    client = Client()
+    client.force_login(staff)
+    monkeypatch.setattr(connections[ALIAS], "_commit", mock.Mock(side_effect=OperationalError("it is gone")))
+    assert client.get(address).status_code == 200
+    [record] = caplog.records
+    assert record.getMessage().startswith("The primary is read, as the replica cannot be: it is gone")
 
 
 @pytest.mark.usefixtures("replica")
