@@ -52,8 +52,9 @@ _used: set[str] = set()  # aliases that were connected to, each with a pool if t
 @atexit.register
 def _leave() -> None:
     """Close the pools before leaving the server: their threads would try to reconnect to a server that is stopping."""
-    for each in (signal.SIGINT, signal.SIGTERM):  # a second signal must not interrupt the stop
-        signal.signal(each, signal.SIG_IGN)
+    # A second signal must not interrupt the stop. It is not ignored: Python complains about one that came just before.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)
     if os.getpid() == _owner:  # a forked child holds sockets of the parent
         for connection in connections.all():
             if connection.alias in _used and isinstance(connection, DatabaseWrapper):

@@ -34,9 +34,10 @@ def keep_up() -> None:
 
 
 def _interrupt(*_signal: object) -> None:
-    """Raise what psycopg takes for the wish to cancel a statement. Later signals do not disturb the end."""
+    """Raise what psycopg takes for the wish to cancel a statement. Later signals do not disturb the end: they are not
+    ignored, as Python complains about one that has arrived before it is."""
     for each in STOP:
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, lambda *_: None)
     raise KeyboardInterrupt
 
 
