@@ -7,10 +7,11 @@ Code in this process is trusted, as with the methods of the models: it may repor
 is the owner of the workflows that it names and the actor of the history. Needs the wheel `pastetrader-client`.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.db import Error, close_old_connections, connections, transaction
+from django.db import DataError, Error, close_old_connections, connections, transaction
 
 from executions import audit
 from executions.facts import record
@@ -18,12 +19,15 @@ from executions.facts.call_outcome import Outcome
 from executions.facts.record_in_process import ensure_workflow, lock_workflow_name, record_body
 from executions.facts.refusals import NotFacts
 from executions.models import WorkflowExecution
+from ledgerkit.db import names
 from ledgerkit.db.models import parse_uuid
 from pastetrader_client import Answer, Client, Notice, Unavailable
 from pastetrader_client import Refusal as ClientRefusal
 from pastetrader_client.transport import TooLarge
 from workflows.api.serializers import WorkflowSerializer
 from workflows.models import Workflow
+
+logger = logging.getLogger("pastetrader_client")
 
 
 def client(user: Any = None, **options: Any) -> Client:
@@ -49,7 +53,7 @@ class InProcess:
     def send(self, bodies: Sequence[bytes]) -> Answer:
         try:
             found = self._with_database(lambda: record_body(b"[" + b",".join(bodies) + b"]", user=self.user))
-        except NotFacts as error:
+        except (NotFacts, DataError) as error:  # as of a body: sent again it would fail again
             raise TooLarge(str(error)) from None
         return Answer(
             [ClientRefusal(each.index, each.code, each.detail, each.current_state) for each in found.refusals],
@@ -58,6 +62,9 @@ class InProcess:
         )  # fmt: skip
 
     def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, object]]) -> bool:
+        if workflow is not None and (fault := names.find_error(workflow)):
+            logger.error("the ledger takes no workflow of this name: %s", fault)
+            return False
         with audit.act_as(user=self.user):
             return self._with_database(lambda: _define(workflow, run, nodes, self.user))
 
@@ -83,6 +90,8 @@ class InProcess:
         close_old_connections()
         try:
             return call()
+        except DataError:
+            raise
         except Error as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from None
         finally:

@@ -33,7 +33,8 @@ def delay_before(retry_config: object, retries: int, *, of: str) -> float:
     for each retry, an hour at most, and up to a quarter shorter or longer. What fails together is not retried together;
     the row `of` always gets the same part."""
     delay = retry_config.get("delay", DELAY) if isinstance(retry_config, dict) else DELAY
-    seconds = float(delay) if isinstance(delay, int | float) and not isinstance(delay, bool) and delay >= 0 else DELAY
+    is_number = isinstance(delay, int | float) and not isinstance(delay, bool) and delay >= 0
+    seconds = float(min(delay, MAX_DELAY)) if is_number else DELAY  # an int may be more than a float can hold
     part = zlib.crc32(f"{of} {retries}".encode()) / 2**32
     return min(seconds * 2.0 ** min(retries, 32), MAX_DELAY) * (0.75 + part / 2)
 

@@ -61,6 +61,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
     show_full_result_count = False
     sortable_by = ()
     everything: ClassVar[str] = "?"  # query string of the unfiltered list
+    own_parameters: ClassVar[tuple[str, ...]] = ()  # of the list's address, which no other list has and no filter
     search_fields = ("id",)  # shows the search box; get_search_results() does the search
     id_columns: ClassVar[tuple[str, ...]] = ("pk",)
 
@@ -147,7 +148,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
     def invalid_filter_response(self, request: HttpRequest, **extra: object) -> HttpResponse:
         """Render 400 naming the invalid filters. If only the cursor is invalid, redirect to the first page."""
-        names = validation.invalid_parameters(self, request, request.GET.dict())
+        names = validation.invalid_parameters(self, request, request.GET.dict(), self.own_parameters)
         kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
         if not names:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)

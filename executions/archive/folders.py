@@ -79,7 +79,7 @@ class RemoteFolder:
             from fsspec.core import url_to_fs  # noqa: PLC0415  # optional: a plain folder works without it
 
             self.files, self.path = url_to_fs(url)
-        except ImportError as error:
+        except (ImportError, ValueError) as error:  # fsspec raises ValueError for a protocol that it does not know
             missing = format_lazy(UNWRITABLE, folder=url, error=error) if "fsspec" not in str(error) else None
             raise ArchiveError(missing or format_lazy(NO_FSSPEC, folder=url)) from error
 

@@ -5,7 +5,6 @@ msgspec decodes and checks types in one step. A fact that it refuses is parsed a
 error, and for lone surrogates and NUL.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from executions import reported_texts
+from ledgerkit import json_reading
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.query_params import safe_name
@@ -96,9 +96,9 @@ def _parse_list(body: bytes) -> list[object]:
 
 def _parse(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8-sig"))  # of bytes it would read UTF-16 too
-    except (ValueError, RecursionError):
-        raise NotFacts("The body is not JSON: expected a list of facts, or NDJSON with one in each line.") from None
+        return json_reading.read(body)
+    except json_reading.NotJson as error:
+        raise NotFacts(f"{error} Expected a list of facts, or NDJSON with one in each line.") from None
 
 
 def _decode(pieces: list[Any], checks: Checks) -> Decoded:
@@ -139,9 +139,9 @@ def _value(piece: bytes | _Parsed) -> Any:
     if isinstance(piece, _Parsed):
         return piece.value
     try:
-        return json.loads(piece.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        raise BadFact("invalid", "This line is not JSON.") from None
+        return json_reading.read(piece, "fact")
+    except json_reading.NotJson as error:
+        raise BadFact("invalid", str(error)) from None
 
 
 def _read_exactly(value: object, kinds: Mapping[str, type[Fact]]) -> Any:

@@ -1,6 +1,5 @@
 """Parser of JSON that PostgreSQL can store."""
 
-import json
 from collections import Counter
 from typing import Any
 
@@ -8,8 +7,9 @@ from django.utils.http import parse_header_parameters
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType, ValidationError
 from rest_framework.parsers import JSONParser
 
+from ledgerkit import json_reading
 from ledgerkit.conf import ledgerkit_settings
-from ledgerkit.db.json_validation import LARGE, MAX_DEPTH, NOT_TEXT, has_more_elements, is_bounded, iter_errors
+from ledgerkit.db.json_validation import LARGE, NOT_TEXT, has_more_elements, is_bounded, iter_errors
 from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.charset import UTF8
 from ledgerkit.rest.query_params import safe_name
@@ -76,17 +76,11 @@ def _check_charset(media_type: str) -> None:
         raise UnsupportedMediaType(media_type, "JSON is read in UTF-8 here: leave the charset out.")
 
 
-def _read(body: bytes, **hooks: Any) -> Any:
+def _read(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, **hooks)
-    except UnicodeDecodeError as error:
-        raise ParseError(f"The body is not UTF-8: byte {error.start + 1} is 0x{body[error.start]:02x}.") from None
-    except RecursionError:
-        raise ParseError(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
-    except json.JSONDecodeError as error:
-        raise ParseError(f"The body is not JSON: {error}.") from None
-    except ValueError:  # Python reads no whole number of more than 4300 digits: once more, to find its place
-        return _read(body, parse_int=_whole)
+        return json_reading.read(body, make_object=_object)
+    except json_reading.NotJson as error:
+        raise ParseError(str(error)) from None
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -96,10 +90,3 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = Counter(name for name, _value in pairs).most_common(1)[0][0]
         raise ParseError(f"The name “{safe_name(twice)}” occurs twice in one object of the body.")
     return found
-
-
-def _whole(digits: str) -> float:
-    try:
-        return int(digits)
-    except ValueError:
-        return float("inf")

@@ -1,26 +1,36 @@
 """Validation of a list's query parameters: each must belong to a filter, with a value that the filter accepts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import cast
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR
 from django.http import HttpRequest
 
-from executions.admin.filter_presets import VIEW
 from executions.admin.pagination import FIND, NEWER, OLDER
 from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
 
-OTHERS = {*IGNORED_PARAMS, SEARCH_VAR, PAGE_VAR, ERROR_FLAG, OLDER, NEWER, FIND, VIEW}  # parameters that are no filters
+OTHERS = {
+    *IGNORED_PARAMS,
+    SEARCH_VAR,
+    PAGE_VAR,
+    ERROR_FLAG,
+    OLDER,
+    NEWER,
+    FIND,
+}  # parameters of each list that are no filters
 
 
-def invalid_parameters(model_admin: ModelAdmin, request: HttpRequest, given: Mapping[str, str]) -> list[str]:
-    """Return the names of the parameters that the list rejects, each tried on its own against an empty queryset."""
+def invalid_parameters(
+    model_admin: ModelAdmin, request: HttpRequest, given: Mapping[str, str], others: Collection[str] = ()
+) -> list[str]:
+    """Return the names of the parameters that the list rejects, each tried on its own against an empty queryset.
+    `others` are those of this list that are no filters."""
     filters = {name: each for each in _filters(model_admin) for name in each.parameters()}
     return [
         name
         for name, value in given.items()
-        if name not in OTHERS
+        if name not in {*OTHERS, *others}
         and (name not in filters or not _accepts(filters[name], model_admin, request, name, value))
     ]
 

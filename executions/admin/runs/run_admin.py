@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from executions import limits
 from executions.admin import duration_cells, filter_presets, formatting, logs, page_streams
 from executions.admin.base import ReadOnlyAdmin
+from executions.admin.filter_presets import VIEW
 from executions.admin.filters import run_filters
 from executions.admin.monitor.front_page import front_page
 from executions.admin.types import Context
@@ -40,6 +41,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
     }
     list_filter = run_filters.ALL
     everything = changelist.ALL
+    own_parameters = (VIEW,)
     search_help_text = gettext_lazy(
         "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a workflow"
     )

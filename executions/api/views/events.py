@@ -232,7 +232,7 @@ def refusal_of_workflow(index: int, error: Exception) -> Refusal:
     problem = exception_handler(error, {"request": None, "kwargs": {}})
     body: Any = problem.data if problem is not None else {"code": "invalid", "detail": str(error)}
     fault = next(iter(body.get("errors", ())), None)
-    detail = f"{fault['pointer']}: {fault['detail']}" if fault else body["detail"]
+    detail = f"/workflow{fault['pointer']}: {fault['detail']}" if fault else body["detail"]
     return Refusal.of(index, None, BadFact(body["code"], detail))
 
 

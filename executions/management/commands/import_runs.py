@@ -15,6 +15,7 @@ from executions.facts.refusals import NotFacts
 from executions.imports import files, record_facts, record_lineage
 from executions.imports.conversion import NotImportable
 from executions.imports.record_facts import Recorded
+from ledgerkit.command_arguments import utf8
 from ledgerkit.db.timeouts import no_limit
 
 MEGABYTE = 1_000_000
@@ -29,7 +30,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("files", nargs="+", metavar="FILE", help=_("a file, a directory, or - for standard input"))
-        parser.add_argument("--owner", required=True, help=_("the user who owns the workflows"))
+        parser.add_argument("--owner", type=utf8, required=True, help=_("the user who owns the workflows"))
         parser.add_argument("--dry-run", action="store_true", help=_("read and check the files, and store nothing"))
 
     @no_limit()

@@ -4,9 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from ledgerkit.command_arguments import utf8
 from tokens import bindable_models
 from tokens.models import DEFAULT_DAYS, DEFAULT_SCOPES, Scope, Token
 
@@ -26,7 +28,7 @@ class Command(BaseCommand):
     help = "Make an API token and print it: the only time that it can be seen."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("user", help="the user name of whom the token speaks for")
+        parser.add_argument("user", type=utf8, help="the user name of whom the token speaks for")
         parser.add_argument("--name", default="command line", help="what it is for, as the admin lists it")
         parser.add_argument(
             "--scope",
@@ -56,7 +58,10 @@ class Command(BaseCommand):
         bound_to = options["workflow"] or []
         if missing := bindable_models.missing(bound_to):
             raise CommandError(f"There is no workflow {min(missing)}. The admin lists workflows with their ids.")
-        _row, secret = Token.objects.issue(
-            user=user, name=options["name"], scopes=scopes, expires_at=options["expires"], bound_to=bound_to
-        )
+        try:
+            _row, secret = Token.objects.issue(
+                user=user, name=options["name"], scopes=scopes, expires_at=options["expires"], bound_to=bound_to
+            )
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
         self.stdout.write(secret)

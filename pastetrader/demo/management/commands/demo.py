@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from ledgerkit.command_arguments import utf8
 from ledgerkit.db.models import uuid7
 from pastetrader.demo.engine import Engine, Result, Step
 from pastetrader.demo.ledger_client import connect
@@ -30,7 +31,9 @@ class Command(BaseCommand):
             metavar="DAY",
             help="the day of the screen, such as 2012-06-29; else the workflow's own",
         )
-        parser.add_argument("--owner", metavar="NAME", help="whose workflow it is; else the first superuser's")
+        parser.add_argument(
+            "--owner", type=utf8, metavar="NAME", help="whose workflow it is; default: the first superuser"
+        )
 
     def handle(self, *, owner: str | None, as_of: str | None = None, **options: object) -> None:
         user = _user(owner) if owner else _first_superuser()

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 
 from executions import ingest, partitions
 from executions.models import WorkflowExecution
+from ledgerkit.command_arguments import utf8
 from ledgerkit.db.timeouts import no_limit
 from pastetrader.demo.seed_definitions import MARK
 from pastetrader.demo.seed_plan import DEFINITION_FIELDS, FIELDS, Batch, Plan
@@ -61,7 +62,9 @@ class Command(BaseCommand):
         parser.add_argument("--lines", type=count, default=Plan.lines, help="log lines")
         parser.add_argument("--seed", type=count, default=Plan.seed)
         parser.add_argument("--until", type=moment, help="end of the period; default: now")
-        parser.add_argument("--owner", metavar="NAME", help="owner of the workflows; default: the first superuser")
+        parser.add_argument(
+            "--owner", type=utf8, metavar="NAME", help="owner of the workflows; default: the first superuser"
+        )
         again = parser.add_mutually_exclusive_group()
         again.add_argument("--reset", action="store_true", help="first delete the rows of an earlier seed_ledger")
         again.add_argument(

@@ -1,0 +1,111 @@
+"""Bad texts in each form and each filter of the admin: an error beside the field, or stored and shown inertly."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+
+from executions.tests.admin.runs.test_actions import NODES, RUNS
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
+from pastetrader.tests.proofs import LONG
+from workflows.models import Workflow
+from workflows.tests.pages import address, as_sent
+
+from .inputs import TEXTS
+from .test_stored_texts import ActiveContent
+
+pytestmark = pytest.mark.django_db
+SOME = list(TEXTS.items()) if LONG else list(TEXTS.items())[::4]
+LINES = "/admin/executions/executionlog/"
+FILTERS = (
+    "q", "status", "workflow", "workflow__id__exact", "trigger_type", "started", "ended", "older", "newer", "p", "o",
+    "view", "all", "level", "node", "attempt", "tag", "context", "compare", "digest", "e", "find", "_popup",
+    "_to_field", "_facets", "cursor", "__proto__", "status__in", "id__regex",
+)  # fmt: skip
+
+
+@pytest.fixture
+def client(staff: Any) -> Client:
+    made: Client = client_of(staff)
+    made.raise_request_exception = False
+    return made
+
+
+def post(client: Client, path: str, data: dict[str, Any], **options: bool) -> Any:
+    """Send a form as a program may: also with bytes that are no UTF-8."""
+    body = urlencode({name: encoded(value) for name, value in data.items()}, doseq=True)
+    return client.post(path, body, content_type="application/x-www-form-urlencoded", **options)
+
+
+def encoded(value: Any) -> Any:
+    return value.encode(errors="surrogatepass") if isinstance(value, str) else value
+
+
+def check(response: Any, *said: object) -> None:
+    assert response.status_code in {200, 302, 400, 403, 404}, (response.status_code, said)
+    if response.status_code == 200 and not response.streaming:
+        assert ActiveContent(response.content.decode()).found == [], said
+
+
+def test_the_form_of_a_workflow(client: Client, workflow: Workflow) -> None:
+    form = as_sent(client.get(address(workflow)))
+    for number, (name, text) in enumerate(SOME):
+        fields = list(form)
+        for field in fields if LONG else [fields[number % len(fields)]]:
+            check(post(client, address(workflow), form | {field: text}, follow=True), field, name)
+
+
+def test_the_form_of_a_token_and_its_name(client: Client, staff: Any) -> None:
+    for name, text in SOME:
+        data = {"name": text, "user": str(staff.pk), "scopes": ["executions:read"], "expires_at_0": text[:50]}
+        check(post(client, "/admin/tokens/token/add/", data, follow=True), name)
+
+
+def test_reasons_of_actions(client: Client) -> None:
+    node = in_state(NodeExecutionFactory(), "pending")
+    run = node.workflow_execution
+    for name, text in SOME[::2]:
+        for path, action, row in ((RUNS, "cancel", run), (RUNS, "keep", run), (NODES, "skip", node)):
+            check(post(client, path, {"action": action, "_selected_action": row.pk, "reason": text}), action, name)
+        check(post(client, RUNS, {"action": text, "_selected_action": text}, follow=True), name)
+    for name, text in SOME:
+        kept = {"action": "keep", "_selected_action": run.pk, "reason": text, "confirmed": "yes"}
+        check(post(client, RUNS, kept, follow=True), name)
+
+
+def test_names_and_filters_of_saved_views(client: Client) -> None:
+    for name, text in SOME:
+        check(post(client, reverse("admin:executions_savedview_add"), {"new-name": text, "filters": text}), name)
+        post(client, reverse("admin:executions_savedview_add"), {"new-name": text, "filters": "status=failed"})
+    check(client.get(RUNS))
+
+
+PATHS = (RUNS, NODES, LINES, "/admin/workflows/workflow/", f"{RUNS}{{run}}/change/", f"{RUNS}{{run}}/logs/")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_filters_in_the_address(client: Client, path: str) -> None:
+    address = path.replace("{run}", str(WorkflowExecutionFactory().pk))
+    texts = list(TEXTS.items())
+    for number, (name, text) in enumerate(texts if LONG else texts[PATHS.index(path) :: len(PATHS)]):
+        for field in FILTERS if LONG else [FILTERS[number % len(FILTERS)]]:
+            query = urlencode({field: encoded(text[:4000])})
+            check(client.get(f"{address}?{query}", follow=True), field, name)
+
+
+@pytest.mark.parametrize("path", PATHS[:4])
+def test_a_parameter_that_a_list_does_not_have_ends_in_a_page(client: Client, path: str) -> None:
+    for field in FILTERS:
+        check(client.get(f"{path}?{field}=x", follow=True), field)
+
+
+def test_logging_in(db: None, settings: Any) -> None:
+    client = Client(raise_request_exception=False)
+    for name, text in SOME:
+        cache.clear()
+        check(post(client, "/admin/login/", {"username": text, "password": text, "next": text}), name)
+        check(client.get(f"/admin/login/?{urlencode({'next': encoded(text[:2000])})}"), name)
