@@ -20,6 +20,7 @@ from .inputs import BODIES, TEXTS, VALUES
 
 REQUIRED = {
     "workflow": "momentum", "trigger_type": "manual", "node": "fetch", "level": "info", "message": "x",
+    "token": "11111111-1111-4111-8111-111111111111",
 }  # fmt: skip
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # in a document
 FIELDS = [
