@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz faults model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -100,6 +100,9 @@ examples: setup ## record the examples of the schema again
 
 fuzz: setup ## every check of schemathesis against a live server, 1,000 examples an operation (ARGS="-n 50")
 	@$(BIN)/python -m fuzz --max-examples 1000 $(ARGS)
+
+faults: setup ## break a real server, its database and its clients, with three seeds, and compare what is stored (ARGS="--seed 1")
+	@$(BIN)/python -m faults $(ARGS)
 
 model: setup ## sequences of verbs against a model of the ledger, 200 of them; for a scheduler, every night
 	@PROOFS=1 $(BIN)/python -m pytest -q -n 0 executions/tests/states/test_model_based.py $(ARGS)

@@ -19,7 +19,7 @@ UNITS = {"browser/": "browser"} | {
         "serve",
     )
 }
-OWN = {"embedded_server": "cluster", "deployment": "deployment", "replica": "replica"}
+OWN = {"embedded_server": "cluster", "faults": "faults", "deployment": "deployment", "replica": "replica"}
 UNITS |= {f"pastetrader/tests/test_{name}.py": unit for name, unit in OWN.items()}
 
 # Tests of real processes: servers, browsers, packaging. `make test-site` runs them, and collects nothing but these two
@@ -29,7 +29,7 @@ SITE = (
     *(
         f"pastetrader/tests/test_{name}.py"
         for name in (
-            "client", "cluster_folders", "command_errors", "commands", "connections", "env", "serve", "setup",
+            "client", "cluster_folders", "command_errors", "commands", "connections", "env", "faults", "serve", "setup",
             "slow_clients", "wheel",
         )
     ),

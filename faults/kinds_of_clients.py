@@ -1,0 +1,100 @@
+"""The faults of clients and of the network between them and the server."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from .calls import CutCalls
+from .stories import Teller
+from .trial import Kind
+from .world import World
+
+HEAD = b"POST /api/v1/executions/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n"
+SLOW, IDLE = 50, 2_000
+CUTTERS = 4
+
+
+def cut(world: World) -> str | None:
+    """Tell stories each of whose requests is cut. Each cut counts as a fault."""
+    tellers = [
+        Teller(world.cut_calls(f"{world.chance.random()}"), world.journal, world.workflow, f"{world.chance.random()}",
+               world.stories)
+        for _ in range(CUTTERS)
+    ]  # fmt: skip
+    for teller in tellers:
+        teller.start()
+    for teller in tellers:
+        teller.join()
+    world.cuts += sum(sum(teller.calls.cuts.values()) for teller in tellers if isinstance(teller.calls, CutCalls))
+    errors = [error for teller in tellers for error in teller.errors]
+    return "; ".join(errors) or None
+
+
+@contextmanager
+def connections(world: World, number: int, sent: bytes = b"") -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        opened = []
+        for _ in range(number):
+            with suppress(OSError):
+                line = stack.enter_context(socket.create_connection(("127.0.0.1", world.site.port), timeout=5))
+                line.sendall(sent)
+                opened.append(line)
+        yield opened
+
+
+def send_slowly(world: World) -> str | None:
+    """Send a byte a second on many connections, until the server ends them."""
+    with connections(world, SLOW, HEAD[:20]) as lines:
+        for byte in HEAD[20:27]:
+            for line in lines:
+                with suppress(OSError):
+                    line.sendall(bytes([byte]))
+            time.sleep(1)
+        left = sum(_is_open(line) for line in lines)
+    return f"{left} of {SLOW} connections are still open" if left else None
+
+
+def _is_open(line: socket.socket) -> bool:
+    line.settimeout(0.5)
+    try:
+        while line.recv(4096):
+            pass
+    except TimeoutError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def open_many(world: World) -> None:
+    """Open as many connections as the server takes from all clients, which is more than it takes from one."""
+    with connections(world, IDLE):
+        time.sleep(1)
+
+
+def clock_ahead(world: World) -> str | None:
+    return _with_clock(world, 3600)
+
+
+def clock_behind(world: World) -> str | None:
+    return _with_clock(world, -3600)
+
+
+def _with_clock(world: World, seconds: int) -> str | None:
+    """Let an engine report whose clock is an hour off: what it is told to be delivered is stored."""
+    engine = world.engine(f"clock{seconds:+d}-{world.chance.randrange(10**9)}", seconds)
+    until = time.monotonic() + 30
+    while engine.delivered < 2 and time.monotonic() < until:
+        time.sleep(0.1)
+    engine.stop()
+    return None if engine.delivered >= 2 else f"nothing was delivered: {engine.log.read_text()[-300:]}"
+
+
+CLIENTS = [
+    Kind("connection cut, in request or answer", cut),
+    Kind("50 clients that send a byte a second", send_slowly, "took longer than", is_limited=True),
+    Kind("2,000 connections", open_many, "connection was refused", is_limited=True),
+    Kind("clock of an engine one hour ahead", clock_ahead),
+    Kind("clock of an engine one hour behind", clock_behind),
+]

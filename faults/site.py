@@ -1,0 +1,94 @@
+"""`manage.py serve` as an init system runs it: whenever it ends, it is started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+from pastetrader.tests.live_server import ROOT
+
+WORKERS = 2
+RESTART = 0.5  # seconds until it is started again
+
+
+class Site:
+    def __init__(self, home: Path, database: str) -> None:
+        self.home, self.log = home, home / "server.log"
+        self.port = _free_port()
+        self.environment = os.environ | {
+            "DATABASE_URL": database, "PASTETRADER_LOCAL": str(home / "local"), "PYTHONUNBUFFERED": "1",
+            "DATABASE_POOL_MAX": "4", "DATABASE_POOL_TIMEOUT": "2", "EXECUTIONS_UPKEEP_EVERY_SECONDS": "5",
+            "TIMEOUT_HEADERS": "4", "TIMEOUT_BODY": "4",
+        }  # fmt: skip
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.offsets: list[tuple[float, int]] = []
+        self.is_wanted = True
+        self.keeper = threading.Thread(target=self._keep, daemon=True)
+
+    def start(self) -> None:
+        self.log.touch()
+        self.keeper.start()
+
+    def _keep(self) -> None:
+        while self.is_wanted:
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    [sys.executable, "manage.py", "serve", "--port", str(self.port), "--workers", str(WORKERS),
+                     "--no-demo", "--superuser"],
+                    cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    start_new_session=True,
+                )  # fmt: skip
+            self.process.wait()
+            time.sleep(RESTART)
+
+    def stop(self) -> None:
+        self.is_wanted = False
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command of manage.py. Return what it prints."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the first process, and wait until all of them have ended."""
+        assert self.process is not None
+        first = psutil.Process(self.process.pid)
+        every = [first, *first.children()]
+        first.send_signal(number)
+        psutil.wait_procs(every, timeout=30)
+
+    def kill_child(self, number: int) -> None:
+        """Kill the child of this number: the workers come first, then the process that does upkeep."""
+        assert self.process is not None
+        children = sorted(psutil.Process(self.process.pid).children(), key=lambda child: child.create_time())
+        if children:
+            children[number % len(children)].send_signal(signal.SIGKILL)
+
+    def said_since(self, offset: int) -> str:
+        with self.log.open("rb") as log:
+            log.seek(offset)
+            return log.read().decode(errors="replace")
+
+    def offset(self, seconds: float = 0) -> int:
+        """Return where the log ended so long ago."""
+        now = time.monotonic()
+        self.offsets.append((now, self.log.stat().st_size))
+        return next(size for when, size in reversed([(0.0, 0), *self.offsets]) if when <= now - seconds)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

@@ -1,0 +1,110 @@
+"""One fault: strike, wait until the service is back, compare what is stored with what was acknowledged, read the
+log."""
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psycopg
+from django.db import connection
+
+from executions.ledger_checks import check_ledger
+
+from .world import World
+
+BACK_IN = 10.0  # seconds, which are allowed
+LONGEST = 120.0  # seconds that the service is waited for
+NEWEST = 2_000  # runs that are compared after each fault; after the last one, all are
+PROBE = 2.0  # seconds
+LIMITED = 60.0  # seconds between two lines of one kind
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of fault. `log` is a pattern of what the server must write about it."""
+
+    name: str
+    strike: Callable[[World], str | None]  # returns what is wrong, beside what is checked for every kind
+    log: str = ""
+    is_limited: bool = False  # that line is written once a minute
+
+
+@dataclass
+class Outcome:
+    tries: int = 0
+    recoveries: list[float] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    impossible: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)  # all else, such as an answer that no client should get
+    unsaid: int = 0  # tries without a line in the log
+
+    def __str__(self) -> str:
+        back = f"back in {self.recoveries[-1]:.1f} s; " if self.recoveries else ""
+        counts = {"lost": self.lost, "doubled": self.doubled, "impossible": self.impossible, "wrong": self.wrong}
+        return f"{self.tries}, {back}" + ", ".join(f"{len(found)} {name}" for name, found in counts.items())
+
+
+def try_once(world: World, kind: Kind, outcome: Outcome) -> None:
+    """Strike once, and add what follows to the outcome."""
+    offset, cuts = world.site.offset(LIMITED if kind.is_limited else 0), world.cuts
+    if fault := kind.strike(world):
+        outcome.wrong.append(fault)
+    outcome.recoveries.append(_wait_for_service(world))
+    outcome.tries += max(1, world.cuts - cuts)
+    _compare(world, outcome, NEWEST)
+    if kind.log and not _says(world, kind.log, offset):
+        outcome.unsaid += 1
+
+
+def compare_all(world: World) -> Outcome:
+    """Compare all that was acknowledged since the start."""
+    outcome = Outcome()
+    _compare(world, outcome, newest=0)
+    return outcome
+
+
+def _compare(world: World, outcome: Outcome, newest: int) -> None:
+    with world.database.connect() as session:
+        found = world.journal.compare(session, newest)
+    impossible = [f"{finding.name}: {each}" for finding in check_ledger(strict=True) for each in finding.violations]
+    outcome.lost += world.only_new(found.lost)
+    outcome.doubled += world.only_new(found.doubled)
+    outcome.impossible += world.only_new(impossible)
+    outcome.wrong += world.take_errors()
+    connection.close()
+
+
+def _says(world: World, pattern: str, offset: int) -> bool:
+    until = time.monotonic() + 3
+    while not (said := re.search(pattern, world.site.said_since(offset))) and time.monotonic() < until:
+        time.sleep(0.1)
+    return said is not None
+
+
+def _wait_for_service(world: World) -> float:
+    """Return the seconds until the service stores something again, and is ready."""
+    began = time.monotonic()
+    while time.monotonic() < began + LONGEST:
+        if _stores(world) and world.is_ready():
+            return time.monotonic() - began
+        time.sleep(0.05)
+    return LONGEST
+
+
+def _stores(world: World) -> bool:
+    body = {"workflow": world.workflow, "trigger_type": "manual", "metadata": {"allow_concurrent": True}}
+    found = world.calls(PROBE).attempt("executions/", body, str(uuid.uuid4()))
+    return found is not None and found[0] == 201
+
+
+def wait_for_rows(connection: psycopg.Connection, statement: str, seconds: float = 10) -> bool:
+    """Wait until a statement finds a row."""
+    until = time.monotonic() + seconds
+    while not connection.execute(statement).fetchone():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True

@@ -1,0 +1,119 @@
+"""Everything that is broken, made and removed together: a database, a server, clients and engines that never stop."""
+
+import random
+import re
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Self
+
+from pastetrader.tests.live_server import ALL_SCOPES
+
+from .calls import Calls, CutCalls
+from .database import Database
+from .engines import Engine
+from .journal import Journal
+from .site import Site
+from .stories import Teller
+
+CLIENTS, ENGINES = 2, 2
+START = 180.0  # seconds for the first start, which migrates
+
+
+class World:
+    def __init__(self, seed: int, stories: int) -> None:
+        self.seed, self.chance, self.stories = seed, random.Random(seed), stories
+        self.home = Path(tempfile.mkdtemp(prefix="pastetrader-faults-")).resolve()
+        self.home.chmod(0o711)  # the account of the database passes through
+        self.database = Database(self.home)
+        self.site = Site(self.home, self.database.address)
+        self.journal = Journal()
+        self.tellers: list[Teller] = []
+        self.engines: list[Engine] = []
+        self.cuts = 0  # connections that were cut
+        self.known: set[str] = set()  # violations
+
+    def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        self.database.make()
+        self.site.start()
+        self._wait_for_start()
+        self.token = self.site.manage("create_token", _name_of_user(self.site), *ALL_SCOPES, "--name", "faults")
+        self.workflow = self.calls().act(
+            "workflows/ensure/",
+            {"name": "told", "nodes": [{"name": "one", "node_type": "tool", "retry_config": {"max_retries": 1}}]},
+        )["id"]
+        self.tellers = [self.teller(f"client {number}") for number in range(CLIENTS)]
+        self.engines = [self.engine(f"engine-{number}") for number in range(ENGINES)]
+
+    def __exit__(self, *_error: object) -> None:
+        for each in (*self.engines, *self.tellers):
+            each.is_wanted = False
+        for engine in self.engines:
+            engine.stop()
+        self.site.stop()
+        self.database.remove()
+        shutil.rmtree(self.home)
+
+    def calls(self, timeout: float = 20) -> Calls:
+        return Calls(self.site.port, self.token, timeout)
+
+    def cut_calls(self, seed: str) -> CutCalls:
+        return CutCalls(self.site.port, self.token, random.Random(seed))
+
+    def teller(self, name: str) -> Teller:
+        started = Teller(self.calls(), self.journal, self.workflow, f"{self.seed} {name}")
+        started.start()
+        return started
+
+    def engine(self, name: str, clock: int = 0) -> Engine:
+        spool = self.home / "spools"
+        spool.mkdir(exist_ok=True)
+        return Engine(name, self.address, self.token, spool, self.journal, clock)
+
+    def only_new(self, violations: list[str]) -> list[str]:
+        """Return those that no earlier fault has led to."""
+        found = [each for each in violations if each not in self.known]
+        self.known.update(found)
+        return found
+
+    def take_errors(self) -> list[str]:
+        """Return the answers that no client should have got, since the last call."""
+        found = [error for teller in self.tellers for error in teller.errors]
+        for teller in self.tellers:
+            teller.errors.clear()
+        return found
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.site.port}"
+
+    def is_ready(self) -> bool:
+        """Return whether the probe for load balancers says that the server is ready."""
+        try:
+            with urllib.request.urlopen(f"{self.address}/readyz?exclude=upkeep", timeout=2):
+                return True
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def _wait_for_start(self) -> None:
+        until = time.monotonic() + START
+        while not (self.is_ready() and "Ctrl-C" in self.site.said_since(0)):
+            if time.monotonic() > until:
+                raise RuntimeError(self.site.said_since(0))
+            time.sleep(0.1)
+
+
+def _name_of_user(site: Site) -> str:
+    name: str = re.findall(r"Made the superuser (\S+),", site.said_since(0))[0]
+    return name
