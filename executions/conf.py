@@ -47,6 +47,8 @@ class ExecutionsSettings(AppSettings):
     SILENT_SECONDS = Number(3_600, least=60, most=31_536_000)
     LATE_PERCENT = Number(150, least=100, most=10_000)
     LATE_SECONDS = Number(60, most=31_536_000)
+    # Seconds after which upkeep cancels a run that nobody has started. None: never.
+    PENDING_EXPIRE_SECONDS = OptionalNumber(None, least=60, most=315_360_000)
     # Maximum bytes (UTF-8) of one text; a longer one is cut, with a mark. A CHECK in the database enforces `most`.
     MAX_MESSAGE_BYTES = Number(65_536, least=1_024, most=65_536)
     MAX_ERROR_BYTES = Number(65_536, least=1_024, most=1_048_576)

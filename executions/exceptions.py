@@ -4,6 +4,7 @@
 ValueError
 ├── InvalidTransition           the status of the row does not allow the transition
 │   ├── ConcurrentExecution     another run of the workflow is running (also Django's IntegrityError)
+│   │   └── QueuedExecution     the run is in the queue of its workflow, and it is not its turn
 │   ├── StaleExecution          the row is at a later attempt than the object
 │   │   └── FencedExecution     the token is that of an attempt that was replaced, or whose lease expired
 │   └── SecretsUnknown          the run's secrets are deleted or cannot be decrypted
@@ -14,6 +15,8 @@ TypeError
 ProtectedError
 └── HasHistory                  a workflow or node with executions cannot be deleted (workflows)
 """
+
+from uuid import UUID
 
 from django.db import IntegrityError
 from django.utils.text import format_lazy
@@ -32,6 +35,7 @@ __all__ = [
     "HasHistory",
     "ImmutableLog",
     "InvalidTransition",
+    "QueuedExecution",
     "SecretsUnknown",
     "StaleExecution",
     "StaleObject",
@@ -40,6 +44,7 @@ __all__ = [
 
 REFUSED = _("Cannot {act} execution in {state} state")
 REFUSED_BECAUSE = _("Cannot {act} execution in {state} state: {reason}")
+WAITS_FOR = _("it is queued and waits for execution {run}; start it when that one has ended")
 IMMUTABLE_LINE = _("A log line cannot be changed: add another line instead.")
 STATUS_LABELS = dict(ExecutionStatus.choices)
 # Labels of the actions, for the sentences above and for the history.
@@ -73,6 +78,14 @@ class InvalidTransition(ValueError):
 
 class ConcurrentExecution(InvalidTransition, IntegrityError):
     """Another run of the workflow is running, and the metadata does not contain `"allow_concurrent": true`."""
+
+
+class QueuedExecution(ConcurrentExecution):
+    """The run was created to wait, and it is not its turn: `waits_for` is running, or was queued before it."""
+
+    def __init__(self, act: str, state: object, waits_for: UUID, version: int | None = None) -> None:
+        self.waits_for = waits_for
+        super().__init__(act, state, format_lazy(WAITS_FOR, run=waits_for), version)
 
 
 class StaleExecution(InvalidTransition):

@@ -44,6 +44,7 @@ INDEXED_MATCHES = 10_000
 # Rows of the front page and of the page of a workflow
 FRONT_PAGE_ROWS = 10  # of each section
 COUNTED_RUNS = 1_000
+RUNS_AHEAD = 100  # `?expand=ahead`
 COUNTED_RETENTION = 20_000  # runs that the next upkeep removes
 GROUPED_FAILURES = 1_000  # newest failures of the period
 SLOW_WORKFLOWS = 200  # the busiest ones; is_slow() ignores the others

@@ -19,10 +19,11 @@ class ExecutionStatus(models.TextChoices):
 
 
 class ErrorCode(models.TextChoices):
-    """Why upkeep failed an execution. One that failed by itself has no code."""
+    """Why upkeep ended an execution. One that failed or was cancelled otherwise has no code."""
 
     LEASE_EXPIRED = "lease_expired", _("lease expired")
     TIMED_OUT = "timed_out", _("timed out")
+    EXPIRED = "expired", _("expired")  # of a pending run, which is cancelled
 
 
 class TriggerType(models.TextChoices):

@@ -23,6 +23,7 @@ LONG_TAG = _("a tag has at most {most} characters: choose a shorter one.")
 
 AHEAD = timedelta(minutes=5)  # a clock that is this fast is believed
 IN_FUTURE = _("more than five minutes after the server's time.")
+QUEUED = _("a queued run waits for the other runs of its workflow: leave out metadata.allow_concurrent.")
 BEFORE_START = _("before its start, which was at {start}.")
 
 type Kind = tuple[str, Callable[[object], bool]]
@@ -126,3 +127,9 @@ def end_before_start(start: datetime) -> ValidationError:
     """Return the error of an end whose time is before the start."""
     sentence = format_lazy(BEFORE_START, start=start.astimezone(UTC).isoformat())
     return ValidationError({"at": ValidationError(sentence, "end_before_start")})
+
+
+def check_queued(metadata: object) -> None:
+    """Raise ValidationError if a queued run may run beside others."""
+    if isinstance(metadata, Mapping) and metadata.get("allow_concurrent") is True:
+        raise ValidationError({"is_queued": QUEUED})

@@ -1,6 +1,7 @@
 """New runs and node executions as a request describes them. Their own serializers have the fields that a request takes
 and no others: building the fields of a row takes longer than all else that a request for a new one does in Python."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.db import transaction
@@ -8,6 +9,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from executions import run_graph, validators
+from executions.exceptions import QueuedExecution
 from executions.models import NodeExecution, TriggerType, WorkflowExecution
 from ledgerkit.rest.fields import ChoiceField, MomentField, ObjectField, RelatedField, UUID7Field
 from ledgerkit.rest.strict_types import StrictTypes
@@ -47,13 +49,18 @@ class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerialize
     workflow = OwnWorkflowField()
     trigger_type = ChoiceField(TriggerType.choices)
     start = serializers.BooleanField(required=False, write_only=True, help_text="Start the run in the same call.")
+    queue = serializers.BooleanField(
+        source="is_queued",
+        required=False,
+        help_text="Wait while another run of the workflow is running. With `start`, start the run if it may.",
+    )
     input_data = ObjectField(required=False)
     context = ObjectField(required=False)  # type: ignore[assignment]  # REST framework removes it from the class
     metadata = ObjectField(required=False)
 
     def create(self, validated_data: dict[str, Any]) -> WorkflowExecution:
-        """Create a pending run; with `start`, a running one, or none if it cannot be started. The header `traceparent`
-        is kept in the metadata, unless they have one."""
+        """Create a pending run; with `start`, a running one, or none if it cannot be started and does not wait. The
+        header `traceparent` is kept in the metadata, unless they have one."""
         start = validated_data.pop("start", False)
         trace = validated_data.pop("traceparent", "")
         if validators.is_traceparent(trace):  # a wrong header is ignored, as W3C Trace Context wants it
@@ -61,7 +68,8 @@ class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerialize
         with transaction.atomic():
             run: WorkflowExecution = WorkflowExecution.objects.create(**validated_data)
             if start:
-                run.start(at=validated_data.get("created_at"))
+                with suppress(QueuedExecution):  # it waits
+                    run.start(at=validated_data.get("created_at"))
         return run
 
     def validate_metadata(self, metadata: object) -> object:

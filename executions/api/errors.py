@@ -7,6 +7,7 @@ from executions.exceptions import (
     FencedExecution,
     ImmutableLog,
     InvalidTransition,
+    QueuedExecution,
     SecretsUnknown,
     StaleExecution,
 )
@@ -21,6 +22,10 @@ def _state(error: InvalidTransition) -> dict[str, object]:
     return {"current_state": error.state, "version": error.version}
 
 
+def _queue(error: QueuedExecution) -> dict[str, object]:
+    return _state(error) | {"waits_for": str(error.waits_for)}
+
+
 def _redact_log(request: Request, kwargs: dict[str, object]) -> None:
     """Attach a scrubber to the request, because the text of an unexpected exception may repeat secrets of the
     request."""
@@ -28,6 +33,7 @@ def _redact_log(request: Request, kwargs: dict[str, object]) -> None:
 
 
 register(
+    Rule(QueuedExecution, 409, "queued", members=_queue),
     Rule(ConcurrentExecution, 409, "concurrent_execution", members=_state),
     Rule(FencedExecution, 409, "fenced", members=_state),
     Rule(StaleExecution, 409, "stale_execution", members=_state),

@@ -30,7 +30,8 @@ def run_row(run: Columns) -> Row:
 def run_detail(run: WorkflowExecution) -> Row:
     columns = vars(run)
     error = {"error_message": columns.get("error_message")}
-    return _run(columns, error, "input_data", "output_data", "context", "metadata")
+    row = _run(columns, error, "input_data", "output_data", "context", "metadata")
+    return row | {"queue": columns.get("is_queued")}
 
 
 def _run(run: Columns, error: Row, *payloads: str) -> Row:

@@ -23,6 +23,7 @@ from executions.models import (
     WorkflowExecutionAttempt,
 )
 from executions.querysets import can_see_nodes_and_logs
+from executions.queue import RunAhead
 from ledgerkit.rest.fields import (
     MomentField,
     NameField,
@@ -84,12 +85,13 @@ class WorkflowExecutionSerializer(RowSerializer[WorkflowExecution]):
     input_data = ObjectField(read_only=True)
     context = ObjectField(read_only=True)  # type: ignore[assignment]  # REST framework removes it from the class
     metadata = ObjectField(read_only=True)
+    queue = serializers.BooleanField(source="is_queued", read_only=True)
 
     class Meta:
         model = WorkflowExecution
         fields = [
             "id", "workflow", "workflow_name", "trigger_type", *MOVED, "failed_nodes", "input_data", "output_data",
-            "context", "metadata", *STAMPS,
+            "context", "metadata", *STAMPS, "queue",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -109,6 +111,17 @@ class LeaseSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField()
     worker = serializers.CharField()
     expires_at = serializers.DateTimeField(allow_null=True)
+
+
+class RunAheadSerializer(serializers.Serializer[Any]):
+    """A run that a queued run waits for."""
+
+    workflow_execution = serializers.UUIDField()
+    status = serializers.ChoiceField(["running", "pending"])
+
+    @staticmethod
+    def row(ahead: RunAhead) -> json_rows.Row:
+        return {"workflow_execution": ahead.id, "status": ahead.status}
 
 
 class AttentionSerializer(serializers.Serializer[Any]):

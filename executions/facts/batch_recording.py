@@ -16,7 +16,7 @@ from executions.log_levels import count_dropped
 from executions.secrets import run_secrets
 from executions.secrets.retention import purge_occasionally
 from executions.secrets.scrubber import RedactEverything, Scrubber
-from executions.states import ENDED
+from executions.states import ENDED, ExecutionStatus
 from ledgerkit.conf import ledgerkit_settings
 
 from . import fact_kinds as kinds
@@ -28,6 +28,7 @@ from .facts_of_call import NODE_CREATIONS, NODE_MOVES, RETRIES, WHOLE, FactsOfCa
 from .kind_handlers import apply_facts, in_order_of_slots
 from .loaded_rows import Known
 from .locked_rows import (
+    Turns,
     find_runs,
     history_of,
     keep_secrets,
@@ -35,7 +36,6 @@ from .locked_rows import (
     lock_nodes,
     lock_runs,
     read_nodes,
-    running,
     runs_of_nodes,
     stored_lines,
     take_turns,
@@ -210,7 +210,7 @@ class Batch:
         return Known(
             now=self.now, runs=self.runs, nodes=nodes,
             read_nodes=read_nodes(named - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
-            nodes_of_workflows=self.nodes, slots=running(starting),
+            nodes_of_workflows=self.nodes, turns=Turns(starting | self._in_queue()),
             stored_lines=stored_lines([each.id for each in self.facts.of(kinds.Line)]) if self.careful else None,
             taken_runs=taken_runs(created - self.runs.keys()) if self.careful else set(),
             taken_nodes=runs_of_nodes(new - nodes.keys()) if self.careful else {},
@@ -245,6 +245,10 @@ class Batch:
         new = [each for each in self.facts.of(kinds.RunCreate) if each.id in starts and each.id not in self.runs]
         found = [find_named(self.workflows, each.workflow) for each in new if not each.is_concurrent]
         return {*alone, *(workflow.id for workflow in found if workflow)}
+
+    def _in_queue(self) -> set[UUID]:
+        """Return the workflows in whose queue runs of the call are: they are told when it is their turn."""
+        return {run.workflow for run in self.runs.values() if run.is_queued and run.status == ExecutionStatus.PENDING}
 
     def _apply(self, known: Known, outcome: Outcome) -> list[Plan]:
         nodes: dict[UUID, dict[UUID, Any]] = defaultdict(dict)

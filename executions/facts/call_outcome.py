@@ -16,7 +16,8 @@ from .refusals import Refusal
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Somebody cancelled or retried a run meanwhile, or cancelled a node execution of it."""
+    """Somebody cancelled or retried a run meanwhile, or cancelled a node execution of it; or a queued run may
+    start."""
 
     run: UUID
     act: str
@@ -59,10 +60,12 @@ def notices_of(plan: Plan, reported: Sequence[Reported]) -> list[Notice]:
 
 
 def _notice_of_run(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
-    """Return a notice if the run was cancelled or retried."""
+    """Return a notice if the run was cancelled or retried, or if it waited in a queue and may start."""
     run = plan.run
     if run is None or run.is_new or run.moves:
         return None
+    if run.is_queued and run.status == ExecutionStatus.PENDING and plan.known.turns.first_ahead(run) is None:
+        return Notice(run.id, "startable", str(run.status), run.attempt)
     if run.status != ExecutionStatus.CANCELLED and run.attempt == 1:  # of most calls, which have thousands of lines
         return None
     acts = Counter(each.fact.kind for each in reported)

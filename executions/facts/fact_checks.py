@@ -99,6 +99,8 @@ def _check_worker(fact: RunStart | NodeStart) -> None:
 
 
 def _check_documents(fact: RunCreate) -> None:
+    if fact.queue and fact.is_concurrent:
+        raise BadFact("invalid", f"queue: {validators.QUEUED}")
     fact.metadata = validators.with_names(fact.metadata)  # type: ignore[assignment]  # a document as it was one
     for field in ("context", "metadata"):
         try:

@@ -71,6 +71,7 @@ class RunCreate(OfRun, kw_only=True, tag="execution.create"):
     input_data: Document = {}
     context: Document = {}
     metadata: Document = {}
+    queue: bool = False
 
     @property
     def is_concurrent(self) -> bool:

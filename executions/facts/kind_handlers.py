@@ -55,13 +55,12 @@ def in_order_of_slots(facts: Mapping[UUID, Sequence[Reported]], runs: Mapping[UU
 
 def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exception] | None:
     """Apply the facts of a run. Return the index and the error of the first that is refused."""
-    slots = dict(plan.known.slots)
+    turns = plan.known.turns.copy()
     for each in reported:
         try:
             _apply(plan, each)
         except (BadFact, InvalidTransition) as error:
-            plan.known.slots.clear()
-            plan.known.slots.update(slots)
+            plan.known.turns = turns
             plan.forget_new()
             return each.index, error
     if any(type(each.fact) in kinds.OBSERVATIONS for each in reported):

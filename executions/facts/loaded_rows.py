@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from .attempt_leases import Leases
-from .locked_rows import History, NodeRow, RunRow
+from .locked_rows import History, NodeRow, RunRow, Turns
 from .workflow_definitions import GraphOfRuns, Nodes, WorkflowRow
 
 
@@ -21,7 +21,7 @@ class Known:
     workflows: dict[str, WorkflowRow]
     graphs: dict[UUID, GraphOfRuns]
     nodes_of_workflows: Nodes
-    slots: dict[UUID, UUID]
+    turns: Turns
     stored_lines: dict[UUID, UUID] | None  # None where nobody has looked
     taken_runs: set[UUID]  # ids of runs that the caller does not see
     taken_nodes: dict[UUID, UUID]  # the runs of node executions that are of other runs than the fact says

@@ -1,5 +1,6 @@
 """The rows that facts are about: read, locked in the order of their ids, and as they are changed in memory."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, ClassVar
@@ -48,6 +49,7 @@ class RunRow(Row, kw_only=True, rename={"workflow": "workflow_id", "graph": "gra
     owner: Any = None
     graph: UUID | None = None
     allow_concurrent: bool = False
+    is_queued: bool = False
     log_level: str | None = None
     failed_nodes: int = 0
     encrypted_secrets: str | None = None
@@ -130,7 +132,7 @@ TEXTS = ("output_data", "error_message")
 RUNS = """
 SELECT
     clock_timestamp(), workflow_id, owner_id, graph_id, workflow_name,
-    metadata @> '{"allow_concurrent": true}', config ->> 'log_level',
+    metadata @> '{"allow_concurrent": true}', is_queued, config ->> 'log_level',
     run.id, run.status, run.attempt, run.version, started_at, ended_at, run.created_at, error_code,
     failed_nodes, encrypted_secrets
 FROM workflow_executions AS run
@@ -146,7 +148,15 @@ def find_runs(
     secrets. Nothing is locked."""
     runs: dict[UUID, RunRow] = {}
     rows = _rows(RUNS, [*ids]) if ids else []
-    columns = ("workflow_name", "allow_concurrent", "log_level", *MOVED, "failed_nodes", "encrypted_secrets")
+    columns = (
+        "workflow_name",
+        "allow_concurrent",
+        "is_queued",
+        "log_level",
+        *MOVED,
+        "failed_nodes",
+        "encrypted_secrets",
+    )
     for _now, workflow, owner, graph, *values in rows:
         if sees(workflow, owner):
             run = RunRow(workflow=workflow, owner=owner, graph=graph, **dict(zip(columns, values, strict=True)))
@@ -235,12 +245,53 @@ def read_nodes(ids: Collection[UUID]) -> dict[UUID, NodeRow]:
     }
 
 
-def running(workflows: Collection[UUID]) -> dict[UUID, UUID]:
-    """Return the run of each workflow that keeps others from starting."""
-    if not workflows:
-        return {}
-    rows = WorkflowExecution.objects.running().filter(workflow__in=workflows).exclude(metadata__contains=CONCURRENT)
-    return dict(rows.order_by().values_list("workflow_id", "pk"))
+# The run of each workflow that keeps others from starting, and those in its queue.
+TURNS = """
+SELECT workflow_id, id, NULL FROM workflow_executions
+WHERE workflow_id = ANY(%(ids)s) AND status = 'running' AND NOT metadata @> '{"allow_concurrent": true}'
+UNION ALL
+SELECT workflow_id, id, created_at FROM workflow_executions
+WHERE workflow_id = ANY(%(ids)s) AND status = 'pending' AND is_queued
+"""
+
+
+class Turns:
+    """The run of each workflow that is running, `slots`, and the pending runs of its queue."""
+
+    def __init__(self, workflows: Collection[UUID] = ()) -> None:
+        self.slots: dict[UUID, UUID] = {}
+        self._queues: dict[UUID, dict[UUID, datetime]] = defaultdict(dict)
+        if workflows:
+            self._read(workflows)
+
+    def _read(self, workflows: Collection[UUID]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(TURNS, {"ids": [*workflows]})
+            for workflow, run, queued_at in cursor.fetchall():
+                if queued_at is None:
+                    self.slots[workflow] = run
+                else:
+                    self._queues[workflow][run] = queued_at
+
+    def follow(self, run: RunRow) -> None:
+        """Take over what has become of the run."""
+        if run.is_queued and run.status == ExecutionStatus.PENDING and run.created_at is not None:
+            self._queues[run.workflow][run.id] = run.created_at
+        else:
+            self._queues[run.workflow].pop(run.id, None)
+
+    def first_ahead(self, run: RunRow) -> UUID | None:
+        """Return the run that a queued run waits for, None if it may start."""
+        queue = self._queues[run.workflow]
+        before = [(at, id) for id, at in queue.items() if (at, id) < (run.created_at, run.id)]
+        return self.slots.get(run.workflow) or min(before, default=(None, None))[1]
+
+    def copy(self) -> "Turns":
+        """Return these turns, to come back to them."""
+        turns = Turns()
+        turns.slots |= self.slots
+        turns._queues |= {workflow: dict(queue) for workflow, queue in self._queues.items()}
+        return turns
 
 
 def stored_lines(ids: Collection[UUID]) -> dict[UUID, UUID]:

@@ -73,8 +73,11 @@ class Plan:
         self.run = RunRow(
             id=fact.id, workflow=workflow.id, owner=workflow.owner, graph=workflow.graph, is_new=True,
             trigger_type=fact.trigger_type, created_at=reported.at or self.known.now, output_data=None,
-            error_message=None, allow_concurrent=fact.is_concurrent, log_level=workflow.log_level, **reported.texts,
+            error_message=None, allow_concurrent=fact.is_concurrent, is_queued=fact.queue,
+            log_level=workflow.log_level, **reported.texts,
         )  # fmt: skip
+        if fact.queue:
+            self.known.turns.follow(self.run)
         self.entries.append(Entry(self.id, None, 1, None, S.PENDING, "create"))
         return True
 
@@ -138,8 +141,8 @@ class Plan:
                 node.settled = True
                 self.move(node, node.id, to or S.RUNNING, fact.act, self.reason_of(reported))
         run.failed_nodes = sum(node.status == S.FAILED for node in self.nodes_of_run())
-        if self.known.slots.get(run.workflow) == run.id:
-            del self.known.slots[run.workflow]
+        if self.known.turns.slots.get(run.workflow) == run.id:
+            del self.known.turns.slots[run.workflow]
         return True
 
     def end_node(self, fact: Any, reported: Reported) -> bool:
@@ -278,6 +281,8 @@ class Plan:
         self.made.add((node, row.attempt, act, str(to)))
         self.entries.append(Entry(self.id, node, row.attempt, str(row.status), str(to), act, reason))
         row.status = to
+        if isinstance(row, RunRow) and row.is_queued:
+            self.known.turns.follow(row)
         row.version += 1
         row.moves += 1
 

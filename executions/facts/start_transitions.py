@@ -1,7 +1,7 @@
 """Starts in memory, with the leases that they ask for, and heartbeats of these."""
 
 from executions import refusal_reasons
-from executions.exceptions import ConcurrentExecution, InvalidTransition
+from executions.exceptions import ConcurrentExecution, InvalidTransition, QueuedExecution
 from executions.states import ExecutionStatus
 
 from . import fact_kinds as kinds
@@ -15,12 +15,19 @@ from .refusals import NO_NODE, BadFact
 def start_run(plan: Plan, fact: kinds.RunStart, reported: Reported) -> bool:
     run = plan.the_run
     if is_new := plan.is_new(run, None, fact):
-        if not run.allow_concurrent and plan.known.slots.setdefault(run.workflow, run.id) != run.id:
-            raise ConcurrentExecution("start", run.status, refusal_reasons.ANOTHER_RUNS, run.version)
+        _take_turn(plan, run)
         run.started_at = reported.at or plan.known.now
         plan.move(run, None, ExecutionStatus.RUNNING, "start")
     _grant(plan, run, fact, reported, is_new=is_new)
     return is_new
+
+
+def _take_turn(plan: Plan, run: RunRow) -> None:
+    turns = plan.known.turns
+    if run.is_queued and (ahead := turns.first_ahead(run)):
+        raise QueuedExecution("start", run.status, ahead, run.version)
+    if not run.allow_concurrent and turns.slots.setdefault(run.workflow, run.id) != run.id:
+        raise ConcurrentExecution("start", run.status, refusal_reasons.ANOTHER_RUNS, run.version)
 
 
 def start_node(plan: Plan, fact: kinds.NodeStart, reported: Reported) -> bool:

@@ -12,6 +12,7 @@ DROP FUNCTION IF EXISTS
     move_node(uuid, uuid, integer, text[], text, jsonb, text, text, boolean, text, text, timestamptz)
 """
 ASSIGNED = re.compile(r"error_code = (?:CASE .*? END|''|new\.error_code),\s*")
+QUEUED = re.compile(r"\n\s+AND \(target <> 'running' OR NOT is_queued .*|, is_queued")  # since 0047
 LISTED = re.compile(r",\s*error_code(?=[\s)])")
 
 
@@ -19,7 +20,7 @@ def replace(name: str) -> RunSQLFile:
     """Return the operation that replaces the functions of a file. It is reverted by the same ones without the column,
     which also take the calls of the older version."""
     text = (SQL / name).read_text()
-    return RunSQLFile(SQL / name, LISTED.sub("", ASSIGNED.sub("", text)))
+    return RunSQLFile(SQL / name, QUEUED.sub("", LISTED.sub("", ASSIGNED.sub("", text))))
 
 
 class Migration(migrations.Migration):

@@ -275,7 +275,4 @@ def state_constraints(prefix: str) -> list[models.CheckConstraint]:
             condition=Q(started_at__isnull=True) | Q(ended_at__isnull=True) | Q(ended_at__gte=F("started_at")),
             name=f"{prefix}_end_after_start",
         ),
-        models.CheckConstraint(
-            condition=Q(error_code="") | Q(status=ExecutionStatus.FAILED), name=f"{prefix}_code_of_failure"
-        ),
     ]

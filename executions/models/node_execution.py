@@ -71,6 +71,9 @@ class NodeExecution(Execution):
         ordering = ["execution_order", "id"]
         constraints = [
             *state_constraints("node_execution"),
+            models.CheckConstraint(
+                condition=Q(error_code="") | Q(status=ExecutionStatus.FAILED), name="node_execution_code_of_failure"
+            ),
             models.CheckConstraint(condition=Q(retry_count__gte=0), name="node_execution_retry_count_from_zero"),
             # The target of the logs' foreign key (run, node execution).
             models.UniqueConstraint(fields=["workflow_execution", "id"], name="node_execution_of_workflow_execution"),

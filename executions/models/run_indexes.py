@@ -49,6 +49,12 @@ INDEXES = [
         name="idx_workflow_executions_waiting",
         condition=Q(status=ExecutionStatus.PENDING),
     ),
+    # The runs in the queue of a workflow (executions/queue.py).
+    Index(
+        fields=["workflow", "created_at", "id"],
+        name="idx_workflow_executions_queue",
+        condition=Q(is_queued=True, status=ExecutionStatus.PENDING),
+    ),
     Index(
         fields=["-created_at", "-id"],
         name="idx_workflow_executions_error",

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from executions import (
     audit,
     masking,
+    queue,
     refusal_reasons,
     reported_texts,
     retry,
@@ -26,10 +27,10 @@ from executions import (
     states,
     validators,
 )
-from executions.exceptions import ConcurrentExecution, InvalidTransition
+from executions.exceptions import ConcurrentExecution, InvalidTransition, QueuedExecution
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.secrets.encryption import encrypt
-from executions.states import SETTLED, ExecutionStatus, TriggerType
+from executions.states import SETTLED, ErrorCode, ExecutionStatus, TriggerType
 from ledgerkit.db import functions
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.models import Column, SaveArguments, json_value
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 
 ONE_RUNNING = "one_running_execution_per_workflow"
+CODED = (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)  # by upkeep, with an error code
 NEVER_SAVED = {"encrypted_secrets", "failed_nodes"}
 
 
@@ -88,6 +90,7 @@ class WorkflowExecution(Execution):
         editable=False,
         help_text=_("How many of its node executions failed, counted when the run ends; 0 until then."),
     )
+    is_queued = models.BooleanField(_("queued"), default=False, db_default=False, editable=False)
     context = models.JSONField(_("context"), default=dict, db_default=json_value({}), blank=True)
     metadata = models.JSONField(_("metadata"), default=dict, db_default=json_value({}), blank=True)
 
@@ -100,6 +103,10 @@ class WorkflowExecution(Execution):
         ordering = ["-created_at", "-id"]
         constraints = [
             *state_constraints("workflow_execution"),
+            models.CheckConstraint(
+                condition=Q(error_code="") | Q(status__in=[str(state) for state in CODED]),
+                name="workflow_execution_code_of_end",
+            ),
             models.CheckConstraint(
                 condition=Q(trigger_type__in=TriggerType.values), name="workflow_execution_trigger_known"
             ),
@@ -148,17 +155,21 @@ class WorkflowExecution(Execution):
         return self.workflow.owner_id
 
     def check_documents(self) -> None:
-        """Check the types of known keys of context and metadata too. The ValidationError begins with the path."""
+        """Check the types of known keys of context and metadata too, and that a queued run is not concurrent. The
+        ValidationError begins with the path."""
         super().check_documents()
         if "metadata" in self.__dict__:
             self.metadata = validators.with_names(self.metadata)
         for field in ("context", "metadata"):
             if field in self.__dict__:
                 validators.check(field, self.__dict__[field])
+        if self.__dict__.get("is_queued") and "metadata" in self.__dict__:
+            validators.check_queued(self.metadata)
 
     def start(self, at: datetime | None = None, *, worker: str = "", lease_seconds: int | None = None) -> UUID | None:
-        """pending → running. Raises ConcurrentExecution if another run of the workflow is running. With a worker or a
-        lease, return the token of the attempt (executions/leases.py)."""
+        """pending → running. Raises ConcurrentExecution if another run of the workflow is running, QueuedExecution if
+        the run is queued and it is not its turn. With a worker or a lease, return the token of the attempt
+        (executions/leases.py)."""
         with self._one_running("start"):
             return self._start(at, worker, lease_seconds)
 
@@ -176,6 +187,10 @@ class WorkflowExecution(Execution):
     def cancel(self, at: datetime | None = None) -> None:
         """pending or running → cancelled, with every pending or running node."""
         self._transition("cancel", at=at)
+
+    def expire(self, error_message: str) -> None:
+        """pending → cancelled, because nobody has started it. Called by upkeep."""
+        self._transition("cancel", {"error_message": error_message, "error_code": str(ErrorCode.EXPIRED)})
 
     def retry(self, at: datetime | None = None) -> None:
         """failed → pending. The failed attempt is kept. Failed nodes are retried too; nodes that were skipped or
@@ -224,7 +239,14 @@ class WorkflowExecution(Execution):
         except IntegrityError as error:
             if violated_constraint(error) != ONE_RUNNING:
                 raise
+            if self.is_queued and (ahead := queue.first_ahead(self.pk)):
+                raise QueuedExecution(act, self.status, ahead, self.version) from error
             raise ConcurrentExecution(act, self.status, refusal_reasons.ANOTHER_RUNS, self.version) from error
+
+    def _transition_error(self, act: str) -> InvalidTransition:
+        if act == "start" and self.is_queued and (ahead := queue.first_ahead(self.pk)):
+            return QueuedExecution(act, self.status, ahead, self.version)
+        return super()._transition_error(act)
 
     def _run_as_read(self) -> "WorkflowExecution":
         return self

@@ -13,10 +13,10 @@ BEGIN
     IF new_runs IS NOT NULL THEN
         INSERT INTO workflow_executions (
             id, status, attempt, version, started_at, ended_at, created_at, workflow_id, graph_id, trigger_type,
-            failed_nodes, encrypted_secrets, error_message, input_data, output_data, context, metadata
+            failed_nodes, encrypted_secrets, error_message, input_data, output_data, context, metadata, is_queued
         ) SELECT
             id, status, attempt, version, started_at, ended_at, created_at, workflow_id, graph_id, trigger_type,
-            failed_nodes, encrypted_secrets, error_message, input_data, output_data, context, metadata
+            failed_nodes, encrypted_secrets, error_message, input_data, output_data, context, metadata, is_queued
         FROM json_populate_recordset(NULL::workflow_executions, new_runs);
     END IF;
     PERFORM change_runs_of_facts(running_runs) WHERE running_runs IS NOT NULL;

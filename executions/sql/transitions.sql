@@ -6,7 +6,7 @@
 -- by now, nothing is changed either. Without `has_texts` there is nothing that they could be in. An output of NULL is
 -- left as it is. `moment` is the engine's own time of the transition, else it is the time of the statement; a row is not
 -- changed either if it would end before its start. `updated_at` and the history keep the server's time. `code` says why
--- upkeep failed it.
+-- upkeep failed it, or cancelled a run that did not start. A run in the queue of its workflow starts in its turn.
 
 CREATE OR REPLACE FUNCTION move_run(
     run uuid, tried integer, sources text[], target text, output jsonb, error text,
@@ -48,12 +48,13 @@ BEGIN
                 WHERE node.workflow_execution_id = run AND node.status = 'failed'
             ) END,
             output_data = coalesce(output, output_data),
-            error_message = CASE target WHEN 'failed' THEN error ELSE error_message END,
-            error_code = CASE target WHEN 'failed' THEN code ELSE error_code END,
+            error_message = CASE WHEN target = 'failed' OR code <> '' THEN error ELSE error_message END,
+            error_code = CASE WHEN target = 'failed' OR code <> '' THEN code ELSE error_code END,
             version = version + 1, updated_at = statement_timestamp()
         WHERE id = run AND attempt = tried AND status = ANY (sources)
             AND (NOT has_texts OR encrypted_secrets IS NOT DISTINCT FROM masked_by)
             AND (target <> 'running' AND moment < started_at) IS NOT TRUE
+            AND (target <> 'running' OR NOT is_queued OR NOT EXISTS (SELECT FROM runs_ahead(id) WHERE status = 'pending'))
         RETURNING status::text, started_at, ended_at, failed_nodes, version, updated_at, 0;
 
     IF FOUND AND settled_pending IS NOT NULL THEN

@@ -17,6 +17,7 @@ WITH_RAW_SQL = (
     "executions/archive",
     "executions/attention.py",
     "executions/partitions.py",
+    "executions/queue.py",
     "executions/log_gaps.py",
     "executions/log_preparation.py",
     "executions/ingest.py",

@@ -1,5 +1,5 @@
 """Attempts whose lease expired or whose time-out is exceeded are failed, and nodes that failed so are retried after
-their delay.
+their delay. Runs that nobody starts are cancelled, if a setting says after which time.
 
 Each attempt is ended in a transaction of its own, by the transition that an engine would report. Its run is locked
 first; one that somebody holds is left for the next call. The lease is marked by an UPDATE that matches only while it is
@@ -7,7 +7,7 @@ expired: a heartbeat that came before saves the attempt, one that comes later is
 status and the attempt, so an attempt that has ended meanwhile stays as it is.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from executions import leases
 from executions.attention import NO_TIME_OUT
 from executions.audit import Through, act_as
+from executions.conf import executions_settings
 from executions.exceptions import InvalidTransition
 from executions.models import ErrorCode, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.models.base import Execution
@@ -32,7 +33,8 @@ ACTOR = "upkeep"
 # By the same definition as the pages and the API: sql/attention.sql.
 RUNS = "SELECT run_id, NULL::uuid, attempt, lease_expired FROM overdue_runs(NULL) ORDER BY run_id"
 NODES = """
-SELECT run_id, node_execution_id, attempt, lease_expired FROM overdue_nodes(NULL, %s) ORDER BY node_execution_id
+SELECT run_id, node_execution_id, attempt, lease_expired FROM overdue_nodes(NULL, %(no_time_out)s)
+ORDER BY node_execution_id
 """
 LAPSED = """
 SELECT execution.workflow_execution_id, execution.id, execution.attempt, false
@@ -41,6 +43,20 @@ JOIN node_executions AS execution ON execution.workflow_execution_id = run.id
 WHERE run.status = 'running' AND execution.status = 'failed' AND execution.error_code <> ''
 ORDER BY execution.id
 """
+
+
+# Nothing may have ended that a queued run waited for, in that time.
+PENDING = """
+SELECT id, NULL::uuid, attempt, NULL
+FROM workflow_executions AS run, LATERAL (SELECT now() - make_interval(secs => %(seconds)s) AS until) AS clock
+WHERE status = 'pending' AND created_at < until AND updated_at < until AND (NOT is_queued OR (
+    NOT EXISTS (SELECT FROM runs_ahead(run.id)) AND NOT EXISTS (
+        SELECT FROM workflow_executions AS other WHERE other.workflow_id = run.workflow_id AND other.ended_at > until
+    )
+))
+ORDER BY created_at, id LIMIT %(most)s
+"""
+AT_ONCE = 1_000
 
 
 class Overdue(NamedTuple):
@@ -67,12 +83,40 @@ def end_overdue(progress: Progress = lambda _done, _of: None) -> tuple[int, int]
         return _each(_overdue(), _end, progress), _each(_find(LAPSED), _retry_if_due, progress)
 
 
+def plan_pending() -> Result:
+    return Result(rows=len(_unstarted()))
+
+
+def expire_pending(progress: Progress) -> Result:
+    """Cancel the runs that nobody has started in EXECUTIONS["PENDING_EXPIRE_SECONDS"]."""
+    done = 0
+    with act_as(through=Through.IN_PROCESS, name=ACTOR, user=None, reason=""):
+        while expired := _each(_unstarted(), _expire, progress):
+            done += expired
+    return Result(rows=done)
+
+
+def _unstarted() -> list[Overdue]:
+    if (seconds := executions_settings.PENDING_EXPIRE_SECONDS) is None:
+        return []
+    return _find(PENDING, {"seconds": seconds, "most": AT_ONCE})
+
+
+@transaction.atomic
+def _expire(unstarted: Overdue) -> bool:
+    run = _lock(unstarted)
+    if not isinstance(run, WorkflowExecution) or run.status != ExecutionStatus.PENDING:
+        return False  # somebody has started it
+    run.expire(f"Nobody started it within {executions_settings.PENDING_EXPIRE_SECONDS} seconds.")
+    return True
+
+
 def _overdue() -> list[Overdue]:
     """Return runs before nodes: the failure of a run ends its nodes."""
-    return [*_find(RUNS), *_find(NODES, [*NO_TIME_OUT])]
+    return [*_find(RUNS), *_find(NODES, {"no_time_out": [*NO_TIME_OUT]})]
 
 
-def _find(statement: str, *parameters: list[int]) -> list[Overdue]:
+def _find(statement: str, parameters: Mapping[str, int | list[int]] | None = None) -> list[Overdue]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return [Overdue(*row) for row in cursor.fetchall()]

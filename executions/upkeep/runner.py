@@ -21,6 +21,7 @@ from .task import Progress, Result, Task
 
 TASKS = [
     Task("overdue", _("attempts ended that were over time"), overdue.plan, overdue.apply),
+    Task("pending", _("runs cancelled that nobody had started"), overdue.plan_pending, overdue.expire_pending),
     Task("partitions_ahead", _("log partitions made ahead"), partitions_ahead.plan, partitions_ahead.apply),
     Task("log_retention", _("log lines removed"), log_retention.plan, log_retention.apply),
     Task("run_retention", _("runs removed"), run_retention.plan, run_retention.apply),

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
+from django.db.models import BooleanField, Case, ExpressionWrapper, OuterRef, Q, Subquery, When
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -128,7 +129,7 @@ class RunningRow:
 
 @dataclass(frozen=True, slots=True)
 class WaitingRow:
-    """`reason` is "trash", "inactive", "another" (its id is in `behind`) or "engine"."""
+    """`reason` is "trash", "inactive", "another" or "queue" (its id is in `behind`), "turn" or "engine"."""
 
     run: WorkflowExecution
     wait: Wait
@@ -152,10 +153,17 @@ def waiting_section(user: Any) -> dict[str, Any]:
         .filter(workflow=OuterRef("workflow"))
         .values("pk")
     )
+    queued = WorkflowExecution.objects.filter(
+        workflow=OuterRef("workflow"),
+        status=ExecutionStatus.PENDING,
+        is_queued=True,
+        created_at__lt=OuterRef("created_at"),
+    )
+    ahead = Case(When(is_queued=True, then=Subquery(queued.order_by("created_at", "id").values("pk")[:1])))
     concurrent = ExpressionWrapper(ALLOWS_CONCURRENCY, BooleanField())
-    runs = _active(user, ExecutionStatus.PENDING, "workflow__is_active", "workflow__deleted_at")
+    runs = _active(user, ExecutionStatus.PENDING, "is_queued", "workflow__is_active", "workflow__deleted_at")
     found = waiting_retries.longest_waiting(
-        runs.annotate(behind=Subquery(running[:1]), is_concurrent=concurrent), limits.FRONT_PAGE_ROWS
+        runs.annotate(behind=Coalesce(Subquery(running[:1]), ahead), is_concurrent=concurrent), limits.FRONT_PAGE_ROWS
     )
     waits = waiting_retries.get_waits(user, found)
     rows = [WaitingRow(run, waits[run.pk], _reason(run), run.behind) for run in found]
@@ -168,6 +176,8 @@ def _reason(run: Any) -> str:
         return "trash"
     if not run.workflow.is_active:
         return "inactive"
+    if run.is_queued:
+        return "queue" if run.behind else "turn"
     return "another" if run.behind and not run.is_concurrent else "engine"
 
 

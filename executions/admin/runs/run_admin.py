@@ -51,6 +51,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
     columns = (
         "status",
         "failed_nodes",
+        "is_queued",
         "trigger_type",
         "attempt",
         "version",

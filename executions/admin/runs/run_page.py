@@ -8,7 +8,7 @@ from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils import timezone
 
-from executions import limits, log_removals, run_graph
+from executions import limits, log_removals, queue, run_graph
 from executions.admin import attention_marks, earlier_attempts, formatting, log_lines, page_streams, statuses
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.log_lines import LogLine
@@ -48,6 +48,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "removed": removed,
         "dropped": log_removals.dropped_lines(run) if sees_lines else None,
         "kept": KeptRun.objects.filter(pk=run.pk).first(),
+        "ahead": queue.runs_ahead(run.pk, limits.RUNS_AHEAD) if run.is_queued else [],
         "marks": attention_marks.marks_of_runs([run]).get(run.pk, []),
         "lease": run.leases.filter(attempt=run.attempt).first(),
         "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()],

@@ -7,7 +7,12 @@ import uritemplate
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ComponentRegistry, ResolvedComponent, force_instance
 
-from executions.api.serializers import AttentionSerializer, ExecutionLogSerializer, NodeExecutionListSerializer
+from executions.api.serializers import (
+    AttentionSerializer,
+    ExecutionLogSerializer,
+    NodeExecutionListSerializer,
+    RunAheadSerializer,
+)
 from executions.live.server_sent_events import TYPE
 from ledgerkit.rest.preconditions import ContentETagMixin, PreconditionsMixin
 
@@ -19,6 +24,7 @@ EXPANDED = {
     "nodes": NodeExecutionListSerializer,
     "logs": ExecutionLogSerializer,
     "attention": AttentionSerializer,
+    "ahead": RunAheadSerializer,
 }
 CUT = {"nodes": "With `?expand=nodes`, and true, where there are more, which `executions/{id}/nodes/` lists."}
 JSON = "application/json"

@@ -62,6 +62,8 @@ SCHEMAS: dict[str, Schema] = {
                 "enum": ExecutionStatus.values,
             },
             "archive_file": _TEXT | {"description": "The file that contains the run, if it was archived."},
+            "waits_for": _TEXT
+            | {"format": "uuid", "description": "The run that a queued run waits for, if its start was refused."},
             "version": {
                 "type": ["integer", "null"],
                 "description": "The current version, if a transition was refused.",

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from executions import attention, audit, error_excerpts, limits
+from executions import attention, audit, error_excerpts, limits, queue
 from executions.api.action_serializers import DeleteSerializer
 from executions.api.create_serializers import NewWorkflowExecutionSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
@@ -19,6 +19,7 @@ from executions.api.serializers import (
     AttentionSerializer,
     GraphOfExecutionSerializer,
     LeaseSerializer,
+    RunAheadSerializer,
     StartedExecutionSerializer,
     WorkflowExecutionListSerializer,
     WorkflowExecutionSerializer,
@@ -52,7 +53,7 @@ from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
         description=(
             "Creates a pending run of an active workflow. The values under `context.secrets` are masked in every "
             "response, and in everything that the run reports later. A run that exists under its `id` is answered "
-            "with 200, or with 409 if its content differs."
+            "with 200, or with 409 if its content differs. With `queue` it waits in the queue of its workflow."
         ),
     ),
     retrieve=extend_schema(
@@ -61,7 +62,7 @@ from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
         description=(
             "`expand=nodes,logs` adds its node executions, as many as fit on a page (if there are more, "
             "`nodes_are_cut` is true), and its newest 200 log lines, in ascending order; `expand=attention` says why a "
-            "running run is overdue, silent or late."
+            "running run is overdue, silent or late, `expand=ahead` which runs a queued one waits for."
         ),
     ),
     destroy=extend_schema(
@@ -85,7 +86,8 @@ from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
         summary="Start a run",
         description=(
             "pending → running. Refused (409) while another run of the workflow is running, unless "
-            "`allow_concurrent` of this run's metadata is true."
+            "`allow_concurrent` of this run's metadata is true; a queued run (409, code `queued`) also while one that "
+            "was queued before it waits: `waits_for` names it."
         ),
     ),
     heartbeat=extend_schema(
@@ -145,7 +147,7 @@ class WorkflowExecutionViewSet(
     filterset_class = WorkflowExecutionFilters
     orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
     ordering = NEWEST
-    expandable = ("nodes", "logs", "attention")
+    expandable = ("nodes", "logs", "attention", "ahead")
     grants = {
         "create": (Scope.EXECUTIONS_REPORT, "executions.add_workflowexecution"),
         **grants_of_verbs("executions.change_workflowexecution"),
@@ -162,8 +164,7 @@ class WorkflowExecutionViewSet(
         return runs.defer("encrypted_secrets")
 
     def retrieve(self, request: Request, *args: object, **kwargs: object) -> Response:
-        """Return the run, with its nodes, its newest log lines and why it needs attention if `?expand=` asks for
-        them."""
+        """Return the run, with what `?expand=` asks for."""
         run = self.get_object()
         answer = dict(self.get_serializer(run).data)
         if "nodes" in self.expand:
@@ -173,6 +174,8 @@ class WorkflowExecutionViewSet(
         if "attention" in self.expand:
             found = attention.findings_of_runs([run.pk]).get(run.pk, [])
             answer["attention"] = [AttentionSerializer.row(each) for each in found]
+        if "ahead" in self.expand:
+            answer["ahead"] = [RunAheadSerializer.row(each) for each in queue.runs_ahead(run.pk, limits.RUNS_AHEAD)]
         return Response(answer)
 
     def destroy(self, request: Request, *args: object, **kwargs: object) -> Response:
@@ -205,7 +208,7 @@ class WorkflowExecutionViewSet(
             row.start(at=content.get("created_at"))
         except InvalidTransition:
             row.refresh_from_db()
-            if row.status == ExecutionStatus.PENDING:
+            if row.status == ExecutionStatus.PENDING and not row.is_queued:
                 raise
 
     def _check_action(self, action: str, row: Workflow) -> None:

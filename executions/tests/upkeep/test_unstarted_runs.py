@@ -1,0 +1,101 @@
+"""Pending runs that nobody starts: cancelled by upkeep, if a setting says after which time."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from executions.models import HistoryEntry, WorkflowExecution
+from executions.tests.acceptance import fresh, race
+from executions.tests.attention import ago
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.upkeep import overdue
+from executions.upkeep.overdue import expire_pending
+from pastetrader.tests.proofs import times
+from workflows.tests.factories import WorkflowFactory
+
+HOUR = 3_600
+
+
+@pytest.fixture(autouse=True)
+def an_hour(settings: Any) -> None:
+    settings.EXECUTIONS = {**settings.EXECUTIONS, "PENDING_EXPIRE_SECONDS": HOUR}
+
+
+def waiting_for(seconds: float, **fields: Any) -> WorkflowExecution:
+    run: WorkflowExecution = WorkflowExecutionFactory(**fields)
+    WorkflowExecution.objects.filter(pk=run.pk).update(created_at=ago(seconds), updated_at=ago(seconds))
+    return fresh(run)
+
+
+def expire() -> int:
+    return expire_pending(lambda *_: None).rows
+
+
+@pytest.mark.django_db
+def test_a_run_that_nobody_started_is_cancelled_with_the_reason() -> None:
+    run = waiting_for(HOUR + 60)
+    node = NodeExecutionFactory(workflow_execution=run)
+    WorkflowExecution.objects.filter(pk=run.pk).update(updated_at=ago(HOUR + 60))
+    younger = waiting_for(HOUR - 60)
+    assert expire() == 1
+    run = fresh(run)
+    assert (run.status, run.error_code, fresh(node).status) == ("cancelled", "expired", "cancelled")
+    assert run.error_message == "Nobody started it within 3600 seconds."
+    entry = HistoryEntry.objects.get(workflow_execution=run, node_execution=None, to_status="cancelled")
+    assert (entry.username, entry.act) == ("upkeep", "cancel")
+    assert fresh(younger).status == "pending"
+
+
+@pytest.mark.django_db
+def test_without_the_setting_runs_wait_for_ever(settings: Any) -> None:
+    settings.EXECUTIONS = {**settings.EXECUTIONS, "PENDING_EXPIRE_SECONDS": None}
+    run = waiting_for(1_000_000)
+    assert (overdue.plan_pending().rows, expire(), fresh(run).status) == (0, 0, "pending")
+
+
+@pytest.mark.django_db
+def test_a_run_that_was_retried_waits_from_then() -> None:
+    run = in_state(WorkflowExecutionFactory(), "failed")
+    WorkflowExecution.objects.filter(pk=run.pk).update(created_at=ago(9 * HOUR))
+    run = fresh(run)
+    run.retry()
+    assert expire() == 0
+
+
+@pytest.mark.django_db
+def test_a_queued_run_waits_from_when_it_might_have_started() -> None:
+    running = in_state(WorkflowExecutionFactory(workflow=WorkflowFactory()), "running")
+    queued = waiting_for(9 * HOUR, workflow=running.workflow, is_queued=True)
+    assert expire() == 0
+    running.complete()
+    assert expire() == 0
+    WorkflowExecution.objects.filter(pk=running.pk).update(started_at=ago(8 * HOUR), ended_at=ago(2 * HOUR))
+    assert expire() == 1
+    assert fresh(queued).error_code == "expired"
+
+
+@pytest.mark.django_db
+def test_a_run_that_was_started_meanwhile_runs_on() -> None:
+    run = waiting_for(HOUR + 60)
+    [found] = overdue._unstarted()
+    run.start()
+    assert not overdue._expire(found)
+    assert fresh(run).status == "running"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_engine_and_upkeep_one_decides() -> None:
+    for _race in range(times(5, 200)):
+        run = waiting_for(HOUR + 60)
+        started, *expired = race([partial(_start, run), expire, expire])
+        assert sum(expired) + started == 1
+        assert fresh(run).status == ("running" if started else "cancelled")
+
+
+def _start(run: WorkflowExecution) -> bool:
+    try:
+        fresh(run).start()
+    except ValueError:
+        return False
+    return True
