@@ -12,7 +12,7 @@ DROP FUNCTION IF EXISTS
     move_node(uuid, uuid, integer, text[], text, jsonb, text, text, boolean, text, text, timestamptz)
 """
 ASSIGNED = re.compile(r"error_code = (?:CASE .*? END|''|new\.error_code),\s*")
-QUEUED = re.compile(r"\n\s+AND \(target <> 'running' OR NOT is_queued .*|, is_queued")  # since 0047
+QUEUED = re.compile(r"\n\s+AND \(target <> 'running' OR NOT is_queued .*|, is_queued")  # since 0048
 LISTED = re.compile(r",\s*error_code(?=[\s)])")
 
 

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("executions", "0047_queue"),
+        ("executions", "0048_queue"),
     ]
 
     operations = [

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
     """Runs that wait in the queue of their workflow, and why upkeep cancelled a run. Adding the column rewrites nothing."""
 
     dependencies = [
-        ("executions", "0046_flat_lists"),
+        ("executions", "0047_failed_runs"),
     ]
 
     operations = [
