@@ -2,7 +2,6 @@
 tokens of reports. The rows are locked: upkeep ends no attempt meanwhile."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -51,7 +50,7 @@ def is_leased(start: kinds.RunStart | kinds.NodeStart) -> bool:
     return bool(start.worker) or start.lease_seconds is not None or start.token is not None
 
 
-def token_of_report(fact: Any) -> UUID | None:
+def token_of_report(fact: kinds.Fact) -> UUID | None:
     """Return the token that the end of an attempt is reported with."""
     return fact.token if isinstance(fact, ENDS) else None
 

@@ -214,13 +214,13 @@ class Plan:
             raise _transition_error(act, row, attempt)
         return True
 
-    def attempt_of(self, row: Row, fact: Any) -> int:
+    def attempt_of(self, row: Row, fact: kinds.RunMove | kinds.NodeMove) -> int:
         """Return the attempt that a transition is about: the one that it names, or that its token is of."""
         lease = self.known.leases.of_token(row.id, token_of_report(fact))
         default = lease.attempt if lease else self.default_attempts.get(row.id, row.attempt)
-        return int(fact.attempt or default)
+        return fact.attempt or default
 
-    def check_run_token(self, fact: Any) -> None:
+    def check_run_token(self, fact: kinds.NodeCreate | kinds.NodeStart | kinds.NodeSkip) -> None:
         if fact.run_token is not None:
             self.known.leases.check(fact.act, self.the_run, fact.run_token)
 

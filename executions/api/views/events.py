@@ -131,7 +131,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField()
 
 
-class TokenOfStartSerializer(serializers.Serializer[Any]):
+class TokenOfStartSerializer(serializers.Serializer[None]):
     """The token of an attempt that was started with a worker, a lease or a token of the caller's choice."""
 
     index = serializers.IntegerField(help_text="The place of the start in the call, from 0.")
