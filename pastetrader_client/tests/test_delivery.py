@@ -149,10 +149,10 @@ def test_a_refused_token_stops_the_sending_and_facts_are_kept(
 def test_a_body_that_is_too_large_is_sent_in_halves(
     client_of: Make, stub: Stub, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stub.reply = lambda size: (413 if size > 5_000 else 200, {})
+    stub.reply = lambda size: (413 if size > 20_000 else 200, {})
     client = client_of(stub.url)
     run = client.attach(uuid7())
-    for message in [*LINES, "x" * 6_000]:
+    for message in [*LINES, "x" * 21_000]:
         run.info(message)
     assert client.flush()
     assert stub.messages == LINES
