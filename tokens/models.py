@@ -116,7 +116,8 @@ class Token(AuditedModel, UUID7Model):
 @cache
 def _lookup() -> RowLookup[Token]:
     """Return the lookup of a token by its digest, with its user. The statement records the use."""
-    fields = {ITSELF: field_names(Token), "user": field_names(get_user_model(), NOT_READ)}
+    user = get_user_model()
+    fields = {ITSELF: field_names(Token), "user": field_names(user, NOT_READ - {user.USERNAME_FIELD})}
 
     def rows(digest: str) -> QuerySet[Token]:
         return Token.objects.usable().filter(digest=digest).order_by().annotate(is_use_recorded=_note_use())

@@ -136,3 +136,16 @@ def impatient() -> Iterator[None]:
         cursor.execute("SET lock_timeout = '1ms'")
         yield
         cursor.execute("RESET lock_timeout")
+
+
+def test_a_token_is_read_with_the_name_of_its_user_whichever_field_that_is(
+    owner: Any, secret: str, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    for name in ("email", "username"):
+        monkeypatch.setattr(type(owner), "USERNAME_FIELD", name)
+        monkeypatch.setattr(models, "_lookup", models._lookup.__wrapped__)  # without what an earlier test compiled
+        found = Token.objects.of(secret)
+        assert found is not None
+        with django_assert_num_queries(0):
+            assert found.user.get_username() == getattr(owner, name)
+        monkeypatch.undo()
