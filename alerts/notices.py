@@ -1,14 +1,14 @@
 """Notices of missed expectations above all sections of the monitor and of a workflow's page."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from alerts.models import Expectation, ExpectationKind, Miss, Scan
+from alerts.models import Channel, Expectation, ExpectationKind, Miss, Scan
 from alerts.models.expectation import ExpectationQuerySet
 from executions.admin.page_notices import Notice
 from ledgerkit.time_zones import clock
@@ -25,24 +25,33 @@ def find_notices(user: User, workflow: UUID | None) -> list[Notice]:
         seen = seen.filter(workflow=workflow)
     misses = Miss.objects.filter(is_open=True, expectation__in=seen.values("pk"))
     shown = list(misses.select_related("expectation__workflow").order_by("-since")[: SHOWN + 1])
-    return [*_late_scan(seen), *map(_notice, shown[:SHOWN]), *_more(shown)]
+    channels = _disabled_channels(user) if workflow is None else ()
+    return [*_late_scan(seen), *map(_notice, shown[:SHOWN]), *_more(shown), *channels]
 
 
 def _notice(miss: Miss) -> Notice:
     expectation = miss.expectation
     name = "executions_workflowexecution_change" if miss.run else "workflows_workflow_page"
     address = reverse(f"admin:{name}", args=[miss.run or expectation.workflow_id])
-    return Notice(expectation.workflow.name, f"{describe(miss)} {expectation}", address)
+    return Notice(expectation.workflow.name, f"{describe_missed(expectation, miss.since)} {expectation}", address)
 
 
-def describe(miss: Miss) -> str:
+def describe_missed(expectation: Expectation, missed_since: datetime) -> str:
     """Return a sentence about what did not happen."""
-    since = {"since": clock(miss.since, "minutes")}
-    if miss.expectation.kind == ExpectationKind.SUCCESS_EVERY:
+    since = {"since": clock(missed_since, "minutes")}
+    if expectation.kind == ExpectationKind.SUCCESS_EVERY:
         return _("No run has succeeded in time: one was due by %(since)s.") % since
-    if miss.expectation.kind == ExpectationKind.STARTS_BY:
+    if expectation.kind == ExpectationKind.STARTS_BY:
         return _("No run has started: one was due by %(since)s.") % since
     return _("A run should have ended by %(since)s and is still running.") % since
+
+
+def _disabled_channels(user: User) -> Iterator[Notice]:
+    for channel in Channel.objects.visible_to(user).filter(is_active=False).exclude(disabled_at=None)[:SHOWN]:
+        sentence = _("The alert channel was disabled, because nothing could be sent through it since %(since)s.")
+        since = {"since": clock(channel.failing_since or timezone.now(), "minutes")}
+        address = reverse("admin:alerts_channel_change", args=[channel.pk])
+        yield Notice(channel.name, sentence % since, address)
 
 
 def _more(shown: list[Miss]) -> Iterator[Notice]:

@@ -1,4 +1,4 @@
-"""The scan for what is missing, every few seconds, by one process at a time.
+"""The scan for what ended and what is missing, every few seconds, by one process at a time.
 
 It is one transaction under an advisory lock: whatever a scan finds is stored with the place that it reached, or not at
 all. Nothing of it is on the path of a write.
@@ -10,21 +10,33 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from alerts.ended_attempts import read_ended
+from alerts.events import event_of_missed, events_of_step, late_runs, upkeep_event
 from alerts.missed import Missed, find_missed
-from alerts.models import Expectation, Miss, Scan
+from alerts.models import AlertKind, Expectation, Miss, Scan
+from alerts.rules import Rules, workflows_of
 from ledgerkit.db.locks import try_lock
 
 LOCK = "alerts.scan"
 
 
 def scan() -> bool:
-    """Look once at what is missing. Return False if another process does at this moment."""
+    """Look once. Return False if another process does at this moment."""
     with transaction.atomic():
         if not try_lock(LOCK):
             return False
-        Scan.read()
-        check_expectations(timezone.now())
-        Scan.objects.update(scanned_at=Now())
+        now = timezone.now()
+        rules, place = Rules(now), Scan.read()
+        for step in read_ended(place):
+            for event in events_of_step(step, workflows_of(each.workflow for each in step), now):
+                rules.tell(event)
+        for event in (*map(event_of_missed, check_expectations(now)), *upkeep_event()):
+            rules.tell(event)
+        if rules.are_about(AlertKind.LATE):
+            for event in late_runs():
+                rules.tell(event)
+        rules.release_held()
+        Scan.objects.update(scanned_at=Now(), cursor=place.cursor)
         return True
 
 

@@ -1,17 +1,52 @@
-"""Alerts as a task of `manage.py upkeep`, and the repetition of the scan in the process of `manage.py serve`."""
+"""Alerts as tasks of `manage.py upkeep`, and the repetition of scans in the process of `manage.py serve`."""
 
+import logging
+import time
+from datetime import timedelta
+
+import django.db
+import psycopg
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from alerts.conf import alerts_settings
-from alerts.models import Expectation
+from alerts.models import Alert, Expectation
 from alerts.scan import scan
+from alerts.sending.outbox import send_due
 from executions.upkeep.repetition import repeat
 from executions.upkeep.task import Progress, Result, Task
 
+DELETED_AT_ONCE = 1_000
+SENT_FOR_SECONDS = 60  # by `manage.py upkeep`
+
+logger = logging.getLogger(__name__)
+
 
 def repeat_alerts() -> None:
-    """Scan every few seconds, until the process ends."""
-    repeat(scan, alerts_settings.SCAN_EVERY_SECONDS)
+    """Scan and send every few seconds, until the process ends."""
+    repeat(scan_and_send, alerts_settings.SCAN_EVERY_SECONDS)
+
+
+def scan_and_send() -> None:
+    """Look once, and send until the next look. An error that is not the database's is logged: the next look may not
+    meet it."""
+    try:
+        scan()
+        send_for(alerts_settings.SCAN_EVERY_SECONDS)
+    except (django.db.Error, psycopg.Error):
+        raise
+    except Exception:
+        logger.exception("The scan for alerts failed.")
+
+
+def send_for(seconds: float) -> int:
+    """Send what is due, for so long at most but for the last messages. Return how many were tried."""
+    until, tried = time.monotonic() + seconds, 0
+    while number := send_due():
+        tried += number
+        if time.monotonic() > until:
+            break
+    return tried
 
 
 def plan_scan() -> Result:
@@ -20,7 +55,29 @@ def plan_scan() -> Result:
 
 def apply_scan(_progress: Progress) -> Result:
     scan()
+    send_for(SENT_FOR_SECONDS)
     return plan_scan()
 
 
-TASKS = (Task("alerts", _("expectations checked"), plan_scan, apply_scan),)
+def plan_removal() -> Result:
+    return Result(rows=_old_alerts().count())
+
+
+def apply_removal(progress: Progress) -> Result:
+    """Delete old alerts; their messages are deleted with them."""
+    done = 0
+    while pks := list(_old_alerts().values_list("pk", flat=True)[:DELETED_AT_ONCE]):
+        Alert.objects.filter(pk__in=pks).delete()
+        done += len(pks)
+        progress(done, done)
+    return Result(rows=done)
+
+
+def _old_alerts() -> django.db.models.QuerySet[Alert]:
+    return Alert.objects.filter(created_at__lt=timezone.now() - timedelta(days=alerts_settings.KEEP_DAYS)).order_by()
+
+
+TASKS = (
+    Task("alerts", _("expectations checked"), plan_scan, apply_scan),
+    Task("alert_records", _("alerts removed"), plan_removal, apply_removal),
+)

@@ -10,7 +10,7 @@ from django.db.migrations import Migration
 
 from executions.user_groups import ADMINISTRATORS, VIEWERS
 
-MIGRATIONS = {"0001_expectations"}  # the models that they make get permissions
+MIGRATIONS = {"0001_expectations", "0002_rules"}  # the models that they make get permissions
 
 
 def after_migrate(*, using: str, plan: Iterable[tuple[Migration, bool]] = (), **_kwargs: object) -> None:

@@ -140,6 +140,20 @@ def database(name: str) -> dict[str, Any]:
     }
 
 
+def mailers(name: str, default: str) -> dict[str, dict[str, object]]:
+    """Return Django's MAILERS for smtp://user:password@host:port (with STARTTLS: ?tls=1) or smtps://..."""
+    url = _split(name, text(name, default))
+    if url.scheme not in {"smtp", "smtps"} or not url.hostname or url.query not in {"", "tls=1"} or url.path.strip("/"):
+        raise _bad_url(name, "must look like smtp://user:password@host:587?tls=1 or smtps://user:password@host:465")
+    is_secure = url.scheme == "smtps"
+    options: dict[str, object] = {
+        "host": url.hostname, "port": url.port or (465 if is_secure else 25), "timeout": 10,
+        "username": unquote(url.username or ""), "password": unquote(url.password or ""),
+        "use_ssl": is_secure, "use_tls": bool(url.query),
+    }  # fmt: skip
+    return {"default": {"BACKEND": "django.core.mail.backends.smtp.EmailBackend", "OPTIONS": options}}
+
+
 def _split(name: str, value: str) -> SplitResult:
     try:
         url = urlsplit(value)

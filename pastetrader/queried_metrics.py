@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from alerts.models import Channel, Delivery, DeliveryState, Miss
 from executions.live import limits as streams
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.upkeep import age
@@ -34,7 +35,19 @@ def open_streams() -> Iterator[Metric]:
     yield GaugeMetricFamily("pastetrader_streams", "Open streams of this server.", streams.count())
 
 
-QUERIED = (active_runs, upkeep_age, open_streams)
+def expectations() -> Iterator[Metric]:
+    missed = Miss.objects.filter(is_open=True).count()
+    yield GaugeMetricFamily("pastetrader_expectations_missed", "Expectations that are missed now.", missed)
+
+
+def alert_messages() -> Iterator[Metric]:
+    waiting = Delivery.objects.filter(state=DeliveryState.WAITING).order_by()[:COUNTED].count()
+    yield GaugeMetricFamily("pastetrader_alert_messages_waiting", "Messages in the outbox of alerts.", waiting)
+    disabled = Channel.objects.filter(is_active=False).exclude(disabled_at=None).count()
+    yield GaugeMetricFamily("pastetrader_alert_channels_disabled", "Channels disabled after failures.", disabled)
+
+
+QUERIED = (active_runs, upkeep_age, open_streams, expectations, alert_messages)
 
 
 class LedgerCollector(Collector):

@@ -291,7 +291,13 @@ TOKENS = {
     "CACHE": "failures",
 }
 WORKFLOWS = env.numbers(WorkflowsSettings, "WORKFLOWS_")
-ALERTS = env.numbers(AlertsSettings, "ALERTS_")
+ALERTS = {
+    **env.numbers(AlertsSettings, "ALERTS_"),
+    "PRIVATE_ADDRESSES": env.flag("ALERTS_PRIVATE_ADDRESSES"),
+    "SITE_URL": env.text("ALERTS_SITE_URL"),
+}
+MAILERS = env.mailers("EMAIL_URL", "smtp://localhost")
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "pastetrader@localhost")
 EXECUTIONS = {
     **env.numbers(ExecutionsSettings, "EXECUTIONS_"),
     **env.optional_numbers(ExecutionsSettings, "EXECUTIONS_"),

@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from alerts.models import Expectation, ExpectationKind
-from alerts.notices import describe
+from alerts.notices import describe_missed
 from ledgerkit.admin.lists import ConstantFilter, StrictAdmin
 
 
@@ -48,4 +48,4 @@ class ExpectationAdmin(StrictAdmin):
     @admin.display(description=_("missed"))
     def missed(self, row: Expectation) -> str:
         miss = getattr(row, "miss", None)
-        return describe(miss) if miss and miss.is_open else gettext("no")
+        return describe_missed(row, miss.since) if miss and miss.is_open else gettext("no")

@@ -1,0 +1,124 @@
+"""The outbox: deliveries are claimed, sent without a connection to the database, and their result is stored.
+
+A claim moves `next_try_at` into the future, past the time that a try may take, in a transaction of its own with SKIP
+LOCKED. Several processes send at once and none waits for another. One that dies while it sends has lost nothing: the
+delivery is due again. The receiver may have got it already, and knows it by its id.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from queue import Queue
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from alerts.conf import alerts_settings
+from alerts.metrics import DELIVERIES
+from alerts.models import Channel, Delivery, DeliveryState
+
+from .messages import Gone, NotSent, send
+
+logger = logging.getLogger(__name__)
+
+PER_CHANNEL = 4  # at once: a receiver that hangs does not hold up the others
+AT_ONCE = 32
+FIRST_DELAY, LONGEST_DELAY = 5, 6 * 3_600  # seconds
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of one try. `retry_after`: seconds that the receiver wants to be left alone."""
+
+    delivery: Delivery
+    answer: int | None = None
+    error: str = ""
+    retry_after: int = 0
+    is_gone: bool = False
+
+
+def send_due() -> int:
+    """Send what is due. Return how many messages were tried."""
+    claimed = _claim()
+    if claimed and not connection.in_atomic_block:
+        connection.close()  # to the pool: a receiver may take long
+    for result in _send_all(claimed):
+        _store(result)
+    return len(claimed)
+
+
+def _send_all(claimed: list[Delivery]) -> Iterator[Result]:
+    """Send each in a thread of its own, and yield the results as they come. The threads do not keep a process that
+    ends."""
+    results: Queue[Result] = Queue()
+    for delivery in claimed:
+        threading.Thread(target=lambda each=delivery: results.put(_try(each)), daemon=True).start()
+    for _delivery in claimed:
+        yield results.get()
+
+
+@transaction.atomic
+def _claim() -> list[Delivery]:
+    """Return the deliveries that are due, a few of each channel, with their channels and rules."""
+    now = timezone.now()
+    due = Delivery.objects.filter(state=DeliveryState.WAITING, next_try_at__lte=now, channel__is_active=True)
+    found: list[Delivery] = []
+    channels = list(due.order_by().values_list("channel", flat=True).distinct())
+    random.shuffle(channels)
+    for channel in channels:
+        of_channel = due.filter(channel=channel).order_by("next_try_at", "id")
+        found += of_channel.select_for_update(skip_locked=True, of=("self",))[:PER_CHANNEL]
+        if len(found) >= AT_ONCE:
+            break
+    pks = [each.pk for each in found]
+    until = now + timedelta(seconds=2 * alerts_settings.SEND_SECONDS + 60)
+    Delivery.objects.filter(pk__in=pks).update(next_try_at=until, tries=F("tries") + 1, tried_at=now)
+    return list(Delivery.objects.filter(pk__in=pks).select_related("channel", "alert"))
+
+
+def _try(delivery: Delivery) -> Result:
+    try:
+        return Result(delivery, answer=send(delivery))
+    except Gone as gone:
+        return Result(delivery, gone.answer, str(gone), is_gone=True)
+    except NotSent as error:
+        return Result(delivery, error.answer, str(error), error.retry_after)
+    except Exception as error:  # the delivery says what, and the others go on
+        logger.exception("The message %s could not be sent.", delivery)
+        return Result(delivery, error=type(error).__name__)
+
+
+def _store(result: Result) -> None:
+    """Store the result, if the delivery was not tried again meanwhile."""
+    delivery, now = result.delivery, timezone.now()
+    rows = Delivery.objects.filter(pk=delivery.pk, tries=delivery.tries, state=DeliveryState.WAITING)
+    changes: dict[str, object] = {"answer": result.answer, "error": result.error[:1_000]}
+    with transaction.atomic():
+        if not result.error:
+            rows.update(**changes, state=DeliveryState.DELIVERED)
+            Channel.objects.filter(pk=delivery.channel_id).exclude(failing_since=None).update(failing_since=None)
+        else:
+            rows.update(**changes, **_next(delivery, result, now))
+            _count_failure(delivery.channel_id, now, is_gone=result.is_gone)
+    DELIVERIES.labels(delivery.channel.kind, "failed" if result.error else "delivered").inc()
+
+
+def _next(delivery: Delivery, result: Result, now: datetime) -> dict[str, object]:
+    """Return when it is tried again: after a delay that grows, with jitter; or that it is given up."""
+    if delivery.created_at < now - timedelta(days=alerts_settings.GIVE_UP_DAYS):
+        return {"state": DeliveryState.GIVEN_UP}
+    delay = min(FIRST_DELAY * 4 ** min(delivery.tries - 1, 10), LONGEST_DELAY) * random.uniform(0.75, 1.25)  # noqa: S311  # spreads tries, hides nothing
+    return {"next_try_at": now + timedelta(seconds=max(delay, result.retry_after))}
+
+
+def _count_failure(channel: UUID, now: datetime, *, is_gone: bool) -> None:
+    """Note since when the channel fails, and disable it after days of nothing else, or if the receiver is gone."""
+    rows = Channel.objects.filter(pk=channel, is_active=True)
+    rows.filter(failing_since=None).update(failing_since=now)
+    too_long = rows.filter(failing_since__lt=now - timedelta(days=alerts_settings.GIVE_UP_DAYS))
+    (rows if is_gone else too_long).update(is_active=False, disabled_at=now)

@@ -1,0 +1,343 @@
+"""Messages arrive at least once with one id, signed, whatever the receiver does and when the sender dies."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from datetime import timedelta
+from hashlib import sha256
+from hmac import new
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test import override_settings
+from django.utils import timezone
+
+from alerts.models import Alert, Channel, Delivery
+from alerts.scan import scan
+from alerts.sending.bodies import body_for
+from alerts.sending.outbox import send_due
+from alerts.tests.factories import email, rule_for, slack, webhook
+from alerts.tests.receivers import Mailbox, Receiver, http_receiver, smtp_server
+from alerts.webhooks import addresses, signature
+from executions.tests.factories import WorkflowExecutionFactory, in_state
+from workflows.models import Workflow
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    settings.ALERTS = {"PRIVATE_ADDRESSES": True, "SEND_SECONDS": 5}
+    with http_receiver() as found:
+        yield found
+
+
+def delivery_for(workflow: Workflow, channel: Channel) -> Delivery:
+    """Return the delivery of a failure, which is due."""
+    rule = rule_for("failure", channel=channel)
+    facts = {
+        "workflow_name": workflow.name, "sentence": "A run failed.", "error_message": "went <wrong>", "url": "/admin/",
+    }  # fmt: skip
+    alert = Alert.objects.create(
+        rule=rule, kind="failure", occurrence="a", workflow=workflow, facts=facts, state="sent"
+    )
+    return Delivery.objects.create(alert=alert, channel=channel, body=body_for(channel, alert))
+
+
+def make_due() -> None:
+    Delivery.objects.update(next_try_at=timezone.now())
+
+
+def test_a_webhook_is_signed_as_the_specification_says(workflow: Workflow, receiver: Receiver) -> None:
+    channel = webhook(receiver.address)
+    delivery = delivery_for(workflow, channel)
+    assert send_due() == 1
+    (request,) = receiver.requests
+    assert request.path == "/hook?key=hidden"
+    assert request.headers["content-type"] == "application/json"
+    id, timestamp = request.headers["webhook-id"], request.headers["webhook-timestamp"]
+    key = b64decode(channel.secret.removeprefix("whsec_"))
+    expected = b64encode(new(key, f"{id}.{timestamp}.".encode() + request.body, sha256).digest()).decode()
+    assert request.headers["webhook-signature"] == f"v1,{expected}"
+    assert id == str(delivery)
+    assert abs(int(timestamp) - timezone.now().timestamp()) < 60
+    payload = json.loads(request.body)
+    assert (payload["type"], payload["data"]["workflow_name"]) == ("alert.failure", "momentum")
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.answer, delivery.tries) == ("delivered", 204, 1)
+    assert send_due() == 0
+
+
+def test_the_signature_is_that_of_the_specification_s_example() -> None:
+    """The example of the reference libraries of Standard Webhooks."""
+    secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", b'{"test": 2432232314}'
+    headers = signature.headers(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body)
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_it_is_tried_again_later_and_later_until_it_is_taken(workflow: Workflow, receiver: Receiver) -> None:
+    delivery = delivery_for(workflow, webhook(receiver.address))
+    receiver.answers = [(500, {}), (302, {"Location": "http://127.0.0.1/"}), (429, {"Retry-After": "90"})]
+    waits = []
+    for _ in range(3):
+        make_due()
+        send_due()
+        delivery.refresh_from_db()
+        assert delivery.state == "waiting"
+        waits.append((delivery.next_try_at - timezone.now()).total_seconds())
+        assert send_due() == 0
+    assert waits[0] < 7 < waits[1] < 26
+    assert 80 < waits[2] <= 101
+    assert delivery.error == "The receiver answered 429."
+    make_due()
+    send_due()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.tries, delivery.error) == ("delivered", 4, "")
+    assert len(set(receiver.ids)) == 1
+    assert len({request.body for request in receiver.requests}) == 1
+    assert Channel.objects.get().failing_since is None
+
+
+def test_a_receiver_that_hangs_holds_up_no_other_and_no_connection(workflow: Workflow, receiver: Receiver) -> None:
+    """While it hangs, the sender has neither a transaction nor locks."""
+    with http_receiver() as other, override_settings(ALERTS={"PRIVATE_ADDRESSES": True, "SEND_SECONDS": 1}):
+        receiver.hold.clear()
+        hung, sent = delivery_for(workflow, webhook(receiver.address)), delivery_for(workflow, webhook(other.address))
+        send_due()
+        receiver.hold.set()
+    hung.refresh_from_db()
+    sent.refresh_from_db()
+    assert (hung.state, hung.error) == ("waiting", "No answer within 1 s.")
+    assert sent.state == "delivered"
+
+
+def test_a_sender_that_is_killed_in_the_middle_loses_nothing(workflow: Workflow, receiver: Receiver) -> None:
+    delivery = delivery_for(workflow, webhook(receiver.address))
+    receiver.hold.clear()
+    sender = subprocess.Popen([sys.executable, "-c", SENDER], env=os.environ | {"DATABASE_URL": database_url()})
+    try:
+        assert receiver.came.wait(60)
+    finally:
+        sender.kill()
+        sender.wait()
+    receiver.hold.set()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.tries) == ("waiting", 1)
+    assert send_due() == 0  # claimed, until its time is over
+    make_due()
+    assert send_due() == 1
+    assert receiver.ids == [str(delivery)] * 2
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+
+
+SENDER = """
+import django
+from django.conf import settings
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "pastetrader.settings"
+settings.ALERTS = {"PRIVATE_ADDRESSES": True, "SEND_SECONDS": 30}
+django.setup()
+from alerts.scan import scan
+from alerts.sending.bodies import body_for
+from alerts.sending.outbox import send_due
+send_due()
+"""
+
+
+def database_url() -> str:
+    found = connection.settings_dict
+    return f"postgresql://{found['USER']}@/{found['NAME']}?host={connection.get_connection_params()['host']}"
+
+
+def test_two_senders_send_it_once(workflow: Workflow, receiver: Receiver) -> None:
+    for _ in range(3):
+        delivery_for(workflow, webhook(receiver.address))
+
+    def send() -> None:
+        send_due()
+        connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(receiver.ids) == len(set(receiver.ids)) == 3
+
+
+def test_a_channel_is_disabled_after_a_week_of_failures_and_the_message_given_up(
+    workflow: Workflow, receiver: Receiver, staff: Any, client: Any
+) -> None:
+    delivery = delivery_for(workflow, webhook(receiver.address))
+    receiver.answers = [(500, {})] * 2
+    send_due()
+    channel = Channel.objects.get()
+    assert channel.is_active
+    assert channel.failing_since is not None
+    week = timezone.now() - timedelta(days=7, seconds=1)
+    Channel.objects.update(failing_since=week)
+    Delivery.objects.update(created_at=week)
+    make_due()
+    send_due()
+    channel.refresh_from_db()
+    delivery.refresh_from_db()
+    assert (channel.is_active, delivery.state) == (False, "given_up")
+    client.force_login(staff)
+    assert "was disabled, because nothing could be sent" in client.get("/admin/").content.decode()
+
+
+def test_a_receiver_that_is_gone_disables_its_channel_at_once(workflow: Workflow, receiver: Receiver) -> None:
+    delivery_for(workflow, webhook(receiver.address))
+    receiver.answers = [(410, {})]
+    send_due()
+    assert not Channel.objects.get().is_active
+
+
+def test_slack_gets_its_own_payload_without_a_signature(workflow: Workflow, receiver: Receiver) -> None:
+    delivery_for(workflow, slack(receiver.address))
+    send_due()
+    (request,) = receiver.requests
+    assert json.loads(request.body) == {"text": "*momentum: A run failed.*\nwent &lt;wrong&gt;\n/admin/"}
+    assert "webhook-signature" not in request.headers
+
+
+class TestMail:
+    @pytest.fixture
+    def mailbox(self, settings: Any) -> Iterator[Mailbox]:
+        with smtp_server() as found:
+            options = {"host": "127.0.0.1", "port": found.port}
+            backend = "django.core.mail.backends.smtp.EmailBackend"
+            settings.MAILERS = {"default": {"BACKEND": backend, "OPTIONS": options}}
+            yield found
+
+    def test_is_sent_by_django(self, workflow: Workflow, mailbox: Mailbox) -> None:
+        delivery = delivery_for(workflow, email("a@example.org", "b@example.org"))
+        send_due()
+        (mail,) = mailbox.mails
+        assert "Subject: momentum: A run failed." in mail
+        assert "To: a@example.org, b@example.org" in mail
+        assert f"Message-ID: <{delivery}@" in mail
+        assert "went <wrong>" in mail
+        delivery.refresh_from_db()
+        assert delivery.state == "delivered"
+
+    def test_is_tried_again_with_its_id(self, workflow: Workflow, mailbox: Mailbox) -> None:
+        delivery = delivery_for(workflow, email("a@example.org"))
+        mailbox.refusals = 1
+        send_due()
+        delivery.refresh_from_db()
+        assert delivery.state == "waiting"
+        assert "451" in delivery.error
+        make_due()
+        send_due()
+        assert len(mailbox.mails) == 1
+
+    def test_without_a_mailer_the_delivery_says_so(self, workflow: Workflow, settings: Any) -> None:
+        settings.MAILERS = {}
+        delivery = delivery_for(workflow, email("a@example.org"))
+        send_due()
+        delivery.refresh_from_db()
+        assert (delivery.state, "MAILERS" in delivery.error) == ("waiting", True)
+
+    def test_a_name_cannot_add_a_header(self, workflow: Workflow, mailbox: Mailbox) -> None:
+        delivery = delivery_for(workflow, email("a@example.org"))
+        delivery.alert.facts["workflow_name"] = "a\r\nBcc: c@example.org"
+        delivery.alert.save()
+        send_due()
+        assert "\nBcc:" not in mailbox.mails[0]
+
+
+PRIVATE = [
+    "127.0.0.1", "127.1.2.3", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+    "224.0.0.1", "255.255.255.255", "[::1]", "[::]", "[fe80::1]", "[fc00::1]", "[::ffff:127.0.0.1]",
+    "[::ffff:10.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[ff02::1]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", PRIVATE)
+def test_an_address_that_is_not_public_is_refused(host: str) -> None:
+    with pytest.raises(ValidationError, match="not public"):
+        addresses.check_address(f"http://{host}/hook")
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "127.1"])
+def test_a_name_of_such_an_address_is_refused_when_it_is_resolved(host: str) -> None:
+    with pytest.raises(addresses.NotAllowed):
+        addresses.resolve(host, 80)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", "hook", "ftp://example.com/", "file:///etc/passwd", "http://", "http://user@example.com/",
+        "http://user:pw@example.com/", "http://example.com:99999/", "http://example.com/#a", "http://exa mple.com/",
+        "http://example.com/\r\nX: 1", "http://example.com/" + "a" * 2_000, "http://[::1/", "http://예.com/",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_of_a_webhook_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError):
+        addresses.check_address(address)
+
+
+def test_public_addresses_are_allowed() -> None:
+    for address in ("https://hooks.slack.com/services/a", "http://1.1.1.1:8080/x?y=1", "https://[2606:4700::1]/"):
+        addresses.check_address(address)
+    assert addresses.resolve("1.1.1.1", 443) == "1.1.1.1"
+
+
+def test_a_message_to_a_private_address_is_not_sent_without_the_setting(
+    workflow: Workflow, receiver: Receiver, settings: Any
+) -> None:
+    """The name may have got another address since the channel was made."""
+    delivery = delivery_for(workflow, webhook(receiver.address.replace("127.0.0.1", "localhost")))
+    settings.ALERTS = {}
+    send_due()
+    delivery.refresh_from_db()
+    assert "is not a public address" in delivery.error
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_short", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_" + "é" * 40]
+)
+def test_what_is_no_secret_is_refused(secret: str) -> None:
+    with pytest.raises(ValidationError):
+        signature.check_secret(secret)
+
+
+def test_a_made_secret_is_one_and_each_is_another() -> None:
+    made = {signature.make_secret() for _ in range(3)}
+    assert len(made) == 3
+    for secret in made:
+        signature.check_secret(secret)
+
+
+def test_address_and_secret_are_stored_encrypted_alone() -> None:
+    channel = webhook("https://hooks.example.com/path-that-is-secret")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT t::text FROM alert_channels AS t")
+        (stored,) = cursor.fetchone()
+    assert "path-that-is-secret" not in stored
+    assert channel.secret not in stored
+    assert "hooks.example.com" in stored
+
+
+def test_a_secret_of_a_run_is_in_no_message(workflow: Workflow, receiver: Receiver) -> None:
+    rule_for("failure", channel=webhook(receiver.address))
+    scan()
+    run = in_state(
+        WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"key": "sesame-open-1"}}), "running"
+    )
+    run.fail("refused with sesame-open-1")
+    scan()
+    send_due()
+    (request,) = receiver.requests
+    assert b"sesame-open-1" not in request.body
+    assert b"refused with" in request.body
