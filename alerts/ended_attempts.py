@@ -11,6 +11,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
+from django.db.models.functions import Now
 
 from alerts.models import Scan
 from executions.live.cursor import Cursor
@@ -53,6 +54,11 @@ def read_ended(scan: Scan) -> Iterator[list[EndedAttempt]]:
     while step := _read_step(since, until, place):
         yield sorted(step, key=lambda each: (each.happened_at, each.entry))
         place = step[-1].written_by, step[-1].entry
+
+
+def store_place(scan: Scan) -> None:
+    """Store the cursor, and that a scan has ended now."""
+    Scan.objects.update(scanned_at=Now(), cursor=scan.cursor)
 
 
 def _read_step(since: str, until: str, place: tuple[str, UUID]) -> list[EndedAttempt]:

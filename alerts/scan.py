@@ -7,10 +7,9 @@ all. Nothing of it is on the path of a write.
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 
-from alerts.ended_attempts import read_ended
+from alerts.ended_attempts import read_ended, store_place
 from alerts.events import event_of_missed, events_of_step, late_runs, upkeep_event
 from alerts.missed import Missed, find_missed
 from alerts.models import AlertKind, Expectation, Miss, Scan
@@ -36,7 +35,7 @@ def scan() -> bool:
             for event in late_runs():
                 rules.tell(event)
         rules.release_held()
-        Scan.objects.update(scanned_at=Now(), cursor=place.cursor)
+        store_place(place)
         return True
 
 

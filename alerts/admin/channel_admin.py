@@ -2,6 +2,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -34,11 +35,12 @@ class ChannelForm(ModelForm):
 
     made_secret = ""  # to be shown once
     address = forms.CharField(
-        label=_("Address"), required=False, max_length=2_000,
+        label=_("Address"), required=False, max_length=2_000, widget=AdminTextInputWidget,
         help_text=_("Of a webhook or of Slack. It is never shown again: leave it empty to keep the stored one."),
     )  # fmt: skip
     secret = forms.CharField(
-        label=_("Secret"), required=False, max_length=200, widget=forms.PasswordInput,
+        label=_("Secret"), required=False, max_length=200,
+        widget=forms.PasswordInput(attrs={"class": "vTextField", "autocomplete": "off"}),
         help_text=_("Of a webhook: whsec_ and base64. A new channel without one gets one, which is shown once."),
     )  # fmt: skip
 

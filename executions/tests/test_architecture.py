@@ -10,6 +10,7 @@ PACKAGES = ("local_postgres", "ledgerkit", "tokens", "workflows", "executions", 
 MAX_LINES = 500
 RAW_SQL = {"cursor", "RunSQL", "raw", "RawSQL", "extra"}
 WITH_RAW_SQL = (
+    "alerts/ended_attempts.py",
     "ledgerkit/db",
     "workflows/query_plans.py",
     "tokens/models.py",
