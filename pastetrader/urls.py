@@ -15,6 +15,7 @@ admin.site.site_header = admin.site.site_title = "PasteTrader"
 admin.site.index_title = _("Execution ledger")
 
 urlpatterns = [
+    path("api/v1/", include("alerts.api.urls")),
     path("api/v1/", include("executions.api.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.admin_view(front_page.front_page), name="front_page"),

@@ -51,6 +51,8 @@ nobody
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET workflows/{id}/graph/
 401 404 403 404 404 201 403 403 201 403 403 403 403 201 201 403 201 POST workflows/{id}/duplicate/
 401 201 403 201 403 201 403 403 201 403 403 403 403 201 201 403 201 POST workflows/ensure/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET workflows/{id}/expectations/
+401 404 403 404 404 403 403 403 200 403 403 403 403 200 200 200 200 PUT workflows/{id}/expectations/
 
 401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/
 401 400 403 400 400 403 403 403 201 403 201 403 403 403 201 201 201 POST executions/
@@ -115,6 +117,7 @@ BODIES: dict[str, Any] = {
     "POST workflows/ensure/": {"name": "another new one"},
     "PUT workflows/{id}/": {"name": "another name"},
     "PATCH workflows/{id}/": {"description": "another one"},
+    "PUT workflows/{id}/expectations/": {"expectations": [{"kind": "ends_within", "seconds": 1800}]},
     "POST executions/": {"workflow": "{workflow}", "trigger_type": "manual"},
     "POST events/": [],
     "POST lineage": [],

@@ -97,6 +97,13 @@ def define(say: Recorder) -> None:
     say("createWorkflow", "graph", "POST", "workflows/", prices)
     say("createWorkflow", "empty", "POST", "workflows/", {"id": SPARE, "name": "Spare"})
     say("replaceWorkflow", "graph", "PUT", f"workflows/{WORKFLOW}/", {"name": "Prices", **graph})
+    expected = [
+        {"kind": "success_every", "seconds": 86_400},
+        {"kind": "starts_by", "time": "09:10", "time_zone": "Asia/Seoul", "days": "weekdays"},
+    ]
+    address = f"workflows/{WORKFLOW}/expectations/"
+    say("replaceWorkflowExpectations", "two", "PUT", address, {"expectations": expected})
+    say("getWorkflowExpectations", "two", "GET", address)
     say("updateWorkflow", "variables", "PATCH", f"workflows/{WORKFLOW}/", {"variables": {"days": 120}})
 
 
