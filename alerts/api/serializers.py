@@ -44,8 +44,8 @@ class ExpectationSerializer(StrictTypes, StrictModelSerializer[Expectation]):
         return attrs
 
 
-class ExpectationsSerializer(StrictTypes, serializers.Serializer[object]):
-    expectations = ExpectationSerializer(many=True, max_length=MOST)
+class ExpectationsSerializer(StrictTypes, serializers.Serializer[Expectation]):
+    expectations = ExpectationSerializer(many=True, max_length=MOST)  # type: ignore[call-arg]  # of the list that `many` makes
 
 
 class ShownExpectationSerializer(ExpectationSerializer):
@@ -58,5 +58,5 @@ class ShownExpectationSerializer(ExpectationSerializer):
         read_only_fields = fields
 
 
-class ShownExpectationsSerializer(serializers.Serializer[object]):
+class ShownExpectationsSerializer(serializers.Serializer[Expectation]):
     expectations = ShownExpectationSerializer(many=True, read_only=True)

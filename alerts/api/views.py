@@ -37,7 +37,7 @@ class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):
         self.check_object_permissions(request, workflow)
         self.workflow = workflow
 
-    def get_serializer_class(self) -> type[Serializer[object]]:
+    def get_serializer_class(self) -> type[Serializer[Expectation]]:
         return ExpectationsSerializer if self.action == "replace" else ShownExpectationsSerializer
 
     @extend_schema(
