@@ -17,7 +17,7 @@ from tokens.models import Scope
 from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 
-from .serializers import ExpectationsSerializer, ShownExpectationsSerializer
+from .serializers import ExpectationsSerializer, ShownExpectationSerializer, ShownExpectationsSerializer
 
 
 class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):
@@ -67,7 +67,8 @@ class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):
 
     def _shown(self) -> Response:
         rows = self.workflow.expectations.select_related("miss").order_by("id")
-        return Response(ShownExpectationsSerializer({"expectations": [*map(with_open_miss, rows)]}).data)
+        shown = ShownExpectationSerializer(rows, many=True)
+        return Response({"expectations": shown.data})
 
 
 @transaction.atomic
@@ -85,9 +86,3 @@ def replace_expectations(workflow: Workflow, wanted: list[dict[str, object]]) ->
 
 def definition(row: Expectation) -> tuple[object, ...]:
     return row.kind, row.seconds, row.time, row.time_zone, row.days, row.is_active
-
-
-def with_open_miss(row: Expectation) -> dict[str, object]:
-    miss = getattr(row, "miss", None)
-    fields = {name: getattr(row, name) for name in ("kind", "seconds", "time", "time_zone", "days", "is_active")}
-    return fields | {"missed_since": miss.since if miss and miss.is_open else None}

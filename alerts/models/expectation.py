@@ -107,6 +107,12 @@ class Expectation(VersionedModel):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    @property
+    def missed_since(self) -> datetime.datetime | None:
+        """Return since when it is missed; None if it is met, or has not been looked at."""
+        miss = getattr(self, "miss", None)
+        return miss.since if miss is not None and miss.is_open else None
+
     def clean(self) -> None:
         super().clean()
         if self.kind == ExpectationKind.STARTS_BY:
