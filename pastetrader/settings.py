@@ -135,6 +135,9 @@ POOL: Parameters = {
     "min_size": env.number("DATABASE_POOL_MIN", 1, most=1000),
     "max_size": env.number("DATABASE_POOL_MAX", 8, least=1, most=1000),
     "timeout": env.number("DATABASE_POOL_TIMEOUT", 10, least=1),
+    # Seconds, in which the pauses between two tries double; the next request begins anew. By default they double for
+    # five minutes: after an outage of one minute the service would be back half a minute later.
+    "reconnect_timeout": 4,
     "check": check_open,
     "connection_class": EmbeddedConnection,  # an ordinary one with DATABASE_URL
 }

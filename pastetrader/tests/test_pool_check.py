@@ -1,7 +1,8 @@
-"""The check of a pooled connection before a request."""
+"""The pool of connections: the check of one before a request, and the tries to open one."""
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from pastetrader.pool_check import check_open
@@ -9,8 +10,8 @@ from pastetrader.pool_check import check_open
 
 @pytest.fixture
 def pooled_connection(transactional_db: None) -> psycopg.Connection:
-    settings = connection.get_connection_params()
-    return psycopg.connect(**{name: settings[name] for name in ("dbname", "user", "host", "port") if name in settings})
+    found = connection.get_connection_params()
+    return psycopg.connect(**{name: found[name] for name in ("dbname", "user", "host", "port") if name in found})
 
 
 @pytest.mark.django_db(transaction=True)
@@ -28,3 +29,7 @@ def test_a_connection_that_the_server_has_closed_is_refused(pooled_connection: p
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pooled_connection.info.backend_pid])
     with pytest.raises(psycopg.OperationalError):
         check_open(pooled_connection)
+
+
+def test_the_pauses_between_tries_to_connect_stay_short_however_long_the_database_is_away() -> None:
+    assert settings.POOL["reconnect_timeout"] <= 5
