@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ADD_LINE = "add a line to"
 MAX_SOURCE = 200  # characters
 MAX_MESSAGE = 65_536  # bytes of UTF-8 that the database accepts; the setting may be lower
+NEVER_CUT = 256  # characters, of at most 4 bytes each: no setting is lower
 SOURCE_LENGTH = _("a source has 1 to 200 characters: choose another name.")
 SECRETS_OF_RUNS = """
 SELECT id, (SELECT config ->> 'log_level' FROM workflows WHERE workflows.id = workflow_id),
@@ -140,4 +141,4 @@ def as_stored(line: "ExecutionLog", fields: masking.Fields) -> Iterator[tuple[Mo
 
 def cut(message: str) -> str:
     """Return the message cut to its maximum length; the same object if it is short enough."""
-    return reported_texts.cut_to_limits("message", message)
+    return message if len(message) <= NEVER_CUT else reported_texts.cut_to_limits("message", message)

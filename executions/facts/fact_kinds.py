@@ -30,12 +30,12 @@ class Fact(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="
 
     @property
     def kind(self) -> str:
-        return str(self.__struct_config__.tag)
+        return KIND_OF[type(self)]
 
     @property
     def act(self) -> str:
         """Return the verb, as the history and the refusals of transitions have it."""
-        return self.kind.rpartition(".")[2]
+        return ACT_OF[type(self)]
 
 
 class OfRun(Fact, kw_only=True):
@@ -245,6 +245,7 @@ OBSERVATIONS: tuple[type[Fact], ...] = (RunObserve, NodeObserve)
 KIND_OF = {
     kind: str(kind.__struct_config__.tag) for kind in (*KINDS, *OBSERVATIONS)
 }  # of classes, for the many facts of a call
+ACT_OF = {kind: name.rpartition(".")[2] for kind, name in KIND_OF.items()}
 
 
 class Reported(msgspec.Struct, gc=False):

@@ -111,20 +111,23 @@ class EndedNode(Ended, kw_only=True, rename={"node": "node_execution_id"}):
     error_traceback: Any = None
 
 
-class NewLine(msgspec.Struct, gc=False, rename={"run": "workflow_execution_id", "node": "node_execution_id"}):
-    """A line as it will be stored: masked, and cut to its limit."""
+class NewLine(
+    msgspec.Struct, gc=False, omit_defaults=True,
+    rename={"run": "workflow_execution_id", "node": "node_execution_id"},
+):  # fmt: skip
+    """A line as it will be stored: masked, and cut to its limit. Most lines have nothing of what is left out."""
 
     id: UUID
     run: UUID
-    node: UUID | None
     level: str
     message: str
-    data: Any
     timestamp: datetime
-    is_cut: bool
-    source: str | None
-    seq: int | None
     attempt: int
+    node: UUID | None = None
+    data: Any = None
+    is_cut: bool = False
+    source: str | None = None
+    seq: int | None = None
 
 
 MOVED = ("id", "status", "attempt", "version", "started_at", "ended_at", "created_at", "error_code")

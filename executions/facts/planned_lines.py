@@ -16,19 +16,19 @@ def add_line(plan: Plan, fact: kinds.Line, reported: Reported) -> bool:
         if of_run != plan.id:
             raise BadFact("exists_with_other_content", TAKEN)
         return False
-    row = _row_of(plan, fact)
+    run, row = plan.the_run, _row_of(plan, fact)
     if fact.token is not None:
         plan.known.leases.check(log_preparation.ADD_LINE, row, fact.token)
     texts = reported.texts
-    plan.check_secrets(log_preparation.ADD_LINE, plan.the_run, texts)
-    if is_below(fact.level, level := plan.the_run.log_level):
+    plan.check_secrets(log_preparation.ADD_LINE, run, texts)
+    if is_below(fact.level, level := run.log_level):
         plan.dropped.append(DroppedLine(plan.id, texts.get("source") or "", str(level), fact.seq))
         return True
     message, source = log_preparation.cut(texts["message"]), texts.get("source")
     plan.lines.append(NewLine(
-        fact.id, plan.id, fact.node_execution, fact.level, message, texts.get("data"),
-        reported.at or plan.known.now, message is not texts["message"],
-        source and source[: log_preparation.MAX_SOURCE], fact.seq, fact.attempt or row.attempt,
+        fact.id, plan.id, fact.level, message, reported.at or plan.known.now, fact.attempt or row.attempt,
+        fact.node_execution, texts.get("data"), message is not texts["message"],
+        source and source[: log_preparation.MAX_SOURCE], fact.seq,
     ))  # fmt: skip
     if stored is not None:
         stored[fact.id] = plan.id

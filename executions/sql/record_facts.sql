@@ -1,15 +1,20 @@
 -- Store what a batch of facts changes (executions/facts/row_storage.py), all of it in one call: a call for each table
 -- takes longer than the rows of one run. Each parameter is a list of rows, by the names of the columns; NULL for none.
--- Changed rows are locked since they were read. Columns that a changed row does not have keep their values.
+-- Changed rows are locked since they were read. Columns that a changed row does not have keep their values; those that a
+-- line does not have are NULL, or false.
 CREATE OR REPLACE FUNCTION record_facts(
     note text, ended_runs json, new_runs json, running_runs json, new_nodes json, changed_nodes json,
     attempts_of_runs json, attempts_of_nodes json, entries json, lines json
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM ledger_noted(now(), note) WHERE note IS NOT NULL;
+    IF note IS NOT NULL THEN
+        PERFORM ledger_noted(now(), note);
+    END IF;
 
     -- A run that ends makes room for one that starts.
-    PERFORM change_runs_of_facts(ended_runs) WHERE ended_runs IS NOT NULL;
+    IF ended_runs IS NOT NULL THEN
+        PERFORM change_runs_of_facts(ended_runs);
+    END IF;
     IF new_runs IS NOT NULL THEN
         INSERT INTO workflow_executions (
             id, status, attempt, version, started_at, ended_at, created_at, workflow_id, graph_id, trigger_type,
@@ -19,7 +24,9 @@ BEGIN
             failed_nodes, encrypted_secrets, error_message, input_data, output_data, context, metadata, is_queued
         FROM json_populate_recordset(NULL::workflow_executions, new_runs);
     END IF;
-    PERFORM change_runs_of_facts(running_runs) WHERE running_runs IS NOT NULL;
+    IF running_runs IS NOT NULL THEN
+        PERFORM change_runs_of_facts(running_runs);
+    END IF;
 
     IF new_nodes IS NOT NULL THEN
         INSERT INTO node_executions (
@@ -59,12 +66,15 @@ BEGIN
         FROM json_populate_recordset(NULL::node_execution_attempts, attempts_of_nodes);
     END IF;
 
-    PERFORM write_history_of_facts(coalesce(entries, '[]')) WHERE note IS NOT NULL;
+    IF note IS NOT NULL THEN
+        PERFORM write_history_of_facts(coalesce(entries, '[]'));
+    END IF;
     IF lines IS NOT NULL THEN
         INSERT INTO execution_logs (
             id, workflow_execution_id, node_execution_id, level, message, data, "timestamp", is_cut, source, seq, attempt
         ) SELECT
-            id, workflow_execution_id, node_execution_id, level, message, data, "timestamp", is_cut, source, seq, attempt
+            id, workflow_execution_id, node_execution_id, level, message, data, "timestamp", coalesce(is_cut, false),
+            source, seq, attempt
         FROM json_populate_recordset(NULL::execution_logs, lines);
     END IF;
 END

@@ -1,4 +1,5 @@
--- A run that is restored from the archive keeps the names that it had. Only the role that owns the functions, and its
+-- A run that is restored from the archive keeps the names that it had; most new rows have none, which is looked at first,
+-- as it costs the least. Only the role that owns the functions, and its
 -- members, may insert names of their own.
 CREATE FUNCTION restores_runs() RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -8,7 +9,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION workflow_execution_named() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'INSERT' AND restores_runs() THEN
+    IF TG_OP = 'INSERT' AND NEW.workflow_name <> '' AND restores_runs() THEN
         RETURN NEW;
     END IF;
     IF TG_OP = 'UPDATE' AND NEW.workflow_id = OLD.workflow_id THEN
@@ -22,7 +23,7 @@ $$;
 
 CREATE OR REPLACE FUNCTION node_execution_named() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'INSERT' AND restores_runs() THEN
+    IF TG_OP = 'INSERT' AND NEW.node_name <> '' AND restores_runs() THEN
         RETURN NEW;
     END IF;
     IF TG_OP = 'UPDATE' AND NEW.node_id = OLD.node_id THEN

@@ -19,15 +19,19 @@ class RunSQLFile(RunSQL):
         return f"Run {self.path.name}"
 
 
-class ChangeMessage(RunSQL):
-    """Change the text of an error that a function of the database raises; its rights and settings are kept."""
+class ChangeFunction(RunSQL):
+    """Replace a part of the text of a function of the database; its rights and settings are kept."""
 
     def __init__(self, function: str, old: str, new: str) -> None:
         self.function = function
         super().__init__(_replace_text(function, old, new), _replace_text(function, new, old))
 
     def describe(self) -> str:
-        return f"Change a message of {self.function}"
+        return f"Change {self.function}"
+
+
+class ChangeMessage(ChangeFunction):
+    """Change the text of an error that a function of the database raises."""
 
 
 def _replace_text(function: str, old: str, new: str) -> str:

@@ -185,7 +185,7 @@ def decode_facts(body: bytes) -> None:
 
 
 def line_as_json(message: str, data: object = None) -> str:
-    line = locked_rows.NewLine(RUN, RUN, None, "info", message, data, timezone.now(), False, None, None, 1)
+    line = locked_rows.NewLine(RUN, RUN, "info", message, timezone.now(), 1, data=data)
     return row_storage.as_json([line]) or ""
 
 

@@ -24,7 +24,7 @@ from ledgerkit.db.online_operations import (
     UpdateInBatches,
     lock_tables,
 )
-from ledgerkit.db.operations import AddForeignKey, ChangeMessage
+from ledgerkit.db.operations import AddForeignKey, ChangeFunction
 
 # Every other table has as many rows as a team has workflows, users and tokens.
 LARGE = {
@@ -102,7 +102,7 @@ def _faults_of(operation: Operation, locked: set[str]) -> Iterator[str]:
 
 
 def _sql_of(operation: Operation) -> str:
-    if not isinstance(operation, migrations.RunSQL) or isinstance(operation, ChangeMessage):
+    if not isinstance(operation, migrations.RunSQL) or isinstance(operation, ChangeFunction):
         return ""
     statements = operation.sql if isinstance(operation.sql, list | tuple) else [operation.sql]
     return BODY.sub("", "\n".join(str(each) for each in statements))
