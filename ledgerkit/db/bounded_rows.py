@@ -4,17 +4,27 @@ The first query returns the size of the texts and documents of each row, and tho
 reads the large values, only for the rows within the limit: a page of four megabytes never reads a gigabyte.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import accumulate, compress
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db.models import Func, IntegerField, JSONField, Model, QuerySet, TextField
+from django.db.models import (
+    DateTimeField,
+    Func,
+    IntegerField,
+    JSONField,
+    Model,
+    QuerySet,
+    TextField,
+    UUIDField,
+)
 
 from ledgerkit.conf import ledgerkit_settings
-from ledgerkit.db import plain_rows
+from ledgerkit.db import keyset, plain_rows
 from ledgerkit.db.models import Column
 from ledgerkit.db.plain_rows import Columns, Table
 from ledgerkit.page_sizes import MAX_PAGE_SIZE
@@ -22,7 +32,11 @@ from ledgerkit.page_sizes import MAX_PAGE_SIZE
 type Rows = QuerySet[Model, Columns]
 
 LEAST = 1_024  # bytes: a value of at most this size is always read by the first query
-EXAMPLE = UUID(int=0)  # stands for the id of a row in a statement that is compiled once
+# They stand for the id of a row, and for values of a key, in a statement that is compiled once.
+EXAMPLE = UUID(int=0)
+EXAMPLES: Mapping[type, object] = {
+    UUIDField: UUID(int=1), DateTimeField: datetime(1, 1, 2, tzinfo=UTC), IntegerField: 2**31 - 2,
+}  # fmt: skip
 SIZE, SMALL = "size_of_large_fields", "_if_small"  # an annotation, and the end of the names of others
 
 
@@ -46,15 +60,23 @@ class CompiledRows(NamedTuple):
 
 
 class RowsUnder(NamedTuple):
-    """All rows under one row, such as the nodes of a run. `rows` returns their columns() query, which Django compiles
-    once for each order and number: of a request for ten nodes this takes a fifth of the time."""
+    """All rows of a model under one row, such as the nodes of a run, or those after a key. `rows` returns their
+    columns() query, which Django compiles once for each order and number: of a request for ten nodes this takes a fifth
+    of the time."""
 
+    model: type[Model]
     rows: Callable[[UUID], Rows]
     id: UUID
+    key: keyset.Key = ()
+
+    def after(self, key: keyset.Key) -> Self:
+        """Return the rows after this key in the order of first_of()."""
+        return self._replace(key=key)
 
     def first_of(self, order: Sequence[str], number: int) -> CompiledRows:
-        model, (statement, parameters) = _compile(self.rows, tuple(order), number, _share())
-        return CompiledRows(model, (statement, [self.id if value == EXAMPLE else value for value in parameters]))
+        statement, parameters = _compile(self.model, self.rows, tuple(order), number, bool(self.key), _share())
+        given = {EXAMPLE: self.id, **dict(zip(_example_key(self.model, order), self.key, strict=False))}
+        return CompiledRows(self.model, (statement, [given.get(value, value) for value in parameters]))
 
 
 def columns(rows: QuerySet[Model]) -> Rows:
@@ -89,13 +111,22 @@ def read(rows: Rows | CompiledRows) -> tuple[Table, bool]:
 
 @lru_cache(maxsize=64)
 def _compile(
+    model: type[Model],
     rows: Callable[[UUID], Rows],
     order: tuple[str, ...],
     number: int,
+    has_key: bool,
     share: int,  # noqa: ARG001  # a key: the statement has it, too
-) -> tuple[type[Model], plain_rows.Statement]:
-    found = rows(EXAMPLE).order_by(*order)[:number]
-    return found.model, plain_rows.statement_of(found)
+) -> plain_rows.Statement:
+    found = rows(EXAMPLE)
+    if has_key:
+        found = found.filter(keyset.after(order, _example_key(model, order)))
+    return plain_rows.statement_of(found.order_by(*order)[:number])
+
+
+def _example_key(model: type[Model], order: Sequence[str]) -> list[object]:
+    fields = (model._meta.get_field(name.removeprefix("-")) for name in order)
+    return [EXAMPLES[type(field)] for field in fields]
 
 
 def _share() -> int:

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledgerkit.db import bounded_rows, keyset
+from ledgerkit.db.bounded_rows import RowsUnder
 from ledgerkit.db.json_validation import iter_errors
 from ledgerkit.db.models import Column
 from ledgerkit.db.plain_rows import Table
@@ -47,7 +48,7 @@ class KeysetPagination(BasePagination):
         )
         size = self._size(request.query_params.get("page_size"))
         order = keyset.reverse(self.ordering) if backwards else self.ordering
-        after = queryset if cursor is None else queryset.filter(keyset.after(order, cursor))
+        after = queryset if cursor is None else _after(queryset, order, cursor)
         has_own = hasattr(after, "first_of")  # a faster way than sorting all rows
         first = after.first_of(order, size + 1) if has_own else after.order_by(*order)[: size + 1]
         found, is_full = bounded_rows.read(first)
@@ -97,6 +98,10 @@ class KeysetPagination(BasePagination):
         asked = {name: values for name, values in self.request.query_params.lists() if name != "cursor"}
         asked["cursor"] = [base64.urlsafe_b64encode(text.encode()).decode()]
         return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(asked, doseq=True)}")
+
+
+def _after(rows: Any, order: keyset.Order, key: keyset.Key) -> Any:
+    return rows.after(key) if isinstance(rows, RowsUnder) else rows.filter(keyset.after(order, key))
 
 
 def _is_text(value: object) -> bool:

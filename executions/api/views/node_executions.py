@@ -184,7 +184,7 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChild
     def get_queryset(self) -> NodeExecutionQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
         """Return the rows of a list, or those that a repeated creation may find, which it answers in full."""
         if self.lists_all("nodeexecution"):
-            return RowsUnder(nodes_of_run, self.execution.pk)
+            return RowsUnder(NodeExecution, nodes_of_run, self.execution.pk)
         is_list = self.action == "list"
         rows = listed_nodes(self.fields) if is_list else NodeExecution.objects.select_related("node")
         return rows.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)
