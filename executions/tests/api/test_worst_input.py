@@ -250,7 +250,7 @@ OF_DOCUMENT: dict[str, Callable[[Any], Any]] = {
     "compared": idempotent_create._as_jsonb,
     "body: data of a line": lambda document: mask_body([{"message": "x", "data": document}]),
     "body: an execution": lambda document: mask_body({"context": document}),
-    "rows": lambda document: mask_fields(FEW, {"data": document}),
+    "rows": lambda document: mask_fields(Scrubber(FEW.values), {"data": document}),  # that has cached no keys yet
     "lengths of secrets": lambda document: limits.check_lengths("data", document, [], ()),
     "places of secrets": lambda document: list(limits._hidden_texts(document, (), "data")),
     "lines as they are validated": lambda document: log_line_serializers.good_lines(
