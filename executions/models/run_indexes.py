@@ -36,6 +36,13 @@ INDEXES = [
         include=["created_at", "started_at", "ended_at"],
     ),
     Index(F("workflow"), sort_keys.DURATION, F("id"), name="idx_workflow_executions_workflow_duration"),
+    # In the index of all, those that never ran come first.
+    Index(
+        sort_keys.DURATION,
+        F("id"),
+        name="idx_workflow_executions_failed_duration",
+        condition=Q(status=ExecutionStatus.FAILED),
+    ),
     # Includes all that the monitor counts in a period, so that it reads no row.
     Index(
         fields=["ended_at"],

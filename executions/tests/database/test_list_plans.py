@@ -218,6 +218,14 @@ def test_runs_of_some_duration_are_found_in_an_index_alone(only: Any, index: str
     assert f"Index Only Scan using idx_workflow_executions_{index} on" in first_runs("duration_max=5")
 
 
+def test_the_shortest_failed_runs_are_read_off_an_index_of_these(only: Any) -> None:
+    only("workflow_executions", "idx_workflow_executions_failed_duration")
+    runs = WorkflowExecution.objects.annotate(by_duration=sort_keys.DURATION)
+    rows = filter_queryset(WorkflowExecutionFilters, runs, "status=failed").first_of(("by_duration", "id"), 51)
+    assert uses(plan(rows), "idx_workflow_executions_failed_duration")
+    assert "Sort" not in plan(rows)
+
+
 def test_the_runs_of_a_workflow_are_ordered_by_start_in_an_index_alone(only: Any) -> None:
     run = WorkflowExecutionFactory()
     only("workflow_executions", "idx_workflow_executions_workflow")
