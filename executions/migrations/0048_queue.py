@@ -9,7 +9,9 @@ from ledgerkit.db.operations import RunSQLFile
 
 SQL = Path(__file__).parents[1] / "sql"
 BACK = "DROP FUNCTION runs_ahead(uuid)"
-ADDED = re.compile(r"\n\s+AND \(target <> 'running' OR NOT is_queued .*| OR code <> ''|, is_queued")
+ADDED = re.compile(
+    r"\n\s+AND \(target <> 'running' OR NOT is_queued .*| OR code <> ''|, is_queued|,\s+coalesce\(is_queued, false\)"
+)
 
 
 def replace(name: str) -> RunSQLFile:

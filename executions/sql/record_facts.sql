@@ -1,7 +1,7 @@
 -- Store what a batch of facts changes (executions/facts/row_storage.py), all of it in one call: a call for each table
 -- takes longer than the rows of one run. Each parameter is a list of rows, by the names of the columns; NULL for none.
 -- Changed rows are locked since they were read. Columns that a changed row does not have keep their values; those that a
--- line does not have are NULL, or false.
+-- line does not have, or a run of a server that knows no queue, are NULL or false.
 CREATE OR REPLACE FUNCTION record_facts(
     note text, ended_runs json, new_runs json, running_runs json, new_nodes json, changed_nodes json,
     attempts_of_runs json, attempts_of_nodes json, entries json, lines json
@@ -21,7 +21,8 @@ BEGIN
             failed_nodes, encrypted_secrets, error_message, input_data, output_data, context, metadata, is_queued
         ) SELECT
             id, status, attempt, version, started_at, ended_at, created_at, workflow_id, graph_id, trigger_type,
-            failed_nodes, encrypted_secrets, error_message, input_data, output_data, context, metadata, is_queued
+            failed_nodes, encrypted_secrets, error_message, input_data, output_data, context, metadata,
+            coalesce(is_queued, false)
         FROM json_populate_recordset(NULL::workflow_executions, new_runs);
     END IF;
     IF running_runs IS NOT NULL THEN

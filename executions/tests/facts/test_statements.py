@@ -1,11 +1,15 @@
 """SQL statements of a call: as many for a thousand facts as for ten."""
 
+import json
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from executions.facts import row_storage
+from executions.models import WorkflowExecution
 from executions.tests.facts.reporting import line, new_id, run_facts, send
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -105,3 +109,18 @@ def of_every_kind(workflow: Workflow) -> list[list[Any]]:
             {"kind": "execution.cancel", "id": run, "attempt": 2},
         ],
     ]
+
+
+def test_a_server_of_before_the_last_migrations_stores_its_runs_and_lines(workflow: Workflow) -> None:
+    run, line_id = new_id(), new_id()
+    row: dict[str, object] = {"id": run, "status": "pending", "attempt": 1, "version": 1}
+    row["created_at"] = timezone.now().isoformat()
+    row |= {"workflow_id": str(workflow.pk), "trigger_type": "manual", "failed_nodes": 0}
+    row |= {"input_data": {}, "context": {}, "metadata": {}}
+    old: dict[str, object] = {"id": line_id, "workflow_execution_id": run, "level": "info", "message": "x"}
+    old |= {"timestamp": row["created_at"], "data": None, "is_cut": False, "attempt": 1}
+    values = [None, None, json.dumps([row]), *[None] * 6, json.dumps([old])]
+    with connection.cursor() as cursor:
+        cursor.execute(row_storage.RECORD, values)
+    stored = WorkflowExecution.objects.get(pk=run)
+    assert (stored.is_queued, [str(each.pk) for each in stored.logs.all()]) == (False, [line_id])
