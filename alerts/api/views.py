@@ -30,6 +30,8 @@ class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
+        if getattr(self, "action", None) is None:  # 405
+            return
         visible = limit_to_token(Workflow.objects.visible_to(request.user).alive(), request, "id")
         workflow = visible.filter(pk=self.kwargs["workflow_id"]).first()
         if workflow is None:
