@@ -115,3 +115,13 @@ def truncated(django_db_setup: None, django_db_blocker: Any) -> None:
 
     with django_db_blocker.unblock():
         truncate()
+
+
+@pytest.fixture
+def statistics(truncated: None, django_db_blocker: Any) -> Iterator[None]:
+    """Forget what ANALYZE finds within the test, of which some outlives the rollback. Requested before `db`."""
+    yield
+    from pastetrader.tests.table_cleanup import truncate  # noqa: PLC0415  # models may be imported once the apps are loaded
+
+    with django_db_blocker.unblock():
+        truncate()

@@ -196,7 +196,7 @@ def test_a_period_bounds_the_creation_of_the_runs_that_are_read(only: Any, query
 
 
 def test_runs_that_were_created_at_another_time_have_an_index_and_are_expected_to_be_few(
-    truncated: None, db: None
+    statistics: None, db: None
 ) -> None:
     workflow = WorkflowFactory()
     WorkflowExecution.objects.bulk_create(WorkflowExecutionFactory.build_batch(300, workflow=workflow))
@@ -235,7 +235,7 @@ def test_the_runs_of_a_workflow_are_ordered_by_start_in_an_index_alone(only: Any
     assert "Index Only Scan using idx_workflow_executions_workflow on" in found
 
 
-def test_a_text_that_many_errors_have_is_expected_in_many(truncated: None, db: None) -> None:
+def test_a_text_that_many_errors_have_is_expected_in_many(statistics: None, db: None) -> None:
     """So that the newest errors are read, and not all that have the text are found before."""
     new = WorkflowExecutionFactory.build_batch(200, workflow=WorkflowFactory())
     WorkflowExecution.objects.bulk_create(new)
