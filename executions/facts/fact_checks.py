@@ -14,7 +14,6 @@ from .refusals import BadFact
 
 DAY = 86_400_000  # milliseconds
 VERSION_AND_VARIANT, VERSION_7 = 15 << 76 | 3 << 62, 7 << 76 | 2 << 62  # of UUIDs
-CLOSE = timedelta(minutes=1)  # between two clocks that agree: a request takes a while
 
 
 class Checks:
@@ -26,7 +25,8 @@ class Checks:
         moment = datetime.now(UTC)
         self.latest = moment + validators.AHEAD
         ahead = timedelta() if sent_at is None else sent_at - moment
-        self.ahead = ahead if abs(ahead) > CLOSE else timedelta()
+        # A request that took a while is not taken for a clock that is behind.
+        self.ahead = ahead if abs(ahead) > validators.AHEAD else timedelta()
         self.imports = imports
         now = int(moment.timestamp() * 1000)
         self.oldest, self.newest = now - executions_settings.LOG_ID_DAYS * DAY, now + DAY
