@@ -14,6 +14,7 @@ from ledgerkit.conf import LedgerkitSettings
 from local_postgres.ownership import OWNER
 from local_postgres.server import EmbeddedConnection
 from local_postgres.socket_path import socket_dir
+from pastetrader.logging_config import logging_config
 from pastetrader.metrics_folder import make_folder
 from pastetrader.pool_check import check_open
 from pastetrader.secret_key import read_or_make
@@ -239,28 +240,11 @@ TRACES = bool(env.text("OTEL_EXPORTER_OTLP_ENDPOINT") or env.text("OTEL_EXPORTER
 # --- Logging ----------------------------------------------------------------
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMAT = env.choice("LOG_FORMAT", "TEXT", ("TEXT", "JSON")).lower()
-OUR_LEVEL = {"level": env.choice("LOG_LEVEL", "INFO", LEVELS)}
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "text": {
-            "()": "pastetrader.log_format.RedactingFormatter",
-            "format": "{asctime} {levelname} {name}: {message}",
-            "style": "{",
-        },
-        "json": {"()": "pastetrader.log_format.JSONFormatter"},
-    },
-    "filters": {
-        "client_faults": {"()": "pastetrader.log_format.ClientErrorFilter"},
-        "probes": {"()": "pastetrader.log_format.ProbeFilter"},
-    },
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["probes", "client_faults"]},
-    },
-    "root": {"handlers": ["stderr"], "level": env.choice("LOG_LEVEL", "WARNING", LEVELS)},
-    "loggers": dict.fromkeys(("pastetrader", "workflows", "executions", "alerts", "tokens"), OUR_LEVEL),
-}
+LOGGING = logging_config(
+    formatter=LOG_FORMAT,
+    level=env.choice("LOG_LEVEL", "INFO", LEVELS),
+    others=env.choice("LOG_LEVEL", "WARNING", LEVELS),
+)
 
 # --- REST framework ---------------------------------------------------------
 # Counts of failures, and of requests where these are limited: an entry for each address, name or caller, and kind.

@@ -29,7 +29,7 @@ class KindFilter(ConstantFilter):
 
 @admin.register(Expectation)
 class ExpectationAdmin(StrictAdmin):
-    list_display = ("workflow", "sentence", "is_active", "missed")
+    list_display = ("workflow", "sentence", "is_active", "missed_since")
     list_filter = (MissedFilter, KindFilter)
     list_select_related = ("workflow", "miss")
     search_fields = ("workflow__name",)
@@ -46,6 +46,6 @@ class ExpectationAdmin(StrictAdmin):
         return str(row)
 
     @admin.display(description=_("missed"))
-    def missed(self, row: Expectation) -> str:
+    def missed_since(self, row: Expectation) -> str:
         miss = getattr(row, "miss", None)
         return describe_missed(row, miss.since) if miss and miss.is_open else gettext("no")

@@ -50,7 +50,7 @@ class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):
     )
     def read(self, request: Request, workflow_id: UUID) -> Response:
         check_names(request, ())
-        return self._shown()
+        return self._response()
 
     @extend_schema(
         tags=["workflows"],
@@ -65,9 +65,9 @@ class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):
         body = self.get_serializer(data=request.data)
         body.is_valid(raise_exception=True)
         replace_expectations(self.workflow, body.validated_data["expectations"])
-        return self._shown()
+        return self._response()
 
-    def _shown(self) -> Response:
+    def _response(self) -> Response:
         rows = self.workflow.expectations.select_related("miss").order_by("id")
         shown = ShownExpectationSerializer(rows, many=True)
         return Response({"expectations": shown.data})

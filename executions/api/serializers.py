@@ -18,9 +18,7 @@ from executions.models import (
     HistoryEntry,
     KeptRun,
     NodeExecution,
-    NodeExecutionAttempt,
     WorkflowExecution,
-    WorkflowExecutionAttempt,
 )
 from executions.querysets import can_see_nodes_and_logs
 from executions.queue import RunAhead
@@ -253,42 +251,6 @@ class StartedNodeExecutionSerializer(NodeExecutionSerializer):
 
     class Meta(NodeExecutionSerializer.Meta):
         fields = [*NodeExecutionSerializer.Meta.fields, "token"]
-
-
-class WorkflowExecutionAttemptListSerializer(ErrorHeads, RowSerializer[WorkflowExecutionAttempt]):
-    row = json_rows.attempt_row
-
-    class Meta:
-        model = WorkflowExecutionAttempt
-        fields = ["id", "number", *LISTED]
-        read_only_fields = fields
-
-
-class WorkflowExecutionAttemptSerializer(RowSerializer[WorkflowExecutionAttempt]):
-    row = json_rows.run_attempt_detail
-
-    class Meta:
-        model = WorkflowExecutionAttempt
-        fields = ["id", "number", *MOVED, "output_data"]
-        read_only_fields = fields
-
-
-class NodeExecutionAttemptListSerializer(ErrorHeads, RowSerializer[NodeExecutionAttempt]):
-    row = json_rows.attempt_row
-
-    class Meta:
-        model = NodeExecutionAttempt
-        fields = ["id", "number", *LISTED]
-        read_only_fields = fields
-
-
-class NodeExecutionAttemptSerializer(RowSerializer[NodeExecutionAttempt]):
-    row = json_rows.node_attempt_detail
-
-    class Meta:
-        model = NodeExecutionAttempt
-        fields = ["id", "number", *MOVED, "output_data", "error_traceback"]
-        read_only_fields = fields
 
 
 class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):

@@ -92,7 +92,7 @@ class Leases:
         self._add(lease)
         return lease
 
-    def granted(self, row: Row, start: kinds.RunStart | kinds.NodeStart, attempt: int) -> LeaseRow:
+    def find(self, row: Row, start: kinds.RunStart | kinds.NodeStart, attempt: int) -> LeaseRow:
         """Return the lease of an attempt whose start is reported again. Raises FencedExecution if another worker has
         started it."""
         lease = next((each for each in self._of_row.get(row.id, ()) if each.attempt == attempt), None)

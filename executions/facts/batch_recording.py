@@ -3,13 +3,13 @@ once: the database lets one of them store, and the other begins again and finds 
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from executions import audit, partitions
 from executions.log_levels import count_dropped
@@ -28,7 +28,6 @@ from .facts_of_call import NODE_CREATIONS, NODE_MOVES, RETRIES, WHOLE, FactsOfCa
 from .kind_handlers import apply_facts, in_order_of_slots
 from .loaded_rows import Known
 from .locked_rows import (
-    Turns,
     find_runs,
     history_of,
     keep_secrets,
@@ -38,13 +37,13 @@ from .locked_rows import (
     read_nodes,
     runs_of_nodes,
     stored_lines,
-    take_turns,
     taken_runs,
 )
 from .planned_changes import Plan
 from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
-from .row_storage import count_transitions, remember_nodes, store, was_overtaken
+from .row_storage import count_transitions, remember_nodes, store, transaction_if, was_overtaken
 from .text_masking import Masker
+from .turns import Turns, take_turns
 from .workflow_definitions import Nodes, find_named, find_workflows, graphs
 
 TRIES = 10  # each ends with a row that another call has stored
@@ -97,7 +96,7 @@ class Batch:
         self.masked: dict[UUID, run_secrets.RunSecrets] = {}
         self._mask(outcome, self.admitted)
         starting = self._starting()
-        with _transaction(is_needed=bool(self.runs or starting)):
+        with transaction_if(is_needed=bool(self.runs or starting)):
             known = self._lock(outcome, starting)
             plans = self._apply(known, outcome)
             self._check_refused(outcome)
@@ -292,12 +291,6 @@ class Batch:
         given = audit.current().given_id
         cleared = {"request_id": self._scrubber().text(given)} if given else {}
         return audit.current().note(facts=True, **cleared)
-
-
-def _transaction(*, is_needed: bool) -> AbstractContextManager[None]:
-    """Return a transaction if locks are needed until the end: the statement that stores a batch is one by itself. In
-    the caller's transaction it is a savepoint: a try may fail."""
-    return transaction.atomic() if is_needed or connection.in_atomic_block else nullcontext()
 
 
 def report(facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller, *, careful: bool = False) -> Outcome:

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from operator import attrgetter
 
 import msgspec
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
 from executions import run_graph
@@ -90,3 +91,9 @@ def was_overtaken(error: IntegrityError) -> bool:
         name = cause.diag.constraint_name or ""
         return name.endswith("_pkey") or name == ONE_RUNS
     return isinstance(cause, ForeignKeyViolation)
+
+
+def transaction_if(*, is_needed: bool) -> AbstractContextManager[None]:
+    """Return a transaction if locks are needed until the end: the statement that stores a batch is one by itself. In
+    the caller's transaction it is a savepoint: a try may fail."""
+    return transaction.atomic() if is_needed or connection.in_atomic_block else nullcontext()

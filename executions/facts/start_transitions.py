@@ -48,7 +48,7 @@ def _grant(
     if not is_leased(start):
         return
     leases = plan.known.leases
-    lease = leases.grant(row, start) if is_new else leases.granted(row, start, plan.attempt_of(row, start))
+    lease = leases.grant(row, start) if is_new else leases.find(row, start, plan.attempt_of(row, start))
     if is_new:
         plan.leases.append(lease)
     plan.tokens[reported.index] = lease

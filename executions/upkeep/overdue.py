@@ -84,19 +84,19 @@ def end_overdue(progress: Progress = lambda _done, _of: None) -> tuple[int, int]
 
 
 def plan_pending() -> Result:
-    return Result(rows=len(_unstarted()))
+    return Result(rows=len(_find_unstarted()))
 
 
 def expire_pending(progress: Progress) -> Result:
     """Cancel the runs that nobody has started in EXECUTIONS["PENDING_EXPIRE_SECONDS"]."""
     done = 0
     with act_as(through=Through.IN_PROCESS, name=ACTOR, user=None, reason=""):
-        while expired := _each(_unstarted(), _expire, progress):
+        while expired := _each(_find_unstarted(), _expire, progress):
             done += expired
     return Result(rows=done)
 
 
-def _unstarted() -> list[Overdue]:
+def _find_unstarted() -> list[Overdue]:
     if (seconds := executions_settings.PENDING_EXPIRE_SECONDS) is None:
         return []
     return _find(PENDING, {"seconds": seconds, "most": AT_ONCE})

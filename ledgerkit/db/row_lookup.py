@@ -56,7 +56,7 @@ class RowLookup[M: Model]:
         statement, parameters = self.compiled.statement, self._parameters(keys)
         using = router.db_for_read(self.compiled.parts[0].model)
         if beside:
-            statement = _joined(statement, beside.lookup.compiled.statement)
+            statement = _join(statement, beside.lookup.compiled.statement)
             parameters += beside.lookup._parameters(beside.keys)
         with connections[using].cursor() as cursor:
             cursor.execute(statement, parameters)
@@ -121,7 +121,7 @@ class RowByKey[M: Model]:
 
 
 @cache
-def _joined(first: str, second: str) -> str:
+def _join(first: str, second: str) -> str:
     """Return the statement that reads the one row of the first, and beside it that of the second, if there is one."""
     return f"SELECT * FROM ({first}) AS first LEFT JOIN ({second}) AS second ON true"  # noqa: S608  # compiled by Django
 

@@ -4,13 +4,13 @@ from drf_spectacular.utils import extend_schema_view
 from rest_framework import mixins, serializers
 
 from executions import error_excerpts
-from executions.api.list_querysets import columns, shows_errors
-from executions.api.serializers import (
+from executions.api.attempt_serializers import (
     NodeExecutionAttemptListSerializer,
     NodeExecutionAttemptSerializer,
     WorkflowExecutionAttemptListSerializer,
     WorkflowExecutionAttemptSerializer,
 )
+from executions.api.list_querysets import columns, shows_errors
 from executions.models import NodeExecution, WorkflowExecution
 from executions.models.attempt import Attempt
 from ledgerkit.rest.preconditions import ContentETagMixin

@@ -9,6 +9,7 @@ from django.utils import timezone as django_timezone
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 
+from executions.api import attempt_serializers as attempts
 from executions.api import json_rows
 from executions.api import serializers as ours
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
@@ -20,8 +21,8 @@ pytestmark = pytest.mark.django_db
 LISTS = {
     ours.WorkflowExecutionListSerializer,
     ours.NodeExecutionListSerializer,
-    ours.WorkflowExecutionAttemptListSerializer,
-    ours.NodeExecutionAttemptListSerializer,
+    attempts.WorkflowExecutionAttemptListSerializer,
+    attempts.NodeExecutionAttemptListSerializer,
     ours.HistoryEntrySerializer,
     ours.ExecutionLogSerializer,
 }
@@ -60,10 +61,10 @@ def test_a_line_and_an_attempt() -> None:
     for kind, row in [
         (ours.ExecutionLogSerializer, line),
         (ours.ExecutionLogSerializer, ExecutionLogFactory()),
-        (ours.NodeExecutionAttemptSerializer, node.attempts.get()),
-        (ours.NodeExecutionAttemptListSerializer, node.attempts.get()),
-        (ours.WorkflowExecutionAttemptSerializer, run.attempts.get()),
-        (ours.WorkflowExecutionAttemptListSerializer, run.attempts.get()),
+        (attempts.NodeExecutionAttemptSerializer, node.attempts.get()),
+        (attempts.NodeExecutionAttemptListSerializer, node.attempts.get()),
+        (attempts.WorkflowExecutionAttemptSerializer, run.attempts.get()),
+        (attempts.WorkflowExecutionAttemptListSerializer, run.attempts.get()),
     ]:
         assert_as_described(kind, row)
 
