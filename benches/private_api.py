@@ -9,8 +9,8 @@ Counted, once for each place:
 - an import of such a name, or from a module of UNDOCUMENTED
 - an attribute of a queryset's `.query`, and one named in INTERNAL: without an underscore, and yet not documented
 
-Names of DOCUMENTED are public in spite of their underscore, as `_fields` of a named tuple. The libraries' source is read
-as it is installed, so that two checkouts are measured alike.
+Names of DOCUMENTED are public in spite of their underscore, as `_fields` of a named tuple. The libraries' source is
+read as it is installed, so that two checkouts are measured alike.
 """
 
 import ast

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ledgerkit.db.json_validation import MAX_DEPTH
@@ -17,8 +18,9 @@ def read(text: bytes, noun: str = "body", make_object: Callable[[Pairs], object]
     """Return the value of the text, after an optional byte order mark. `make_object` returns an object for the pairs of
     names and values that it has. A whole number of more than 4300 digits, which Python does not read, is infinite.
     Raises NotJson."""
+    load = partial(json.loads, object_pairs_hook=make_object)
     try:
-        return _load(text, make_object, None)
+        return load(text.decode("utf-8-sig"))  # of bytes it would read UTF-16 too
     except UnicodeDecodeError as error:
         raise NotJson(f"The {noun} is not UTF-8: byte {error.start + 1} is 0x{text[error.start]:02x}.") from None
     except RecursionError:
@@ -26,12 +28,7 @@ def read(text: bytes, noun: str = "body", make_object: Callable[[Pairs], object]
     except json.JSONDecodeError as error:
         raise NotJson(f"The {noun} is not JSON: {error}.") from None
     except ValueError:  # of such a number: once more, so that its place is found
-        return _load(text, make_object, _whole)
-
-
-def _load(text: bytes, make_object: Callable[[Pairs], object] | None, parse_int: Callable[[str], float] | None) -> Any:
-    # Of bytes, json.loads() would read UTF-16 too.
-    return json.loads(text.decode("utf-8-sig"), object_pairs_hook=make_object, parse_int=parse_int)
+        return load(text.decode("utf-8-sig"), parse_int=_whole)
 
 
 def _whole(digits: str) -> float:

@@ -240,11 +240,8 @@ TRACES = bool(env.text("OTEL_EXPORTER_OTLP_ENDPOINT") or env.text("OTEL_EXPORTER
 # --- Logging ----------------------------------------------------------------
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMAT = env.choice("LOG_FORMAT", "TEXT", ("TEXT", "JSON")).lower()
-LOGGING = logging_config(
-    formatter=LOG_FORMAT,
-    level=env.choice("LOG_LEVEL", "INFO", LEVELS),
-    others=env.choice("LOG_LEVEL", "WARNING", LEVELS),
-)
+LOG_LEVEL, OTHER_LEVEL = (env.choice("LOG_LEVEL", default, LEVELS) for default in ("INFO", "WARNING"))
+LOGGING = logging_config(formatter=LOG_FORMAT, level=LOG_LEVEL, others=OTHER_LEVEL)
 
 # --- REST framework ---------------------------------------------------------
 # Counts of failures, and of requests where these are limited: an entry for each address, name or caller, and kind.

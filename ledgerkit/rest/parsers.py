@@ -12,6 +12,7 @@ from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import LARGE, NOT_TEXT, has_more_elements, is_bounded, iter_errors
 from ledgerkit.db.pool import release_connection
 from ledgerkit.rest.charset import UTF8
+from ledgerkit.rest.problems import Rule, register
 from ledgerkit.rest.query_params import safe_name
 from ledgerkit.types import StrOrPromise
 
@@ -37,7 +38,7 @@ class TooManyElements(APIException):
 
 
 class StorableJSONParser(JSONParser):
-    """Parser of JSON in UTF-8 (RFC 8259), after an optional byte order mark. Raises ParseError for other bodies,
+    """Parser of JSON in UTF-8 (RFC 8259), after an optional byte order mark. Raises NotJson for other bodies,
     BadBody with the place of a value that cannot be stored.
 
     A view may have `to_storable_body(body)`, called before that check of a body that may fail it, and
@@ -55,7 +56,7 @@ class StorableJSONParser(JSONParser):
         if len(body) > most and has_more_elements(body, most):
             raise TooManyElements
         view = (parser_context or {}).get("view")
-        data = _read(body)
+        data = json_reading.read(body, make_object=_object)
         if NOT_TEXT.search(body) or not is_bounded([data]):
             data = _check(data, view)
         mask = getattr(view, "masked_body", None)
@@ -76,13 +77,6 @@ def _check_charset(media_type: str) -> None:
         raise UnsupportedMediaType(media_type, "JSON is read in UTF-8 here: leave the charset out.")
 
 
-def _read(body: bytes) -> Any:
-    try:
-        return json_reading.read(body, make_object=_object)
-    except json_reading.NotJson as error:
-        raise ParseError(str(error)) from None
-
-
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Reject duplicate keys; RFC 8259, section 4, leaves their meaning open."""
     found = dict(pairs)
@@ -90,3 +84,6 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         twice = Counter(name for name, _value in pairs).most_common(1)[0][0]
         raise ParseError(f"The name “{safe_name(twice)}” occurs twice in one object of the body.")
     return found
+
+
+register(Rule(json_reading.NotJson, 400, "parse_error"))
