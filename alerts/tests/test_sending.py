@@ -11,6 +11,7 @@ from datetime import timedelta
 from hashlib import sha256
 from hmac import new
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -25,6 +26,7 @@ from alerts.sending.outbox import send_due
 from alerts.tests.factories import email, rule_for, slack, webhook
 from alerts.tests.receivers import Mailbox, Receiver, http_receiver, smtp_server
 from alerts.webhooks import addresses, signature
+from alerts.webhooks.http import CheckedConnection
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from workflows.models import Workflow
 
@@ -115,6 +117,16 @@ def test_a_receiver_that_hangs_holds_up_no_other_and_no_connection(workflow: Wor
     sent.refresh_from_db()
     assert (hung.state, hung.error) == ("waiting", "No answer within 1 s.")
     assert sent.state == "delivered"
+
+
+def test_the_time_counts_from_before_the_connection(receiver: Receiver) -> None:
+    """The name of a receiver may be resolved slowly."""
+    host, port = urlsplit(receiver.address).hostname or "", urlsplit(receiver.address).port or 0
+    made = CheckedConnection(host, port, is_secure=False)
+    made.cut()
+    with pytest.raises(TimeoutError):
+        made.connect()
+    made.close()
 
 
 def test_a_sender_that_is_killed_in_the_middle_loses_nothing(workflow: Workflow, receiver: Receiver) -> None:

@@ -61,6 +61,8 @@ class CheckedConnection(HTTPConnection):
         self.sock = socket.create_connection((address, self.port), self.timeout)
         if self.is_secure:
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+        if self.is_cut:  # while there was no socket yet
+            raise TimeoutError
 
     def cut(self) -> None:
         self.is_cut = True
