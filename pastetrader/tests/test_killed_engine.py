@@ -1,0 +1,115 @@
+"""An engine is killed: its run fails when its lease is over, the monitor says so, a signed webhook arrives, and the
+next run in the queue starts."""
+
+import hmac
+import os
+import subprocess
+import sys
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+
+from alerts.tests.receivers import Receiver, Request, http_receiver
+from pastetrader.tests.live_server import ALL_SCOPES, ROOT, Serve, Site
+from pastetrader.tests.prepared_folder import manage
+from pastetrader_client.tests.waiting import wait_until
+
+LEASE = 6  # seconds
+MINUTE = 60  # seconds, in which all of it has to happen after the end of the lease
+ENGINE = """
+import os, time
+from pastetrader_client import Client
+client = Client(os.environ["URL"], os.environ["TOKEN"], spool=False, lease_seconds=int(os.environ["LEASE"]))
+with client.run(workflow="nightly", concurrent=False) as run, run.node("load") as node:
+    node.info("the engine is at work")
+    client.flush()
+    print(run.id, flush=True)
+    time.sleep(600)
+"""
+RULE = """
+from alerts.models import Channel, Rule
+from alerts.webhooks.signature import make_secret
+secret = make_secret()
+channel = Channel(name="pager", kind="webhook")
+channel.set_address({address!r})
+channel.set_secret(secret)
+channel.save()
+rule = Rule.objects.create(name="failures", kinds=["failure"])
+rule.channels.add(channel)
+print(secret)
+"""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with http_receiver() as made:
+        yield made
+
+
+@pytest.fixture
+def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setenv("ALERTS_PRIVATE_ADDRESSES", "1")
+    return serve("--superuser")
+
+
+@pytest.fixture
+def api(site: Site) -> Iterator[httpx.Client]:
+    token = manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip()
+    headers = {"Authorization": f"Token {token}"}
+    with httpx.Client(base_url=f"{site.address}/api/v1/", headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def engine(site: Site, api: httpx.Client) -> Iterator[subprocess.Popen[str]]:
+    token = api.headers["Authorization"].partition(" ")[2]
+    environment = os.environ | {"URL": site.address, "TOKEN": token, "LEASE": str(LEASE)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENGINE], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_its_run_fails_people_are_told_and_the_next_one_starts(
+    site: Site, api: httpx.Client, engine: subprocess.Popen[str], receiver: Receiver
+) -> None:
+    secret = manage(
+        "shell", "--no-imports", "-c", RULE.format(address=receiver.address), local=site.local
+    ).stdout.strip()
+    assert engine.stdout is not None
+    run = engine.stdout.readline().strip()
+    new = {"workflow": api.get(f"executions/{run}/").json()["workflow"], "trigger_type": "schedule", "queue": True}
+    queued = api.post("executions/", json=new).json()["id"]
+    assert api.post(f"executions/{queued}/start/").json()["code"] == "queued"
+
+    engine.kill()
+    wait_until(lambda: api.get(f"executions/{run}/").json()["status"] == "failed", seconds=LEASE + MINUTE)
+    failed = api.get(f"executions/{run}/").json()
+    assert failed["error_code"] == "lease_expired"
+    assert api.post(f"executions/{queued}/start/").json()["status"] == "running"
+    wait_until(lambda: receiver.requests, seconds=MINUTE)
+    _check_message(receiver.requests[0], secret, run)
+    assert failed["error_message"] in _monitor(site).partition("monitor-tiles")[2]
+
+
+def _check_message(request: Request, secret: str, run: str) -> None:
+    """Check the signature as a receiver does, by the Standard Webhooks specification."""
+    signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
+    digest = hmac.new(b64decode(secret.removeprefix("whsec_")), signed, sha256).digest()
+    assert request.headers["webhook-signature"] == f"v1,{b64encode(digest).decode()}"
+    assert run in request.body.decode()
+
+
+def _monitor(site: Site) -> Any:
+    """Return the page of the monitor as staff see it."""
+    password = site.said.partition("password ")[2].split()[0]
+    with httpx.Client(base_url=site.address, timeout=30, follow_redirects=True) as person:
+        person.get("/admin/login/")
+        form = {"username": "admin", "password": password, "csrfmiddlewaretoken": person.cookies["csrftoken"]}
+        return person.post("/admin/login/?next=/admin/", data=form).text
