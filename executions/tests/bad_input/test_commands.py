@@ -42,7 +42,7 @@ def test_a_word_that_is_none_is_answered_with_a_sentence(owner: Any, what: str, 
         assert say(*words) != "an error without a sentence", words
 
 
-@pytest.mark.parametrize("what", FILES.keys() - {"argo-cycle"})
+@pytest.mark.parametrize("what", [name for name in FILES if name != "argo-cycle"])
 @pytest.mark.parametrize("name", ["run_results.json", "manifest.json", "events.ndjson"])
 def test_a_file_that_is_something_else_imports_nothing(owner: Any, what: str, name: str, tmp_path: Path) -> None:
     path = tmp_path / name
