@@ -27,7 +27,7 @@ def last_deadline(at: time, zone: ZoneInfo, is_due_on: Callable[[date], bool], n
 
 
 def deadline_of(day: date, at: time, zone: ZoneInfo) -> Deadline:
-    return Deadline(min(_moments(day, time.min, zone)), max(_moments(day, at, zone)))
+    return Deadline(_moments(day, time.min, zone)[0], max(_moments(day, at, zone)))
 
 
 def _moments(day: date, at: time, zone: ZoneInfo) -> list[datetime]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils.translation import override
 
+from alerts import missed
 from alerts.ended_attempts import EndedAttempt
 from alerts.missed import Missed
 from alerts.models import AlertKind, Expectation, ExpectationKind, Outcome
@@ -62,18 +63,24 @@ def _event(
     return Event(kinds, f"{prefix}{ended.run} {ended.attempt}", workflow, facts)
 
 
-def event_of_missed(missed: Missed) -> Event:
-    expectation = missed.expectation
+def event_of_missed(found: Missed) -> Event:
+    expectation = found.expectation
     is_late = expectation.kind == ExpectationKind.ENDS_WITHIN
     with override(settings.LANGUAGE_CODE):
-        sentence = f"{describe_missed(expectation, missed.since)} {expectation}"
-    address = page(RUN_PAGE, missed.run) if missed.run else page(WORKFLOW_PAGE, expectation.workflow_id)
+        sentence = f"{describe_missed(expectation, found.since)} {expectation}"
+    address = page(RUN_PAGE, found.run) if found.run else page(WORKFLOW_PAGE, expectation.workflow_id)
     facts = facts_of(
-        expectation.workflow, sentence, address, expectation_id=str(expectation.pk), missed_since=_text(missed.since),
-        **({"run_id": str(missed.run)} if missed.run else {}),
+        expectation.workflow, sentence, address, expectation_id=str(expectation.pk), missed_since=_text(found.since),
+        **({"run_id": str(found.run)} if found.run else {}),
     )  # fmt: skip
-    occurrence = missed.occurrence if is_late else f"{expectation.pk} {missed.occurrence}"
+    occurrence = found.occurrence if is_late else f"{expectation.pk} {found.occurrence}"
     return Event((AlertKind.LATE if is_late else AlertKind.MISSING,), occurrence, expectation.workflow, facts)
+
+
+def runs_over_time(now: datetime) -> Iterator[Event]:
+    """Yield an event for each running run that exceeds the time of an expectation "ends within"."""
+    for expectation in Expectation.objects.current().filter(kind=ExpectationKind.ENDS_WITHIN):
+        yield from map(event_of_missed, missed.runs_over_time(expectation, now))
 
 
 def late_runs() -> Iterator[Event]:

@@ -17,6 +17,7 @@ from executions.querysets import WorkflowExecutionQuerySet
 
 # A run that succeeds later than this after it was created does not count: runs are found by their creation.
 LONGEST_RUN = timedelta(days=30)
+MOST_RUNS = 100  # of a workflow that are told of while they run too long
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def find_missed(expectation: Expectation, before: Miss | None, now: datetime) ->
         return _no_success(expectation, before, now)
     if expectation.kind == ExpectationKind.STARTS_BY:
         return _no_start(expectation, now)
-    return _too_long(expectation, now)
+    return next(iter(runs_over_time(expectation, now, most=1)), None)
 
 
 def _no_success(expectation: Expectation, before: Miss | None, now: datetime) -> Missed | None:
@@ -48,7 +49,8 @@ def _no_success(expectation: Expectation, before: Miss | None, now: datetime) ->
         due = before.since
     else:
         last = _successes(expectation, expectation.updated_at).first()
-        due = max(expectation.updated_at, last.ended_at if last and last.ended_at else since) + expectation.duration
+        ended_at = last.ended_at if last and last.ended_at else expectation.updated_at
+        due = max(expectation.updated_at, ended_at) + expectation.duration
     return Missed(expectation, due, f"success {due.isoformat()}")
 
 
@@ -79,14 +81,15 @@ def _has_start(expectation: Expectation, since: datetime, until: datetime) -> bo
     return WorkflowExecutionAttempt.objects.filter(started, workflow_execution__in=retried).exists()
 
 
-def _too_long(expectation: Expectation, now: datetime) -> Missed | None:
-    """Return the running run that exceeds the time most."""
+def runs_over_time(expectation: Expectation, now: datetime, most: int = MOST_RUNS) -> list[Missed]:
+    """Return the running runs that exceed the time of "ends within", the longest first."""
     running = _runs(expectation).filter(status=ExecutionStatus.RUNNING, started_at__lt=now - expectation.duration)
-    run = running.order_by("started_at", "id").only("started_at", "attempt").first()
-    if run is None or run.started_at is None:
-        return None
-    since = run.started_at + expectation.duration
-    return Missed(expectation, since, f"end {run.pk} {run.attempt}", run=run.pk)
+    runs = running.order_by("started_at", "id").only("started_at", "attempt")[:most]
+    return [
+        Missed(expectation, run.started_at + expectation.duration, f"end {run.pk} {run.attempt}", run=run.pk)
+        for run in runs
+        if run.started_at is not None
+    ]
 
 
 def _runs(expectation: Expectation) -> WorkflowExecutionQuerySet:

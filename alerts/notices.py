@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from alerts.models import Channel, Expectation, ExpectationKind, Miss, Scan
+from alerts.models import Channel, Expectation, ExpectationKind, Miss, Rule, Scan
 from alerts.models.expectation import ExpectationQuerySet
 from executions.admin.page_notices import Notice
 from ledgerkit.time_zones import clock
@@ -26,7 +27,9 @@ def find_notices(user: User, workflow: UUID | None) -> list[Notice]:
     misses = Miss.objects.filter(is_open=True, expectation__in=seen.values("pk"))
     shown = list(misses.select_related("expectation__workflow").order_by("-since")[: SHOWN + 1])
     channels = _disabled_channels(user) if workflow is None else ()
-    return [*_late_scan(seen), *map(_notice, shown[:SHOWN]), *_more(shown), *channels]
+    rules = Rule.objects.visible_to(user).filter(is_active=True)
+    late = _late_scan(seen, rules if workflow is None else rules.none())
+    return [*late, *map(_notice, shown[:SHOWN]), *_more(shown), *channels]
 
 
 def _notice(miss: Miss) -> Notice:
@@ -59,17 +62,15 @@ def _more(shown: list[Miss]) -> Iterator[Notice]:
         yield Notice(_("Expectations"), _("More expectations are missed."), _list())
 
 
-def _late_scan(seen: ExpectationQuerySet) -> Iterator[Notice]:
-    """Yield a notice if expectations are not looked at: then nothing of them is known."""
+def _late_scan(seen: ExpectationQuerySet, rules: QuerySet[Rule]) -> Iterator[Notice]:
+    """Yield a notice if nobody looks at expectations and rules: then nothing of them is known."""
     lately = Scan.objects.filter(scanned_at__gte=timezone.now() - LATE)
-    if lately.exists() or not seen.exists():
+    if lately.exists() or not (seen.exists() or rules.exists()):
         return
     scan = Scan.objects.first()
     when = clock(scan.scanned_at, "minutes") if scan else _("never")
-    sentence = _(
-        "They were checked last: %(when)s. Let manage.py serve do it, or schedule manage.py upkeep every minute."
-    )
-    yield Notice(_("Expectations are not checked."), sentence % {"when": when}, _list())
+    sentence = _("The last look: %(when)s. Let manage.py serve do it, or schedule manage.py upkeep every minute.")
+    yield Notice(_("Nothing is checked for alerts."), sentence % {"when": when}, _list())
 
 
 def _list() -> str:

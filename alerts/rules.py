@@ -80,7 +80,8 @@ class Rules:
         """Put a message for each channel into the outbox."""
         alert.rule, alert.state, alert.sent_at = rule, AlertState.SENT, self.now
         alert.save(update_fields=["state", "sent_at", "held_back"])
-        channels = [channel for channel in rule.channels.all() if channel.is_active]
+        # A channel may have another owner than when it was chosen.
+        channels = [each for each in rule.channels.all() if each.is_active and each.owner_id == rule.owner_id]
         Delivery.objects.bulk_create(
             Delivery(alert=alert, channel=channel, body=body_for(channel, alert)) for channel in channels
         )

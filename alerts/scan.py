@@ -4,19 +4,22 @@ It is one transaction under an advisory lock: whatever a scan finds is stored wi
 all. Nothing of it is on the path of a write.
 """
 
+import logging
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from alerts.ended_attempts import read_ended, store_place
-from alerts.events import event_of_missed, events_of_step, late_runs, upkeep_event
+from alerts.events import event_of_missed, events_of_step, late_runs, runs_over_time, upkeep_event
 from alerts.missed import Missed, find_missed
 from alerts.models import AlertKind, Expectation, Miss, Scan
 from alerts.rules import Rules, workflows_of
 from ledgerkit.db.locks import try_lock
 
 LOCK = "alerts.scan"
+logger = logging.getLogger(__name__)
 
 
 def scan() -> bool:
@@ -26,13 +29,14 @@ def scan() -> bool:
             return False
         now = timezone.now()
         rules, place = Rules(now), Scan.read()
+        rules.release_held()  # before what is newer
         for step in read_ended(place):
             for event in events_of_step(step, workflows_of(each.workflow for each in step), now):
                 rules.tell(event)
         for event in (*map(event_of_missed, check_expectations(now)), *upkeep_event()):
             rules.tell(event)
         if rules.are_about(AlertKind.LATE):
-            for event in late_runs():
+            for event in (*runs_over_time(now), *late_runs()):
                 rules.tell(event)
         rules.release_held()
         store_place(place)
@@ -42,12 +46,20 @@ def scan() -> bool:
 def check_expectations(now: datetime) -> list[Missed]:
     """Store what is missed now. Return what no earlier scan has found."""
     before = {miss.pk: miss for miss in Miss.objects.all()}
-    found = [
-        (before.get(each.pk), find_missed(each, before.get(each.pk), now)) for each in Expectation.objects.current()
-    ]
-    open_now = {missed.expectation.pk for _miss, missed in found if missed and missed.is_open}
-    Miss.objects.filter(is_open=True).exclude(pk__in=open_now).update(is_open=False)
-    return [missed for miss, missed in found if missed is not None and _store(missed, miss)]
+    found: list[Missed] = []
+    unknown: list[UUID] = []
+    for expectation in Expectation.objects.current():
+        try:
+            with transaction.atomic():
+                missed = find_missed(expectation, before.get(expectation.pk), now)
+        except Exception:  # such as of a time zone or a calendar that is gone: the others are checked
+            logger.exception("The expectation %s cannot be checked.", expectation.pk)
+            unknown.append(expectation.pk)
+        else:
+            found += [missed] if missed else []
+    known = [missed.expectation.pk for missed in found if missed.is_open] + unknown
+    Miss.objects.filter(is_open=True).exclude(pk__in=known).update(is_open=False)
+    return [missed for missed in found if _store(missed, before.get(missed.expectation.pk))]
 
 
 def _store(missed: Missed, before: Miss | None) -> bool:

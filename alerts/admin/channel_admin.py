@@ -87,9 +87,16 @@ class ChannelAdmin(StrictAdmin):
         obj.made_secret = form.made_secret  # type: ignore[attr-defined]  # passed to response_add() only
 
     def response_add(self, request: HttpRequest, obj: Channel, post_url_continue: str | None = None) -> HttpResponse:
+        return self._secret_page(request, obj) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Channel) -> HttpResponse:
+        """Show a secret also where a channel of Slack becomes a webhook."""
+        return self._secret_page(request, obj) or super().response_change(request, obj)
+
+    def _secret_page(self, request: HttpRequest, obj: Channel) -> HttpResponse | None:
         """Render a secret that was made on a page of its own: a message would store it in a cookie."""
         if not (secret := getattr(obj, "made_secret", "")):
-            return super().response_add(request, obj, post_url_continue)
+            return None
         words: Context = {"title": gettext("Channel created"), "opts": self.opts, "channel": obj, "secret": secret}
         context = self.admin_site.each_context(request) | words
         headers = {"Cache-Control": "no-store"}

@@ -116,6 +116,8 @@ class Channel(VersionedModel):
         self.clean()
         if self.is_active and self.disabled_at:  # somebody has enabled it again
             self.failing_since = self.disabled_at = None
+        if not self.is_active and not self.disabled_at:  # somebody has switched it off
+            self.failing_since = None
         super().save(**kwargs)
 
     def _check_mail(self) -> None:

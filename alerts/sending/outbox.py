@@ -8,10 +8,11 @@ delivery is due again. The receiver may have got it already, and knows it by its
 import logging
 import random
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from queue import Queue
+from queue import Empty, Queue
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -53,13 +54,22 @@ def send_due() -> int:
 
 
 def _send_all(claimed: list[Delivery]) -> Iterator[Result]:
-    """Send each in a thread of its own, and yield the results as they come. The threads do not keep a process that
-    ends."""
+    """Send each in a thread of its own, and yield the results as they come, for as long as the claim lasts at most: a
+    mail server may never end. The threads do not keep a process that ends."""
+    until = time.monotonic() + _claim_seconds()
     results: Queue[Result] = Queue()
     for delivery in claimed:
         threading.Thread(target=lambda each=delivery: results.put(_try(each)), daemon=True).start()
     for _delivery in claimed:
-        yield results.get()
+        try:
+            yield results.get(timeout=max(0.0, until - time.monotonic()))
+        except Empty:
+            logger.warning("Messages of alerts are not sent in time; they are tried again.")
+            return
+
+
+def _claim_seconds() -> float:
+    return 2.0 * alerts_settings.SEND_SECONDS + 60
 
 
 @transaction.atomic
@@ -76,7 +86,7 @@ def _claim() -> list[Delivery]:
         if len(found) >= AT_ONCE:
             break
     pks = [each.pk for each in found]
-    until = now + timedelta(seconds=2 * alerts_settings.SEND_SECONDS + 60)
+    until = now + timedelta(seconds=_claim_seconds())
     Delivery.objects.filter(pk__in=pks).update(next_try_at=until, tries=F("tries") + 1, tried_at=now)
     return list(Delivery.objects.filter(pk__in=pks).select_related("channel", "alert"))
 

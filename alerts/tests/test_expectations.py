@@ -201,7 +201,7 @@ class TestPages:
 
     def test_the_monitor_says_that_expectations_are_not_checked(self, workflow: Workflow, staff: Any) -> None:
         expect(workflow, "ends_within", seconds=60)
-        sentence = "Expectations are not checked."
+        sentence = "Nothing is checked for alerts."
         assert sentence in client_of(staff).get("/admin/").content.decode()
         scan()
         assert sentence not in client_of(staff).get("/admin/").content.decode()

@@ -1,18 +1,19 @@
 """Rules find what happened once, whatever the order of commits and however many scans; they are damped."""
 
 import threading
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from alerts.models import Alert, AlertState, Delivery, Outcome, Rule, Scan
+from alerts.models import Alert, AlertState, Delivery, Miss, Outcome, Rule, Scan
 from alerts.scan import scan
 from alerts.tests.factories import expect, rule_for, webhook
 from executions.models import UpkeepRun, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
@@ -93,6 +94,26 @@ class TestWhatARuleIsAbout:
         run.complete()
         scan()
         assert kinds() == ["late"]
+
+    def test_every_run_that_takes_too_long_while_it_runs(self, workflow: Workflow) -> None:
+        rule_for("late")
+        expect(workflow, "ends_within", seconds=60)
+        for minutes in (5, 10):
+            run = in_state(WorkflowExecutionFactory(workflow=workflow, metadata={"allow_concurrent": True}), "running")
+            WorkflowExecution.objects.filter(pk=run.pk).update(started_at=timezone.now() - timedelta(minutes=minutes))
+        scan()
+        scan()
+        assert kinds() == ["late", "late"]
+
+    def test_a_failure_although_an_expectation_cannot_be_checked(self, workflow: Workflow) -> None:
+        rule_for("failure")
+        gone = expect(workflow, "starts_by", time=time(9), time_zone="Asia/Seoul", days="every_day")
+        type(gone).objects.update(time_zone="Asia/Nowhere")
+        expect(workflow, "success_every", seconds=3600)
+        ends(workflow, "failed")
+        assert scan()
+        assert kinds() == ["failure"]
+        assert Miss.objects.filter(is_open=True).count() == 1
 
     def test_an_expected_run_that_is_missing(self, workflow: Workflow) -> None:
         rule_for("missing")
@@ -270,6 +291,29 @@ def test_a_rule_sends_through_its_active_channels(workflow: Workflow) -> None:
     ends(workflow, "failed")
     scan()
     assert [delivery.channel for delivery in Delivery.objects.all()] == list(rule.channels.exclude(pk=off.pk))
+
+
+def test_a_channel_that_has_become_somebody_s_gets_nothing_of_the_site(workflow: Workflow) -> None:
+    scan()
+    rule = rule_for("failure")
+    rule.channels.update(owner=UserFactory())
+    ends(workflow, "failed")
+    scan()
+    assert (Alert.objects.count(), Delivery.objects.count()) == (1, 0)
+
+
+def test_a_channel_that_was_switched_off_by_hand_has_another_week() -> None:
+    channel = webhook(failing_since=timezone.now() - timedelta(days=20))
+    channel.is_active = False
+    channel.save()
+    assert channel.failing_since is None
+
+
+def test_a_scan_that_has_stopped_is_shown_where_there_are_only_rules(staff: Any) -> None:
+    rule_for("failure")
+    scan()
+    Scan.objects.update(scanned_at=timezone.now() - timedelta(days=2))
+    assert "Nothing is checked for alerts." in client_of(staff).get("/admin/").content.decode()
 
 
 def test_a_scan_asks_as_many_questions_for_many_runs_as_for_few(

@@ -7,6 +7,7 @@ expired: a heartbeat that came before saves the attempt, one that comes later is
 status and the attempt, so an attempt that has ended meanwhile stays as it is.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import NamedTuple
@@ -21,7 +22,7 @@ from executions import leases
 from executions.attention import NO_TIME_OUT
 from executions.audit import Through, act_as
 from executions.conf import executions_settings
-from executions.exceptions import InvalidTransition
+from executions.exceptions import InvalidTransition, SecretsUnknown
 from executions.models import ErrorCode, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.models.base import Execution
 from executions.models.lease import NodeExecutionLease
@@ -30,6 +31,7 @@ from workflows import retry_config
 from .task import Progress, Result
 
 ACTOR = "upkeep"
+logger = logging.getLogger(__name__)
 # By the same definition as the pages and the API: sql/attention.sql.
 RUNS = "SELECT run_id, NULL::uuid, attempt, lease_expired FROM overdue_runs(NULL) ORDER BY run_id"
 NODES = """
@@ -128,6 +130,10 @@ def _each(found: Iterable[Overdue], change: Callable[[Overdue], bool], progress:
     for row in rows:
         try:
             done += change(row)
+        except SecretsUnknown:
+            logger.warning("The run %s is not ended: its secrets are unknown, so none of its texts is stored.", row.run)
+
+            continue
         except InvalidTransition:
             continue
         progress(done, len(rows))
