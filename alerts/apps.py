@@ -4,6 +4,8 @@ from django.utils.translation import gettext_lazy as _
 
 from .conf import alerts_settings
 
+ENUMS = ("AlertKind", "ChannelKind", "DeliveryState", "ExpectationKind")  # by their names in the API's schema
+
 
 class AlertsConfig(AppConfig):
     name = "alerts"
@@ -11,10 +13,12 @@ class AlertsConfig(AppConfig):
 
     def ready(self) -> None:
         from executions.admin import page_notices  # noqa: PLC0415  # nothing of ours may be imported before the apps are loaded
+        from executions.api.schema.settings import ENUM_NAMES  # noqa: PLC0415  # as above
         from executions.upkeep import runner  # noqa: PLC0415  # as above
 
         from . import notices, upkeep, user_groups  # noqa: PLC0415  # as above
 
+        ENUM_NAMES.update({name: f"alerts.models.{name}" for name in ENUMS})
         alerts_settings.register_check()
         page_notices.register(notices.find_notices)
         runner.register(*upkeep.TASKS)

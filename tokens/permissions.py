@@ -16,6 +16,11 @@ def limit_to_token[Q: QuerySet[Model]](rows: Q, request: Request, path: str = "w
     return rows.filter(**{f"{path}__in": bound_to}) if bound_to else rows
 
 
+def is_bound(request: Request) -> bool:
+    """Return whether the request's token is bound to workflows."""
+    return isinstance(request.auth, Token) and bool(request.auth.bound_to)
+
+
 def is_bound_to(request: Request, workflow: UUID) -> bool:
     """Return whether limit_to_token() keeps the rows of this workflow."""
     return not isinstance(request.auth, Token) or not request.auth.bound_to or workflow in request.auth.bound_to

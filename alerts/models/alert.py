@@ -1,5 +1,7 @@
 """Alert: that a rule found something, and Delivery: one message of it through one channel."""
 
+from uuid import UUID
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -113,7 +115,16 @@ class Delivery(UUID7Model):
         ]
 
     def __str__(self) -> str:
-        return f"msg_{self.pk.hex}"
+        return message_id(self.pk)
+
+    @property
+    def owner_id(self) -> object:
+        """Return the id of its channel's owner."""
+        return self.channel.owner_id
+
+
+def message_id(delivery: UUID | str) -> str:
+    return f"msg_{UUID(str(delivery)).hex}"
 
 
 class Outcome(models.Model):

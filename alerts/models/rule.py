@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Unpack
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -96,6 +97,10 @@ class Rule(VersionedModel):
         """Save it. Raises ValidationError for an unknown kind, and for a workflow of another user."""
         self.clean()
         super().save(**kwargs)
+
+    @property
+    def channel_ids(self) -> list[UUID]:
+        return list(self.channels.order_by("pk").values_list("pk", flat=True))
 
     def counts_for(self, workflow: Workflow) -> bool:
         """Return whether the rule is about the workflow, whose owner may have changed."""

@@ -7,6 +7,12 @@ DEFAULTS = {
     for name, value in SPECTACULAR_DEFAULTS.items()
     if not name.startswith("SERVE_") and name != "DEFAULT_GENERATOR_CLASS"  # which cannot be patched
 }
+ENUM_NAMES = {
+    "ExecutionStatus": "executions.states.ExecutionStatus",
+    "TriggerType": "executions.states.TriggerType",
+    "LogLevel": "executions.states.LogLevel",
+    "NodeType": "workflows.models.NodeType",
+}  # an app above the ledger adds its own
 SETTINGS: dict[str, object] = DEFAULTS | {
     "OAS_VERSION": "3.1.0",
     "TITLE": "PasteTrader executions",
@@ -21,12 +27,7 @@ SETTINGS: dict[str, object] = DEFAULTS | {
     ),
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {
-        "ExecutionStatus": "executions.states.ExecutionStatus",
-        "TriggerType": "executions.states.TriggerType",
-        "LogLevel": "executions.states.LogLevel",
-        "NodeType": "workflows.models.NodeType",
-    },
+    "ENUM_NAME_OVERRIDES": ENUM_NAMES,
     "AUTHENTICATION_WHITELIST": [
         "tokens.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",

@@ -14,6 +14,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from alerts.models import Alert, Delivery
+from alerts.tests.factories import rule_for, webhook
 from executions.models import KeptRun
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
@@ -43,7 +45,7 @@ def digest() -> str:
 
 def writes() -> Any:
     """Return all permissions on our rows but the one to view what others own."""
-    ours = Permission.objects.filter(content_type__app_label__in=["executions", "workflows"])
+    ours = Permission.objects.filter(content_type__app_label__in=["alerts", "executions", "workflows"])
     return ours.exclude(codename__startswith="view_")
 
 
@@ -75,6 +77,7 @@ class World:
         for name, user in (("", "owner"), ("other ", "owner"), ("stranger's ", "stranger")):
             self._workflow(name, self.users[user])
         self._states()
+        self._alerts()
         self.callers = self._callers()
         self.telling = self._telling()
         self.at_first = digest()
@@ -116,6 +119,16 @@ class World:
         self.rows["node retried"].retry()
         for name in ("running", "node running"):
             self.rows[name].leases.create(attempt=1, token=TOKEN_OF_LEASES, seconds=60)
+
+    def _alerts(self) -> None:
+        owner, workflow = self.users["owner"], self.rows["workflow"]
+        rule = rule_for("failure", channel=webhook(owner=owner), owner=owner, workflow=workflow)
+        alert = Alert.objects.create(
+            rule=rule, kind="failure", occurrence="once", workflow=workflow, facts={}, state="sent"
+        )
+        channel = rule.channels.get()
+        delivery = Delivery.objects.create(alert=alert, channel=channel, body="the line ", state="delivered")
+        self.rows |= {"rule": rule, "channel": channel, "delivery": delivery}
 
     def _callers(self) -> dict[str, dict[str, APIClient]]:
         users = self.users
@@ -172,10 +185,13 @@ class World:
         return API + address.removeprefix("/") + (period() if row.endswith(" logs/") else "")
 
     def row(self, row: str) -> Any:
-        return self.rows[ROWS.get(row) or NOUNS.get(row.split()[1].partition("/")[0], "workflow")]
+        return self.rows[ROWS.get(row) or NOUNS.get(row.split()[1].partition("/{id}")[0], "workflow")]
 
     def body(self, row: str) -> str:
-        return json.dumps(BODIES.get(row, {})).replace("{workflow}", str(self.rows["workflow"].pk))
+        body = json.dumps(BODIES.get(row, {}))
+        for name in ("workflow", "channel"):
+            body = body.replace(f"{{{name}}}", str(self.rows[name].pk))
+        return body
 
     @contextmanager
     def anew(self, column: str = "") -> Iterator[None]:

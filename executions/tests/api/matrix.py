@@ -94,10 +94,26 @@ nobody
 401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET logs/
 401 200 403 200 200 200 403 403 200 403 200 403 403 403 200 200 200 POST events/
 401 200 403 200 200 200 403 403 200 403 200 403 403 403 200 200 200 POST lineage
+
+401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET alerts/rules/
+401 400 403 400 400 400 403 403 201 403 403 403 403 201 201 201 400 POST alerts/rules/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET alerts/rules/{id}/
+401 404 403 404 404 403 403 403 200 403 403 403 403 200 200 200 200 PATCH alerts/rules/{id}/
+401 404 403 404 404 403 403 403 204 403 403 403 403 204 204 204 204 DELETE alerts/rules/{id}/
+401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET alerts/channels/
+401 201 403 201 403 201 403 403 201 403 403 403 403 201 201 403 201 POST alerts/channels/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 404 200 GET alerts/channels/{id}/
+401 404 403 404 404 403 403 403 200 403 403 403 403 200 200 404 200 PATCH alerts/channels/{id}/
+401 404 403 404 404 403 403 403 204 403 403 403 403 204 204 404 204 DELETE alerts/channels/{id}/
+401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET alerts/deliveries/
+401 404 403 404 404 403 403 403 200 403 403 403 403 200 200 200 200 POST alerts/deliveries/{id}/send-again/
 """
 
 # Which row {id} stands for: the name of one of the world's. Where nothing is said: of a noun, the first of these.
-NOUNS = {"workflows": "workflow", "executions": "running", "node-executions": "node running"}
+NOUNS = {
+    "workflows": "workflow", "executions": "running", "node-executions": "node running",
+    "alerts/rules": "rule", "alerts/channels": "channel", "alerts/deliveries": "delivery",
+}  # fmt: skip
 ROWS = {
     "DELETE executions/{id}/": "failed",
     "POST executions/{id}/start/": "pending",
@@ -128,6 +144,15 @@ BODIES: dict[str, Any] = {
     "POST executions/{id}/logs/": {"level": "info", "message": "a line"},
     "POST node-executions/{id}/fail/": {"error_message": "went wrong"},
     "POST node-executions/{id}/heartbeat/": {"token": TOKEN_OF_LEASES},
+    "POST alerts/rules/": {
+        "name": "a new one",
+        "workflow": "{workflow}",
+        "kinds": ["failure"],
+        "channels": ["{channel}"],
+    },
+    "PATCH alerts/rules/{id}/": {"most": 5},
+    "POST alerts/channels/": {"name": "a new one", "kind": "slack", "address": "https://hooks.example.com/new"},
+    "PATCH alerts/channels/{id}/": {"name": "another name"},
 }
 
 

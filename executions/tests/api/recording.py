@@ -31,6 +31,7 @@ CHOSEN = {
 CURSOR = "WyI3NDg6NzQ4OiIsIjc0ODo3NDg6IiwiIixbXSxmYWxzZV0="  # what an event's id looks like
 HOST = "http://127.0.0.1:8000"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+MADE_SECRET, MESSAGE = re.compile(r"whsec_[\w+/=]+"), re.compile("msg_[0-9a-f]{32}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
@@ -72,6 +73,7 @@ def play(say: Recorder) -> None:
     define(say)
     run(say)
     report(say)
+    alert(say)
     cursor = look(say)
     end(say)
     say("getExecutionMoves", "since an id", "GET", f"executions/stream/?wait=0&last_event_id={cursor}")
@@ -184,6 +186,25 @@ def end(say: Recorder) -> None:
     say("deleteWorkflow", "workflow", "DELETE", f"workflows/{SPARE}/")
 
 
+def alert(say: Recorder) -> None:
+    webhook = {"name": "Operations", "kind": "webhook", "address": "https://hooks.example.com/not-shown-again"}
+    channel = f"alerts/channels/{say('createAlertChannel', 'webhook', 'POST', 'alerts/channels/', webhook).get('id')}/"
+    mail = {"name": "On call", "kind": "email", "recipients": ["on-call@example.com"], "is_active": False}
+    spare = say("createAlertChannel", "e-mail", "POST", "alerts/channels/", mail).get("id")
+    say("updateAlertChannel", "recipients", "PATCH", f"alerts/channels/{spare}/", {"recipients": ["ops@example.com"]})
+    say("listAlertChannels", "page", "GET", "alerts/channels/")
+    say("getAlertChannel", "webhook", "GET", channel)
+    new = {"name": "Prices fail", "workflow": WORKFLOW, "kinds": ["first_failure", "recovery"], "channels": [spare]}
+    rule = f"alerts/rules/{say('createAlertRule', 'of a workflow', 'POST', 'alerts/rules/', new).get('id')}/"
+    say("updateAlertRule", "damping", "PATCH", rule, {"most": 1, "within_seconds": 3_600})
+    say("listAlertRules", "page", "GET", "alerts/rules/")
+    say("getAlertRule", "of a workflow", "GET", rule)
+    say("listAlertDeliveries", "none", "GET", "alerts/deliveries/")
+    say("deleteAlertRule", "rule", "DELETE", rule)
+    for address in (channel, f"alerts/channels/{spare}/"):
+        say("deleteAlertChannel", "channel", "DELETE", address)
+
+
 def look(say: Recorder) -> str:
     """Return the `id` of the last event of a run's stream."""
     say("listWorkflows", "page", "GET", "workflows/?page_size=1")
@@ -267,6 +288,8 @@ def replace_values(value: Any, ids: dict[str, str], clock: dict[datetime, dateti
         return clock[datetime.fromisoformat(value)].isoformat().replace("+00:00", "Z")
     if value.startswith("retry: ") or "cursor=" in value:
         return (_address if "cursor=" in value else _stream)(value, ids, clock)
+    value = MADE_SECRET.sub("whsec_bWFkZSBieSB0aGUgc2VydmVyLCBzaG93biBvbmNl", value)
+    value = MESSAGE.sub("msg_019ab0c400007000800000000000aaaa", value)
     return UUID.sub(lambda found: ids.get(found[0], found[0]), value)
 
 

@@ -18,6 +18,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from rest_framework.exceptions import Throttled
 from rest_framework.test import APIClient
 
+from alerts.models import Alert, Delivery
+from alerts.tests.factories import rule_for, webhook
 from executions.api.schema import examples
 from executions.live import reader
 from executions.live.server_sent_events import POLL
@@ -85,6 +87,22 @@ def raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
+def tell(say: Recorder, owner: Any) -> None:
+    """Record a message, which no call makes."""
+    channel = webhook(owner=owner)
+    rule = rule_for("failure", channel=channel, owner=owner)
+    facts = {"sentence": "A run failed."}
+    alert = Alert.objects.create(
+        rule=rule, kind="failure", occurrence="once", workflow_id=WORKFLOW, facts=facts, state="sent"
+    )
+    answer = {"tries": 9, "answer": 503, "error": "The receiver answered 503.", "tried_at": timezone.now()}
+    row = Delivery.objects.create(
+        alert=alert, channel=channel, body='{"type": "alert.failure"}', state="given_up", **answer
+    )
+    say("listAlertDeliveries", "given up", "GET", f"alerts/deliveries/?channel={channel.pk}&state=given_up")
+    say("sendAlertDeliveryAgain", "waiting", "POST", f"alerts/deliveries/{row.pk}/send-again/")
+
+
 @pytest.fixture
 def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(reader, "LINGER", timedelta(hours=1))  # however slow the machine is: no stream says its end yet
@@ -98,6 +116,7 @@ def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: p
     )
     archived.save()
     say("getExecution", "", "GET", f"executions/{DELETED}/")
+    tell(say, owner)
     say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
     say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
     client = api(owner)
