@@ -102,8 +102,11 @@ class Leases:
 
 
 def _is_of(lease: LeaseRow, start: kinds.RunStart | kinds.NodeStart) -> bool:
-    """Return whether this start was granted the lease: the token tells, where it was chosen, else the worker."""
-    return lease.worker == start.worker if start.token is None else lease.token == start.token
+    """Return whether this start was granted the lease: the token tells, where it was chosen, else the worker. A start
+    with neither may be anybody's."""
+    if start.token is None:
+        return bool(start.worker) and lease.worker == start.worker
+    return lease.token == start.token
 
 
 LEASES = """

@@ -133,6 +133,14 @@ def test_the_start_of_an_attempt_that_another_worker_has_started_is_refused(repo
     assert "another worker has started this attempt" in refused["detail"]
 
 
+def test_a_second_engine_without_worker_and_token_does_not_get_the_token_of_the_first(reporter: Engine) -> None:
+    token = reporter.start(lease_seconds=60)
+    start = reporter.fact("node.start", attempt=1, lease_seconds=60)
+    assert reporter.refusal(start)["code"] == "fenced"
+    assert "tokens" not in reporter.send(start)
+    assert reporter.send(start | {"token": token})["tokens"][0]["token"] == token
+
+
 def test_a_lease_for_an_attempt_that_was_started_without_one_is_refused(reporter: Engine) -> None:
     reporter.send(*reporter.create, reporter.fact("node.start"))
     assert reporter.refusal(reporter.fact("node.start", **LEASE))["code"] == "fenced"
