@@ -83,7 +83,7 @@ class Batches:
 
     def _is_in_vain(self, fact: Fact) -> bool:
         return (
-            fact.token in self.leases.fenced
+            bool(fact.token and fact.token in self.leases.fenced)
             or bool({fact.run, fact.node if fact.kind != "log" else ""} & self.gone.keys())
             or (fact.run in self.no_moves and fact.kind not in NO_MOVES)
         )
@@ -113,28 +113,38 @@ class Batches:
         return self._keep_accepted(left)
 
     def _leave_out(self, fact: Fact, refusal: Refusal) -> None:
-        if refusal.code == FENCED:
+        if refusal.code == FENCED and fact.token:
             self._fence(fact)
+        else:
+            self._note_refused(fact, refusal)
         self.leases.let_go(fact)
+        key = (fact.run, fact.kind, refusal.code)
+        if key not in self.said:
+            remember(self.said, key, most=MAX_KNOWN)
+            logger.error("the ledger refused %s of run %s: %s: %s", fact.kind, fact.run, refusal.code, refusal.detail)
+
+    def _note_refused(self, fact: Fact, refusal: Refusal) -> None:
+        """Note which later facts would be refused too."""
         if fact.kind == "execution.create" or (refusal.code == "not_found" and fact.run and not fact.node):
             remember(self.gone, fact.run, most=MAX_KNOWN)
         elif fact.kind == "node.create":
             remember(self.gone, fact.node, most=MAX_KNOWN)
         elif fact.kind.startswith("execution.") and (fact.kind == "execution.start" or refusal.state in ENDED):
             remember(self.no_moves, fact.run, most=MAX_KNOWN)
-        key = (fact.run, fact.kind, refusal.code)
-        if key not in self.said:
-            remember(self.said, key, most=MAX_KNOWN)
-            logger.error("the ledger refused %s of run %s: %s: %s", fact.kind, fact.run, refusal.code, refusal.detail)
 
     def _fence(self, fact: Fact) -> None:
-        """Take no more facts of an attempt that another worker has."""
+        """Take no more facts with the token of an attempt that another worker has. If the attempt was this process's
+        own, its run or node is over here; facts that an ended process left in its file may be of an earlier attempt."""
+        if self.leases.is_own(fact.token):
+            self._end_here(fact)
+        self.leases.fence(fact.token)
+
+    def _end_here(self, fact: Fact) -> None:
         if not fact.node or fact.kind in OF_RUN_TOKEN:
             remember(self.gone, fact.run, most=MAX_KNOWN)
             self.watch.forget(fact.run)
         else:
             self.watch.forget_node(fact.node)
-        self.leases.fence(fact.token)
 
     def _define(self, facts: Sequence[Fact], refused: Sequence[Fact], defined: set[str]) -> set[str]:
         """Add what workflows lack to them, once for each run of a batch. Return the runs that may be sent again."""

@@ -13,7 +13,7 @@ IN_A_LEASE = 3  # heartbeats
 AGAIN, IN_A_LEASE_AGAIN = 5.0, 9  # seconds after which one that did not arrive is sent again, or that part of the lease
 ACTS = {"start", "complete", "fail", "heartbeat"}  # that have the token of a lease
 MAX_SECONDS = 86_400  # as the ledger has it
-MOST_FENCED = 10_000
+MOST_FENCED = MOST_ATTACHED = 10_000
 
 
 class Leased(Identified, Protocol):
@@ -42,6 +42,7 @@ class Leases:
     def __init__(self) -> None:
         self.begun: dict[str, Lease] = {}  # their start is not delivered
         self.held: dict[str, Lease] = {}
+        self.attached: dict[str, None] = {}  # tokens of runs whose nodes this process executes
         self.fenced: dict[str, None] = {}
 
     def begin(self, run: Leased, node: Leased | None) -> None:
@@ -49,6 +50,14 @@ class Leases:
         of = node or run
         if of.token is not None and of.lease_seconds:
             self.begun[of.token] = Lease(run, node, of.token, of.lease_seconds)
+
+    def attach(self, token: str) -> None:
+        """Note the token of a run, of which this process may have no lease."""
+        remember(self.attached, token, most=MOST_ATTACHED)
+
+    def is_own(self, token: str) -> bool:
+        """Return whether the attempt of a token is executed by this process."""
+        return token in self.begun or token in self.held or token in self.attached
 
     def note_delivered(self, facts: Iterable[Fact]) -> None:
         """Hold the leases of starts that the ledger has, and let go of those whose end it has."""

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -18,6 +20,7 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.lease import NodeExecutionLease, WorkflowExecutionLease
 from executions.upkeep.overdue import end_overdue
 from pastetrader_client import Client, Node, NodeFenced, RunFenced, current_node
+from pastetrader_client.ids import uuid7
 from pastetrader_client.tests.stub import Stub
 from pastetrader_client.tests.test_processes import ROOT
 from pastetrader_client.tests.waiting import wait_until
@@ -200,6 +203,66 @@ def test_a_process_that_is_attached_with_the_runs_token_is_fenced_with_it(connec
         pass
     assert worker.flush()
     assert not NodeExecution.objects.exists()
+
+
+def test_a_process_that_is_attached_records_nothing_more_of_any_node_after_one_is_fenced(connect: Connect) -> None:
+    client = connect(lease_seconds=60)
+    run = client.run(workflow="w", graph=["a", "b"])
+    run.start()
+    assert client.flush()
+    assert run.token is not None
+    worker = connect(lease_seconds=0)
+    attached = worker.attach(run.id, token=run.token)
+    began = attached.node("a")  # without a lease of its own
+    began.start()
+    assert worker.flush()
+    let_lapse(WorkflowExecutionLease.objects)
+    attached.node("b").start()
+    assert worker.flush()
+    began.info("late")
+    assert worker.flush()
+    assert not ExecutionLog.objects.exists()
+
+
+def test_a_refused_start_without_a_token_stops_no_other_run(connect: Connect) -> None:
+    client = connect(lease_seconds=60)
+    run = client.run(workflow="w")
+    run.start()
+    assert client.flush()
+    other = connect()
+    other.report([{"kind": "execution.start", "id": run.id, "attempt": 1, "worker": "another"}])
+    assert other.flush()
+    with other.run(workflow="w") as untold, untold.node("a"):
+        pass
+    assert other.flush()
+    assert WorkflowExecution.objects.get(pk=untold.id).status == "completed"
+    assert WorkflowExecution.objects.get(pk=run.id).status == "running"
+
+
+@pytest.mark.parametrize("kind", ["log", "execution.start", "execution.complete"])
+def test_what_an_ended_process_left_of_an_old_attempt_does_not_stop_the_new_one(
+    connect: Connect, client_of: Connect, away: str, tmp_path: Path, kind: str
+) -> None:
+    first = connect(lease_seconds=60)
+    run = first.run(workflow="w")
+    run.start()
+    assert first.flush()
+    let_lapse(WorkflowExecutionLease.objects)
+    WorkflowExecution.objects.get().retry()
+    second = connect(url=away, name="test", spool=tmp_path, lease_seconds=60)
+    resumed = second.resume(run.id)
+    token = str(uuid4()) if kind == "execution.start" else run.token  # a start that never arrived
+    left = {"kind": kind, "id": uuid7() if kind == "log" else run.id, "token": token}
+    of_line = {"workflow_execution": run.id, "level": "info", "message": "of the old attempt"}
+    ended = client_of(away)
+    ended.report([left | (of_line if kind == "log" else {"attempt": 1})])
+    ended.close(0)
+    with resumed, resumed.node("a") as node:
+        node.info("of the new attempt")
+    assert second.flush()
+    row = WorkflowExecution.objects.get()
+    assert (row.status, row.attempt, row.node_executions.get().status) == ("completed", 2, "completed")
+    assert list(ExecutionLog.objects.values_list("message", flat=True)) == ["of the new attempt"]
 
 
 def test_a_coroutine_is_stopped_too(connect: Connect) -> None:
