@@ -115,7 +115,7 @@ class Leases:
     def seconds_to_next(self, most: float) -> float:
         """Return how long no heartbeat is due, `most` at the most."""
         now = time.monotonic()
-        return min((lease.due - now for lease in self.held.values()), default=most)
+        return min([most, *(lease.due - now for lease in self.held.values())])
 
 
 def act_of_lease(fact: Fact) -> str:

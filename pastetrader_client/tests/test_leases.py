@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import uuid4
 
@@ -263,6 +264,15 @@ def test_what_an_ended_process_left_of_an_old_attempt_does_not_stop_the_new_one(
     row = WorkflowExecution.objects.get()
     assert (row.status, row.attempt, row.node_executions.get().status) == ("completed", 2, "completed")
     assert list(ExecutionLog.objects.values_list("message", flat=True)) == ["of the new attempt"]
+
+
+def test_a_long_lease_does_not_delay_what_is_to_be_called_later(client_of: Connect, stub: Stub) -> None:
+    client = client_of(stub.url, lease_seconds=86_400)
+    client.run(workflow="w").start()
+    assert client.flush()
+    called = Event()
+    client.call_later(0.05, lambda _http: called.set())
+    assert called.wait(60)
 
 
 def test_a_coroutine_is_stopped_too(connect: Connect) -> None:
