@@ -6,9 +6,11 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import django
-from django.db import connections
+from django.db import connection, connections
 
 from .kinds import KINDS
 from .table import print_table
@@ -30,8 +32,7 @@ def _run(seed: int, options: argparse.Namespace) -> bool:
     kinds = [kind for kind in KINDS if not options.only or any(word in kind.name for word in options.only)]
     outcomes = {kind.name: Outcome() for kind in kinds}
     began = time.monotonic()
-    with World(seed, options.stories) as world:
-        _prepare_checks(world)
+    with World(seed, options.stories) as world, checks_of(world):
         for number in range(options.rounds):
             if number and options.minutes and time.monotonic() - began > options.minutes * 60:
                 break
@@ -55,12 +56,18 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _prepare_checks(world: World) -> None:
-    """Let `check_ledger()` in this process read the database."""
+@contextmanager
+def checks_of(world: World) -> Iterator[None]:
+    """Let `check_ledger()` in this process read the database of one seed."""
     os.environ["DATABASE_URL"] = world.database.address
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
     django.setup()
     connections.settings["default"] |= {"HOST": str(world.database.sockets)}  # of a later seed too
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]  # or the next seed would get connections of this one
 
 
 def _try(world: World, kind: Kind, outcome: Outcome) -> None:
