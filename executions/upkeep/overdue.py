@@ -132,7 +132,6 @@ def _each(found: Iterable[Overdue], change: Callable[[Overdue], bool], progress:
             done += change(row)
         except SecretsUnknown:
             logger.warning("The run %s is not ended: its secrets are unknown, so none of its texts is stored.", row.run)
-
             continue
         except InvalidTransition:
             continue
