@@ -7,7 +7,7 @@ from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.read_database import read_alias
 
 # Apps whose rows are read from it. Users, sessions and tokens are read from the primary: who may do what is never old.
-APPS = frozenset({"executions", "workflows"})
+APPS = frozenset({"alerts", "executions", "workflows"})
 
 
 class ReplicaRouter:

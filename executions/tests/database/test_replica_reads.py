@@ -30,7 +30,7 @@ RUNS = "/api/v1/executions/"
 ALIAS = "replica"
 ELSEWHERE = re.compile("stream|/delete/")
 ONLY_THERE = re.compile(r"pg_current_snapshot\(\)|pg_locks")  # the start of a stream, and whether upkeep is running
-OF_THE_LEDGER = ("executions", "workflows")
+OF_THE_LEDGER = ("alerts", "executions", "workflows")
 
 
 class Statements:
