@@ -49,7 +49,7 @@ def _path(case: Any) -> None:
     """Replace half of the ids by those of existing rows; deletions are left to the stateful phase."""
     ids = case.path_parameters
     writes_workflow = case.method in {"PUT", "PATCH", "DELETE"} and case.path.startswith("/api/v1/workflows/")
-    if writes_workflow and ids["id"] == there.WORKFLOW:
+    if writes_workflow and ids.get("id") == there.WORKFLOW:
         ids["id"] = SCRATCH
     for name, value in ids.items():
         known = RUNS if "/executions/" in case.path else NODES if "/node-executions/" in case.path else [SCRATCH]

@@ -231,7 +231,11 @@ class TestTheLogOfMessages:
             deliver(workflow, channel, state=state)
             for channel, state in ((webhook(owner=owner), "delivered"), (webhook(owner=owner), "given_up"))
         ]
-        for query in (f"channel={rows[1].channel_id}", "state=given_up", f"rule={rows[1].alert.rule_id}"):
+        for query in (
+            f"channel={rows[1].channel_id}",
+            "state=given_up&state=given_up",
+            f"rule={rows[1].alert.rule_id}",
+        ):
             found = engine.get(f"{DELIVERIES}?{query}").json()["results"]
             assert [row["id"] for row in found] == [str(rows[1].pk)], query
         assert len(engine.get(f"{DELIVERIES}?state=given_up,delivered").json()["results"]) == 2

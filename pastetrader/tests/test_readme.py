@@ -117,7 +117,7 @@ def test_the_apps_name_settings_by_the_keys_that_any_project_has() -> None:
 @pytest.mark.django_db
 def test_which_lists_take_fields(api: Any, owner: Any, workflow: Workflow) -> None:
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
-    assert "Every row and every list, except those of workflows, takes `fields=id,status`" in API_REFERENCE
+    assert "Every row and every list, except those of workflows and alerts, takes `fields=id,status`" in API_REFERENCE
     lists = re.findall(r"^\| `(executions/[^`]*?|node-executions/)` \| [`–e]", API_REFERENCE, re.MULTILINE)
     lists = [path for path in lists if not path.endswith(("graph/", "stream/", "gaps/", "keep/"))]
     assert {"executions/", "executions/{id}/", "executions/{id}/nodes/", "node-executions/"} <= set(lists)

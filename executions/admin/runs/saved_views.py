@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 else:
     ModelForm = forms.ModelForm
 
-NOT_KEPT = validation.OTHERS - {SEARCH_VAR}
+NOT_KEPT = {*validation.OTHERS, VIEW} - {SEARCH_VAR}
 SHARE = "executions.share_savedview"
 
 

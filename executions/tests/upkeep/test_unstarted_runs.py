@@ -78,7 +78,7 @@ def test_a_queued_run_waits_from_when_it_might_have_started() -> None:
 @pytest.mark.django_db
 def test_a_run_that_was_started_meanwhile_runs_on() -> None:
     run = waiting_for(HOUR + 60)
-    [found] = overdue._unstarted()
+    [found] = overdue._find_unstarted()
     run.start()
     assert not overdue._expire(found)
     assert fresh(run).status == "running"
