@@ -18,8 +18,9 @@ SCHEMES = {1440: "light", 390: "dark"}  # in which axe examines a page of that w
 SHOWN_BY_OTHERS = {"run", "runs"}  # whole pages of which others show more: axe does not examine them
 # Pages of a template that another page is made of: tried in one way, and in all of them with `make proofs`.
 ALIKE = {
-    "runs-none", "log-errors", "lines", "nodes", "workflows", "deletions", "changes", "users", "groups", "tokens",
-    "run-compared", "run-completed", "token-new", "password",
+    "expectations", "alert-rules", "alert-channels", "alert-messages", "runs-none", "log-errors", "lines", "nodes",
+    "workflows", "deletions", "changes", "users", "groups", "tokens", "run-compared", "run-completed", "token-new",
+    "password",
 }  # fmt: skip
 WITHOUT_SCRIPTS = [view for view in OURS if view.signed_in and (LONG or view.name not in ALIKE)]
 

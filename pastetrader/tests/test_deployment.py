@@ -252,7 +252,7 @@ def test_the_container_runs_as_nobody_and_has_what_the_server_needs() -> None:
     listed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     packages = {path.split("/")[0] for path in tracked if path.endswith("__init__.py")}
-    assert packages - listed == {"benches", "browser", "fuzz"}
+    assert packages - listed == {"benches", "browser", "faults", "fuzz"}
     assert {each for each in listed if not (ROOT / each).exists()} == set()
 
 

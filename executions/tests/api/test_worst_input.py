@@ -27,10 +27,9 @@ from executions.secrets.encoded_forms import normal
 from executions.secrets.run_secrets import RunSecrets
 from executions.secrets.scrubber import Scrubber
 from executions.secrets.values_by_key import find_secret_values
-from ledgerkit import visible_text
+from ledgerkit import json_reading, visible_text
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.models import uuid7
-from ledgerkit.rest import parsers
 from pastetrader import log_format
 from pastetrader.tests.proofs import LONG
 from tokens import failed_attempts
@@ -146,10 +145,10 @@ def every_document(value: Any) -> list[Any]:
 
 
 def parse(text: str) -> None:
-    with contextlib.suppress(parsers.ParseError):
+    with contextlib.suppress(json_reading.NotJson):
         body = text.encode(errors="surrogatepass")
         json_validation.NOT_TEXT.search(body)
-        json_validation.is_bounded([parsers._read(body)])
+        json_validation.is_bounded([json_reading.read(body)])
 
 
 def graph_or_position(text: str) -> None:

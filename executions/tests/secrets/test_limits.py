@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets.scrubber import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from ledgerkit import json_reading
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.json_validation import LARGE, has_more_elements
-from ledgerkit.rest import parsers
 from workflows.secret_keys import LONGEST_KEPT, _names_secret
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +75,7 @@ def test_a_body_of_very_many_values_is_refused_before_it_is_parsed(
     client: Any, workflow: Any, monkeypatch: Any
 ) -> None:
     run = WorkflowExecutionFactory(workflow=workflow)
-    monkeypatch.setattr(parsers, "_read", None)
+    monkeypatch.setattr(json_reading, "read", None)
     body = gzip.compress(b'{"message": "x", "data": [' + b"[]," * 3_000_000 + b"[]]}")
     headers = {"Content-Encoding": "gzip"}
     answer = client.generic("POST", f"{RUNS}{run.pk}/logs/", body, content_type="application/json", headers=headers)
