@@ -45,7 +45,8 @@ class NameField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         name = names.nfc(super().to_internal_value(data))
-        if fault := names.find_error(name):
+        # As it was sent: the white space that is trimmed off its ends includes control characters.
+        if fault := names.find_error(data if isinstance(data, str) else name):
             raise serializers.ValidationError(fault, "not_a_name")
         return name
 

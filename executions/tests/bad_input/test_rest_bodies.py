@@ -174,3 +174,10 @@ def test_a_question_that_is_none_is_refused_or_answered(ledger: Ledger, path: st
 def test_an_address_that_is_none_is_not_found(ledger: Ledger, method: str) -> None:
     for path in PATHS.values():
         assert ledger.send(method, path, b"{}") in {200, 301, 400, 403, 404, 405, 406, 414}, path
+
+
+@pytest.mark.parametrize("name", ["\x1fnew", "new\n", "\u2028new"])
+def test_a_control_character_at_the_end_of_a_name_is_refused_not_cut_off(ledger: Ledger, name: str) -> None:
+    assert ledger.send("POST", "workflows/", json.dumps({"name": name})) == 400
+    assert ledger.answer.json()["errors"][0]["pointer"] == "/name"
+    assert ledger.send("POST", "workflows/", json.dumps({"name": " new "})) == 201
