@@ -12,13 +12,17 @@ from django.db import connection
 from django.test import Client
 from django.urls import get_resolver
 
+from alerts.models import Channel, Rule
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.api.fixtures import period
 from executions.tests.api.matrix import API, find_operations, views
 from local_postgres.cluster import program
 from workflows.models import Workflow
 
-OF_NOUN = {"workflows": Workflow, "executions": WorkflowExecution, "node-executions": NodeExecution}
+OF_NOUN = {
+    "workflows": Workflow, "executions": WorkflowExecution, "node-executions": NodeExecution, "alerts/rules": Rule,
+    "alerts/channels": Channel,
+}  # fmt: skip
 ATTEMPTS = 3
 
 
@@ -36,7 +40,7 @@ def _api_urls() -> Iterator[str]:
         if method != "GET" or "{address}" in address:
             continue
         url = API + address.removeprefix("/") + (period() if address == "logs/" else "")
-        for filled in _with_ids(url, OF_NOUN.get(address.partition("/")[0])):
+        for filled in _with_ids(url, next((OF_NOUN[noun] for noun in OF_NOUN if address.startswith(f"{noun}/")), None)):
             yield filled
             if re.fullmatch(f"{API}executions/[^/]+-[^/]+/", filled):  # not the stream of all
                 yield f"{filled}?expand=nodes,logs"
