@@ -1,4 +1,4 @@
-"""What ended since the last scan: no attempt is missed and none comes twice, in whatever order transactions commit.
+"""Attempts that ended since the last scan: none is missed and none comes twice, in whatever order transactions commit.
 
 The history of runs is read between two snapshots, as the streams do (executions/live/reader.py). Where a scan ends is
 stored with what it found, in one transaction.

@@ -1,4 +1,4 @@
-"""What the ledger has acknowledged, and the comparison with what it stores."""
+"""Facts that the ledger has acknowledged, and the comparison with what it stores."""
 
 import copy
 import threading
@@ -17,7 +17,7 @@ SAME_LINES = "SELECT message FROM execution_logs GROUP BY message HAVING count(*
 
 @dataclass
 class Record:
-    """What was acknowledged of one run: the versions of the run and its nodes, which count their moves from 1, and log
+    """Acknowledged facts of one run: the versions of the run and its nodes, which count their moves from 1, and log
     lines by their message. While a request about the run is `under_way`, each row may be a move ahead."""
 
     run: str

@@ -128,7 +128,7 @@ def message_id(delivery: UUID | str) -> str:
 
 
 class Outcome(models.Model):
-    """How the last run of a workflow that completed or failed ended, as far as the scans have read the history."""
+    """Outcome of the last run of a workflow that completed or failed, as far as the scans have read the history."""
 
     workflow = models.OneToOneField(Workflow, on_delete=models.DB_CASCADE, primary_key=True, related_name="+")
     has_failed = models.BooleanField(_("failed"))

@@ -1,4 +1,4 @@
-"""What messages say, made of the facts of an alert: JSON for webhooks and Slack, text for e-mail.
+"""Texts of messages, made of the facts of an alert: JSON for webhooks and Slack, text for e-mail.
 
 Texts of a run are those of the ledger, in which its secrets are masked. They are in the language of the server.
 """

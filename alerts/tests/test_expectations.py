@@ -1,4 +1,4 @@
-"""What was expected of a workflow and did not happen is found by a scan, shown above all else, and forgotten when it
+"""An expectation of a workflow that is not met is found by a scan, shown above all else, and forgotten when it
 happens."""
 
 from datetime import UTC, datetime, time, timedelta

@@ -212,7 +212,7 @@ def test_runs_that_were_created_at_another_time_have_an_index_and_are_expected_t
 
 @pytest.mark.parametrize("index", ["created", "duration"])
 def test_runs_of_some_duration_are_found_in_an_index_alone(only: Any, index: str) -> None:
-    """By their creation if they are many, by their duration if they are few."""
+    """The index is by creation if they are many, by duration if they are few."""
     WorkflowExecutionFactory()
     only("workflow_executions", f"idx_workflow_executions_{index}")
     assert f"Index Only Scan using idx_workflow_executions_{index} on" in first_runs("duration_max=5")
