@@ -50,13 +50,14 @@ class Answer:
 
 @dataclass
 class DeployedSite:
-    """`plain` and `tls` are the ports of nginx, `direct` is that of the server."""
+    """`plain` and `tls` are the ports of nginx, `direct` is that of the server, `code` the folder of its code."""
 
     folder: Path
     socket: Path
     direct: int
     plain: int
     tls: int
+    code: Path = ROOT
     process: subprocess.Popen[str] | None = None
     cookies: dict[str, str] = field(default_factory=dict)
     said: str = ""
@@ -75,7 +76,7 @@ class DeployedSite:
 
     def manage(self, *arguments: str, **more: str) -> str:
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environment | more, text=True,
+            [sys.executable, "manage.py", *arguments], cwd=self.code, env=self.environment | more, text=True,
             capture_output=True, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -140,23 +141,38 @@ def read_and_close(connection: http.client.HTTPConnection, response: http.client
 
 @contextmanager
 def deployed_site(nginx: str, static: Path, folder: Path) -> Iterator[DeployedSite]:
+    with stopped_site(nginx, folder) as site:
+        (folder / "local" / "static").symlink_to(static)
+        with serving(site, "--superuser"):
+            yield site
+
+
+@contextmanager
+def stopped_site(nginx: str, folder: Path, code: Path = ROOT) -> Iterator[DeployedSite]:
+    """Run PostgreSQL with an empty database, and nginx, for a server that does not run yet."""
     with ExitStack() as stack:
-        site = DeployedSite(folder, stack.enter_context(stock_postgres.server()), *free_ports(3))
+        site = DeployedSite(folder, stack.enter_context(stock_postgres.server()), *free_ports(3), code)
         with psycopg.connect(host=str(site.socket), user="postgres", autocommit=True) as session:
             session.execute("CREATE DATABASE ledger")
         (folder / "local").mkdir()
-        (folder / "local" / "static").symlink_to(static)
         _make_certificate(folder)
         stack.callback(_end, _start_nginx(nginx, site))
-        site.process = _start_server(site)
-        stack.callback(_end, site.process)
-        assert site.process.stdout is not None
-        for line in site.process.stdout:
+        yield site
+
+
+@contextmanager
+def serving(site: DeployedSite, *options: str) -> Iterator[None]:
+    site.process = process = _start_server(site, *options)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
             site.said += line
             if "Ctrl-C stops" in line:
                 break
-        assert site.process.poll() is None, site.process.communicate()[1]
-        yield site
+        assert process.poll() is None, process.communicate()[1]
+        yield
+    finally:
+        _end(process)
 
 
 def entrypoint() -> list[str]:
@@ -172,11 +188,11 @@ def free_ports(number: int) -> list[int]:
         return [listener.getsockname()[1] for listener in listeners]
 
 
-def _start_server(site: DeployedSite) -> "subprocess.Popen[str]":
+def _start_server(site: DeployedSite, *options: str) -> "subprocess.Popen[str]":
     own = {"python": sys.executable, "0.0.0.0": "127.0.0.1", "8000": str(site.direct)}
     command = [own.get(word, word) for word in entrypoint()]
     return subprocess.Popen(
-        [*command, "--workers", "1", "--superuser"], cwd=ROOT, env=site.environment, text=True,
+        [*command, "--workers", "1", *options], cwd=site.code, env=site.environment, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
