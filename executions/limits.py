@@ -14,6 +14,8 @@ WORKFLOW_PAGE_MS = 2_000  # of a section
 LOG_PAGE_MS = 5_000
 COMPARISON_MS = 5_000  # the database reads every document
 
+SEARCHED_DAYS = 30  # by a search in errors or lines, unless a filter gives another period
+
 # Rows of lists and pages
 MERGED_ROWS = 5_000  # read to find one page of several nodes' executions
 VISIBLE_IDS = 2_000  # of workflows, or of their nodes, passed to a query of the API as ids

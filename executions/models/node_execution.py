@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
 from django.db.models import Q
+from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
 from executions import masking, refusal_reasons, reported_texts, retry, states, validators
@@ -20,7 +22,7 @@ from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet
 from executions.secrets import run_secrets
 from executions.states import ACTIVE, ExecutionStatus
 from ledgerkit.db import functions, json_validation
-from ledgerkit.db.indexes import Index
+from ledgerkit.db.indexes import GinIndex, Index
 from workflows.models import Node, retries_in
 
 from .base import RESET, Changes, Execution, state_constraints
@@ -87,6 +89,17 @@ class NodeExecution(Execution):
             Index(
                 fields=["node", "-created_at", "-id"],
                 name="idx_node_executions_failed",
+                condition=Q(status=ExecutionStatus.FAILED),
+            ),
+            # For the filters of runs by a node that failed.
+            GinIndex(
+                OpClass(Upper("error_message"), "gin_trgm_ops"),
+                name="idx_node_executions_error_text",
+                condition=Q(error_message__isnull=False),
+            ),
+            Index(
+                fields=["node_name", "workflow_execution"],
+                name="idx_node_executions_failed_name",
                 condition=Q(status=ExecutionStatus.FAILED),
             ),
         ]

@@ -16,7 +16,7 @@ from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetWrapper
 from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import ForeignKey, Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.translation import gettext as _
 
 from ledgerkit.db import names
@@ -46,10 +46,32 @@ class Chip:
     is_excluded: bool = False
 
 
+@dataclass(frozen=True)
+class Option:
+    """A value that the field of a filter offers."""
+
+    value: str
+    title: StrOrPromise
+    is_chosen: bool
+    is_excluded: bool = False
+
+
 class ConstantFilter(admin.SimpleListFilter):
     """A filter whose choices are the constant `offered`; needs no query. Any other value is rejected."""
 
+    field_template: ClassVar[str] = "admin/ledgerkit/filters/select.html"  # of its field in the bar above the list
+    is_common: ClassVar[bool] = True  # or it is among the further filters, which are folded
     offered: ClassVar[Sequence[Choice]]
+
+    @property
+    def options(self) -> list[Option]:
+        """Return what its field offers."""
+        return [Option(value, title, value == self.value()) for value, title in self.lookup_choices]
+
+    @classmethod
+    def canonical(cls, values: list[str]) -> str:
+        """Return the value of a parameter that an address has several times, or in another form."""
+        return values[-1]
 
     @classmethod
     def parameters(cls) -> Iterable[str]:
@@ -81,6 +103,16 @@ class ConstantFilter(admin.SimpleListFilter):
         return queryset.filter(**{str(self.parameter_name): value})
 
 
+def canonical_query(model_admin: ModelAdmin, query: QueryDict) -> str | None:
+    """Return the query string without empty and repeated parameters, None if `query` has none of them."""
+    specs = cast("Iterable[type[ConstantFilter]]", model_admin.list_filter)  # those of StrictAdmin are no others
+    filters = {name: each for each in specs for name in each.parameters()}
+    given = {name: [str(value) for value in values] for name, values in query.lists()}
+    found = {name: filters[name].canonical(values) if name in filters else values[-1] for name, values in given.items()}
+    kept = {name: value for name, value in found.items() if value}
+    return None if {name: [value] for name, value in kept.items()} == given else urlencode(kept)
+
+
 class StrictChangeList(ChangeList):
     """A changelist that filters only by declared filters and reads only the columns that it displays. Django's accepts
     lookups on any field of the model (`?digest__startswith=a`)."""
@@ -105,6 +137,29 @@ class StrictChangeList(ChangeList):
         if not self.query:
             return found
         return [Chip(_("search"), self.query, self.get_query_string(remove=[SEARCH_VAR])), *found]
+
+    @property
+    def common_filters(self) -> list[ConstantFilter]:
+        return [spec for spec in self._fields if spec.is_common]
+
+    @property
+    def further_filters(self) -> list[ConstantFilter]:
+        return [spec for spec in self._fields if not spec.is_common]
+
+    @property
+    def is_further_filtered(self) -> bool:
+        return any(spec.chips(self) for spec in self.further_filters)
+
+    @property
+    def _fields(self) -> list[ConstantFilter]:
+        return [spec for spec in self.filter_specs if isinstance(spec, ConstantFilter) and spec.field_template]
+
+    @property
+    def kept_parameters(self) -> list[tuple[str, str]]:
+        """Return the parameters of the address for which the bar has no field, such as a filter of a link."""
+        fields = {name for spec in self._fields for name in spec.parameters()} | {SEARCH_VAR}
+        given = {name: values[-1] for name, values in self.filter_params.items()}
+        return [(name, str(value)) for name, value in sorted(given.items()) if name not in fields]
 
     @property
     def without_chips(self) -> str:
@@ -182,7 +237,10 @@ class StrictAdmin(SelectedAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
-        """Set the title. Django's "Select ... to change" is wrong for read-only rows."""
+        """Set the title: Django's "Select ... to change" is wrong for read-only rows. Redirect from the address of a
+        form with empty or repeated fields to the one that links and saved views have."""
+        if request.method == "GET" and (query := canonical_query(self, request.GET)) is not None:
+            return HttpResponseRedirect(f"?{query}" if query else f"{request.path}{getattr(self, 'everything', '')}")
         title = {"title": str(self.opts.verbose_name_plural).capitalize()}
         return super().changelist_view(request, title | (extra_context or {}))
 

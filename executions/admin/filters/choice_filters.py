@@ -3,22 +3,24 @@
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import ExecutionStatus, LogLevel, TriggerType
-from ledgerkit.admin.lists import ConstantFilter
+from ledgerkit.admin.list_filters import SeveralFilter
 
 
-class StatusFilter(ConstantFilter):
+class StatusFilter(SeveralFilter):
     title = _("status")
+    field_template = "admin/ledgerkit/filters/toggles.html"
     parameter_name = "status"
     offered = ExecutionStatus.choices
 
 
-class TriggerFilter(ConstantFilter):
+class TriggerFilter(SeveralFilter):
     title = _("trigger")
     parameter_name = "trigger_type"
     offered = TriggerType.choices
 
 
-class LevelFilter(ConstantFilter):
+class LevelFilter(SeveralFilter):
     title = _("level")
+    field_template = "admin/ledgerkit/filters/toggles.html"
     parameter_name = "level"
     offered = LogLevel.choices

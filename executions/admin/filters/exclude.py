@@ -1,22 +1,19 @@
 """Filters that can also exclude: `?not_status=completed,cancelled`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils.translation import gettext as _
 
 from executions.admin.types import JSON
-from ledgerkit.admin.lists import Chip, ConstantFilter, ModelAdmin
+from ledgerkit.admin.list_filters import SEPARATOR, SeveralFilter
+from ledgerkit.admin.lists import Chip, ModelAdmin, Option
 
-SEPARATOR = ","
 
-
-class ExcludableFilterMixin(ConstantFilter):
-    template = "admin/executions/filter.html"
+class ExcludableFilterMixin(SeveralFilter):
     exclusion: ClassVar[str]  # the parameter that lists the excluded values
 
     def __init_subclass__(cls, **kwargs: object) -> None:
@@ -43,36 +40,19 @@ class ExcludableFilterMixin(ConstantFilter):
             raise IncorrectLookupParameters
         return found.exclude(**{f"{self.parameter_name}__in": self.excluded})
 
+    @property
+    def options(self) -> list[Option]:
+        chosen, excluded = self.values, self.excluded
+        return [Option(value, title, value in chosen, value in excluded) for value, title in self.lookup_choices]
+
     def chips(self, changelist: ChangeList) -> list[Chip]:
         labels = dict(self.lookup_choices)
         left_out = [
-            Chip(
-                self.title or "",
-                labels.get(value, value),
-                changelist.get_query_string(*self._without(value)),
-                is_excluded=True,
-            )
+            Chip(self.title or "", labels.get(value, value), self._taking_in(changelist, value), is_excluded=True)
             for value in self.excluded
         ]
         return [*super().chips(changelist), *left_out]
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, object]]:  # type: ignore[override]  # our own template reads more of each
-        name = str(self.parameter_name)
-        everything = self.value() is None and not self.excluded
-        everywhere = changelist.get_query_string(remove=[name, self.exclusion])
-        yield {"selected": everything, "query_string": everywhere, "display": _("All")}
-        for value, title in self.lookup_choices:
-            yield {
-                "selected": self.value() == value,
-                "excluded": value in self.excluded,
-                "query_string": changelist.get_query_string({name: value}, [self.exclusion]),
-                "without": changelist.get_query_string(*self._without(value)),
-                "display": title,
-            }
-
-    def _without(self, value: str) -> tuple[dict[str, str], list[str]]:
-        """Return the parameters to set and to remove in a link that toggles the exclusion of `value`."""
-        kept = [each for each in self.excluded if each != value]
-        left_out = kept if value in self.excluded else [*kept, value]
-        added = {self.exclusion: SEPARATOR.join(left_out)} if left_out else {}
-        return added, [str(self.parameter_name), *([] if left_out else [self.exclusion])]
+    def _taking_in(self, changelist: ChangeList, value: str) -> str:
+        left = [each for each in self.excluded if each != value]
+        return changelist.get_query_string({self.exclusion: SEPARATOR.join(left)} if left else {}, [self.exclusion])

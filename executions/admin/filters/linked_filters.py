@@ -12,7 +12,9 @@ from ledgerkit.db.models import parse_uuid
 
 
 class LinkedFilter(ConstantFilter):
-    """Filter set by links from other pages; listed only while it is in use."""
+    """Filter set by links from other pages; it has a chip while it is in use, and no field."""
+
+    field_template = ""
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
         value = self.value()

@@ -20,6 +20,7 @@ class PeriodFilter(ConstantFilter):
     offered = (
         ("today", _("Today")),
         ("1", _("Last 24 hours")),
+        ("3", _("Last 3 days")),
         ("7", _("Last 7 days")),
         ("30", _("Last 30 days")),
         ("90", _("Last 90 days")),

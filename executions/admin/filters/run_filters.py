@@ -6,22 +6,19 @@ from datetime import datetime
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits
 from executions.admin import duration_percentiles, recent_failures
 from ledgerkit import time_zones
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
-from ledgerkit.db import json_validation
-from workflows.models import Workflow
 
 from .attention_filters import RunAttentionFilter
 from .choice_filters import StatusFilter, TriggerFilter
 from .exclude import ExcludableFilterMixin
 from .linked_filters import LinkedFilter
 from .period_filters import CreatedFilter, PeriodFilter
+from .text_filters import FailedNodeFilter, OwnerFilter, RunErrorFilter, TagFilter
+from .time_filters import DurationFilter, FromToFilter, parse_local
 from .workflow_filters import WorkflowFilter
 
 BETWEEN = "~"
@@ -36,7 +33,7 @@ class RunTriggerFilter(ExcludableFilterMixin, TriggerFilter):
 
 
 class RunWorkflowFilter(ExcludableFilterMixin, WorkflowFilter):
-    template = WorkflowFilter.template
+    field_template = WorkflowFilter.field_template
 
     def selected_ids(self) -> list[str]:
         return [*super().selected_ids(), *self.excluded]
@@ -47,6 +44,7 @@ class RunCreatedFilter(CreatedFilter):
 
 
 class EndedFilter(PeriodFilter):
+    is_common = False
     title = _("time of the end")
     parameter_name = "ended"
     column = "ended_at"
@@ -69,6 +67,7 @@ class EndedBetweenFilter(LinkedFilter):
 
 
 class FailedNodesFilter(ConstantFilter):
+    is_common = False
     title = _("failed nodes")
     parameter_name = "has_failed_nodes"
     offered = (("true", _("With failed nodes")), ("false", _("Without")))
@@ -80,26 +79,13 @@ class FailedNodesFilter(ConstantFilter):
 class PaceFilter(ConstantFilter):
     """Filter slow runs among those of the last days, from which the percentiles come."""
 
+    is_common = False
     title = _("pace")
     parameter_name = "pace"
     offered = (("slow", _("Slower than 95 of 100 runs of its workflow (of the 200 busiest workflows)")),)
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(duration_percentiles.is_slow(), created_at__gte=duration_percentiles.since())
-
-
-class OwnerFilter(ConstantFilter):
-    title = _("owner of the workflow")
-    parameter_name = "owner"
-    offered = (("me", _("Me")),)
-
-    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        # With a list of ids the planner knows how frequent each one is; with a join it does not.
-        mine = Workflow.objects.filter(owner=self.request.user.pk).order_by("-id").values_list("id", flat=True)
-        found = list(mine[: limits.OWNED_WORKFLOWS + 1])
-        if len(found) > limits.OWNED_WORKFLOWS:
-            return queryset.filter(workflow__owner=self.request.user.pk)
-        return queryset.filter(workflow__in=found)
 
 
 class CauseFilter(LinkedFilter):
@@ -123,16 +109,21 @@ class CauseFilter(LinkedFilter):
 
 ALL = (
     RunStatusFilter,
-    RunAttentionFilter,
-    RunTriggerFilter,
-    FailedNodesFilter,
+    RunErrorFilter,
+    TagFilter,
     RunCreatedFilter,
+    RunWorkflowFilter,
+    RunTriggerFilter,
+    RunAttentionFilter,
+    FromToFilter,
+    FailedNodeFilter,
+    DurationFilter,
+    OwnerFilter,
+    FailedNodesFilter,
     EndedFilter,
     EndedBetweenFilter,
     PaceFilter,
     CauseFilter,
-    OwnerFilter,
-    RunWorkflowFilter,
 )
 
 
@@ -144,14 +135,7 @@ def format_interval(since: datetime, until: datetime) -> str:
 def _parse_interval(text: str) -> tuple[datetime, datetime]:
     """Parse two times that PostgreSQL and the user's time zone can represent. Raises IncorrectLookupParameters."""
     try:
-        since, until = (timezone.localtime(_parse_time(each)) for each in text.split(BETWEEN))
+        since, until = (parse_local(each) for each in text.split(BETWEEN))
     except (ValueError, OverflowError):
         raise IncorrectLookupParameters from None
     return since, until
-
-
-def _parse_time(text: str) -> datetime:
-    """Parse a time; without an offset it is in the user's zone. Raises ValueError, OverflowError."""
-    found = parse_datetime(text)
-    is_local = found is not None and found.tzinfo is None
-    return json_validation.parse_utc_datetime(timezone.make_aware(found).isoformat() if found and is_local else text)

@@ -10,10 +10,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
-from executions.admin.pagination import FIND, NEWER, OLDER
+from executions.admin.pagination import FIND
 from executions.admin.types import JSON, Runs
 from executions.models import WorkflowExecution
-from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
+from ledgerkit.admin.list_filters import SEPARATOR, SeveralFilter
+from ledgerkit.admin.lists import Choice, ModelAdmin
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from workflows.history import DefinitionChange
@@ -25,16 +26,15 @@ from .linked_filters import parse_id
 NAME_LENGTH = 255
 
 
-class WorkflowFilter(ConstantFilter):
-    """Filter by workflow. Offers the first workflows by name, optionally those containing `?find_workflow=`, and
-    always the selected one."""
+class WorkflowFilter(SeveralFilter):
+    """Filter by workflows. Offers the first workflows by name, optionally those containing `?find_workflow=`, and
+    always the selected ones."""
 
     title = _("workflow")
     parameter_name = "workflow"
-    template = "admin/executions/workflow_filter.html"
+    field_template = "admin/executions/workflow_filter.html"
 
     def __init__(self, request: HttpRequest, params: JSON, model: type[Model], model_admin: ModelAdmin) -> None:
-        self.kept = [(name, value) for name, value in request.GET.items() if name not in {FIND, OLDER, NEWER}]
         self.find = json_validation.to_storable_text(params.pop(FIND, [""])[-1])[:NAME_LENGTH].strip()
         super().__init__(request, params, model, model_admin)
 
@@ -71,16 +71,17 @@ class WorkflowFilter(ConstantFilter):
 
     def selected_ids(self) -> list[str]:
         """Return the selected ids, offered or not."""
-        return [value] if (value := self.value()) is not None else []
+        return self.values
 
 
 class NodeWorkflowFilter(WorkflowFilter):
-    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+    def any_of(self, queryset: QuerySet[Model], values: list[str]) -> QuerySet[Model]:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
-        return queryset.filter(node__in=list(Node.objects.filter(workflow=UUID(value)).values_list("id", flat=True)))
+        nodes = Node.objects.filter(workflow__in=[UUID(value) for value in values])
+        return queryset.filter(node__in=list(nodes.values_list("id", flat=True)))
 
 
-class RunFieldFilter(ConstantFilter):
+class RunFieldFilter(SeveralFilter):
     """Filter rows by a column of their run. No index has them in the order of the list, so the list reads the newest
     `shown` runs alone, one by one (see KeysetChangeList): those visible to the user that match the other filters."""
 
@@ -89,9 +90,11 @@ class RunFieldFilter(ConstantFilter):
     shown: ClassVar[int]
     runs: Runs | None = None
 
-    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        given = {name: parse_uuid(self.request.GET.get(name)) for name in self.NARROWING}
-        which = {self.NARROWING[name]: pk for name, pk in given.items() if pk} | {str(self.parameter_name): value}
+    def any_of(self, queryset: QuerySet[Model], values: list[str]) -> QuerySet[Model]:
+        given = {name: self.request.GET.get(name, "").split(SEPARATOR) for name in self.NARROWING}
+        ids = {name: [pk for text in texts if (pk := parse_uuid(text))] for name, texts in given.items()}
+        which: dict[str, object] = {f"{self.NARROWING[name]}__in": found for name, found in ids.items() if found}
+        which[f"{self.parameter_name}__in"] = values
         seen = WorkflowExecution.objects.visible_to(self.request.user)
         runs = seen.filter(**which).order_by("-created_at", "-id")
         self.runs = WorkflowExecution.objects.filter(pk__in=runs.values("pk")[: self.shown]).order_by()

@@ -18,6 +18,8 @@ from executions.admin.filters.choice_filters import StatusFilter
 from executions.admin.filters.linked_filters import NodeFilter, RunFilter
 from executions.admin.filters.period_filters import IdTimeFilter
 from executions.admin.filters.recent_runs import NewestRunsFilter
+from executions.admin.filters.text_filters import NodeErrorFilter, NodeNameFilter
+from executions.admin.filters.time_filters import IdFromToFilter
 from executions.admin.filters.workflow_filters import NodeTriggerFilter, NodeWorkflowFilter
 from executions.admin.types import Attempt, Context, User
 from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
@@ -141,10 +143,13 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
     }
     list_filter = (
         StatusFilter,
-        NodeAttentionFilter,
+        NodeErrorFilter,
+        NodeNameFilter,
         IdTimeFilter,
-        NodeTriggerFilter,
         NodeWorkflowFilter,
+        NodeTriggerFilter,
+        NodeAttentionFilter,
+        IdFromToFilter,
         RunFilter,
         NodeFilter,
         NewestRunsFilter,

@@ -1,40 +1,42 @@
-// Show matching workflows in the filter while a name is typed. Without scripts the form does the same.
+// Show matching workflows in the filter while a name is typed. Without scripts the form of the filters does the same.
 const PAUSE_MS = 250;
 const PARTS = ":scope > ul, :scope > p";
 
-for (const form of document.querySelectorAll("form.filter-search")) {
+for (const search of document.querySelectorAll("#find-workflow")) {
+  const input = search.querySelector("input");
   let timer = 0;
   let newest = 0;
-  form.addEventListener("input", () => {
+  const show = () => showMatches(search, ++newest, () => newest);
+  const showNow = (event) => {
+    event.preventDefault(); // the form would be sent
     clearTimeout(timer);
-    timer = setTimeout(() => showMatches(form, ++newest, () => newest), PAUSE_MS);
-  });
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault(); // the page would scroll to its top
+    show();
+  };
+  input.addEventListener("input", () => {
     clearTimeout(timer);
-    if (!(await showMatches(form, ++newest, () => newest))) form.submit();
+    timer = setTimeout(show, PAUSE_MS);
   });
+  input.addEventListener("keydown", (event) => event.key === "Enter" && showNow(event));
+  search.querySelector("button").addEventListener("click", showNow);
 }
 
-// Replace the filter's choices. A response that is older than the newest request is dropped. Returns false without a response.
-async function showMatches(form, number, newest) {
-  const query = new URLSearchParams(new FormData(form));
+// Replace the filter's choices. A response that is older than the newest request is dropped.
+async function showMatches(search, number, newest) {
+  const query = new URLSearchParams([...new FormData(search.closest("form"))].filter(([, value]) => value));
   const found = await filterOf(`${location.pathname}?${query}`);
-  if (!found) return false;
-  if (number !== newest()) return true;
-  const filter = form.closest("details");
+  if (!found || number !== newest()) return;
+  const filter = search.closest("fieldset");
   for (const part of filter.querySelectorAll(PARTS)) part.remove();
   filter.append(...found.querySelectorAll(PARTS));
-  return true;
 }
 
 async function filterOf(address) {
   try {
     const response = await fetch(address);
-    if (!response.ok || response.redirected) return null;
+    if (!response.ok) return null;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    return page.querySelector("form.filter-search")?.closest("details");
+    return page.querySelector("#find-workflow")?.closest("fieldset");
   } catch {
-    return null; // the button still submits the form
+    return null; // the button still sends the form where scripts fail
   }
 }

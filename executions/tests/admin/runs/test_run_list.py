@@ -133,15 +133,16 @@ class TestExclusions:
         assert [run.pk for run in rows_of(staff, "not_trigger_type=event,schedule")] == [manual.pk]
         assert [run.pk for run in rows_of(staff, "not_status=pending,running")] == [event.pk]
 
-    def test_beside_each_choice_stands_a_link_that_leaves_it_out_and_one_that_takes_it_in_again(
-        self, staff: Any
-    ) -> None:
-        html = page_of(staff, "status=failed")
-        assert "?not_status=completed" in html
-        assert "Leave completed out" in html
-        html = page_of(staff, "not_status=completed,failed")
-        assert "Take completed in again" in html
-        assert 'href="?not_status=failed"' in html
+    def test_beside_each_choice_stands_a_box_that_leaves_it_out(self, staff: Any) -> None:
+        html = page_of(staff)
+        assert '<input type="checkbox" name="not_trigger_type" value="event">' in html
+        assert "Leave event out" in html
+        html = page_of(staff, "not_trigger_type=event")
+        assert '<input type="checkbox" name="not_trigger_type" value="event" checked>' in html
+        assert "not event" in html
+
+    def test_statuses_that_an_address_excludes_stay_out_when_another_filter_is_applied(self, staff: Any) -> None:
+        assert '<input type="hidden" name="not_status" value="failed">' in page_of(staff, "not_status=failed")
 
     def test_pages_go_forward_and_back_within_what_is_left(self, staff: Any) -> None:
         workflow, other = WorkflowFactory(), WorkflowFactory()
@@ -260,7 +261,7 @@ class TestAnyIdLeadsToItsPage:
             WorkflowExecutionFactory(metadata={"correlation_id": "shared"})
         assert self.landing(staff, "shared") is None
         assert self.landing(staff, "0190f5e5-0000-7000-8000-000000000000") is None
-        assert self.landing(staff, "") is None
+        assert self.landing(staff, "") == f"{RUNS}?view=all"
 
     def test_what_one_may_not_see_is_not_found(self, db: None) -> None:
         user = UserFactory(is_staff=True)
