@@ -50,16 +50,31 @@ def test_a_workflow_is_found_by_its_name_and_its_chip_taken_away(page: Page, sit
     search = page.get_by_role("searchbox", name="Find a workflow by its name")
     expect(page.get_by_text("No workflow has “no such name” in its name.")).to_be_visible()
     search.fill("NIGHTLY pri")
-    place, address = page.evaluate("scrollY"), page.url
-    assert place > 0
+    address = page.url
     page.keyboard.press("Enter")
     expect(page.get_by_text("No workflow has “no such name” in its name.")).to_have_count(0)
-    assert (page.evaluate("scrollY"), page.url) == (place, address)
-    page.locator("#changelist-filter").get_by_role("link", name="Nightly prices", exact=True).click()
+    assert page.url == address
+    page.get_by_role("checkbox", name="Nightly prices", exact=True).check()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Apply").click()
     chips = page.get_by_role("list", name="Filters in use").get_by_role("listitem")
     expect(chips).to_have_text(["status: completed ✕", "workflow: Nightly prices ✕", "Clear all filters"])
     page.get_by_role("link", name="Remove the filter workflow: Nightly prices").click()
     expect(chips).to_have_text(["status: completed ✕"])
+
+
+def test_three_clicks_show_the_failures_of_a_tag_with_a_word_in_their_error(page: Page, site: LiveSite) -> None:
+    """The failed runs of the tag "prices" with "header" in their error, in the last 3 days."""
+    page.goto(site.url(RUNS))
+    page.get_by_role("checkbox", name="failed", exact=True).check()  # 1
+    page.get_by_label("Tag", exact=True).fill("prices")
+    page.get_by_label("Text in the error").fill("header")
+    page.get_by_label("Time of creation").select_option("Last 3 days")  # 2 and 3
+    page.get_by_label("Tag", exact=True).press("Enter")
+    chips = page.get_by_role("list", name="Filters in use").get_by_role("listitem")
+    expect(chips).to_contain_text(["status: failed", "header", "tag: prices", "Last 3 days", "Clear all filters"])
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    assert "=&" not in page.url
 
 
 def test_a_run_is_cancelled_with_a_reason_and_its_engine_is_told(page: Page, site: LiveSite, engine: Engine) -> None:
@@ -112,7 +127,8 @@ def test_a_run_whose_engine_is_gone_is_brought_to_an_end(page: Page, site: LiveS
 
 def test_an_error_is_found_among_the_lines(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/admin/executions/executionlog/?workflow_execution={failed_run}"))
-    page.locator("#changelist-filter").get_by_role("link", name="error", exact=True).click()
+    page.get_by_role("checkbox", name="error", exact=True).check()
+    page.get_by_role("button", name="Apply").click()
     rows = page.locator("#result_list tbody tr")
     expect(rows).to_have_count(3)
     rows.first.get_by_role("link").first.click()
@@ -131,8 +147,11 @@ def test_what_is_filtered_stands_in_the_address_and_can_be_shared(
     page: Page, opened: Callable[..., BrowserContext], session: StorageState, site: LiveSite
 ) -> None:
     page.goto(site.url(RUNS))
-    page.locator("#changelist-filter").get_by_role("link", name="failed", exact=True).click()
-    page.get_by_role("link", name="Leave Event out").click()
+    page.get_by_role("checkbox", name="failed", exact=True).check()
+    page.locator("summary").filter(has_text="Trigger:").click()
+    page.get_by_role("checkbox", name="Leave event out").check()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Apply").click()
     page.wait_for_url("**not_trigger_type=event**")
     rows = page.locator("#result_list tbody tr")
     assert {text.strip() for text in rows.locator(".status").all_inner_texts()} == {"failed"}

@@ -14,6 +14,7 @@ SILENT = ("silent", _("Silent: no sign of life lately"))
 
 
 class RunAttentionFilter(ConstantFilter):
+    is_common = False
     title = _("needs attention")
     parameter_name = "attention"
     offered = (
@@ -29,6 +30,7 @@ class RunAttentionFilter(ConstantFilter):
 
 
 class NodeAttentionFilter(ConstantFilter):
+    is_common = False
     title = _("needs attention")
     parameter_name = "attention"
     offered = (OVERDUE, SILENT)

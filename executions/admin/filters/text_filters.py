@@ -88,6 +88,7 @@ class RunErrorFilter(NodeErrorFilter):
 
 class FailedNodeFilter(TextFilter):
     title = _("failed node")
+    is_common = False
     parameter_name = "failed_node"
     placeholder = _("its whole name")
 

@@ -59,6 +59,7 @@ class FromToFilter(FieldsFilter):
 
     title = _("period")
     parameter_name = "from"
+    is_common = False
     fields: ClassVar[tuple[str, ...]] = ("from", "to", "time")
     field_template = "admin/executions/filters/period.html"
     offered: ClassVar[Sequence[Choice]] = (
