@@ -40,6 +40,11 @@ def is_due_on(days: str) -> Callable[[date], bool]:
     return _trading_days(days).__contains__
 
 
+def last_day(days: str) -> date | None:
+    """Return the last day that the calendar knows; None if it has no end."""
+    return None if days in {EVERY_DAY, WEEKDAYS} else max(_trading_days(days))
+
+
 @cache
 def _exchanges() -> frozenset[str]:
     from exchange_calendars import get_calendar_names  # noqa: PLC0415  # takes a second and 80 MB

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.conf import settings
-from django.utils.translation import override
+from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from alerts import missed
 from alerts.ended_attempts import EndedAttempt
@@ -16,6 +16,7 @@ from alerts.rules import Event, facts_of, page
 from executions import attention
 from executions.models import UpkeepRun, WorkflowExecution
 from executions.upkeep import age
+from ledgerkit.time_zones import clock_with_zone
 from workflows.models import Workflow
 
 RUN_PAGE, WORKFLOW_PAGE = "executions_workflowexecution_change", "workflows_workflow_page"
@@ -41,15 +42,15 @@ def events_of_step(step: list[EndedAttempt], workflows: dict[UUID, Workflow], no
 def _outcome(ended: EndedAttempt, workflow: Workflow, failed_before: bool | None) -> Iterator[Event]:
     if ended.has_failed:
         first = () if failed_before else (AlertKind.FIRST_FAILURE,)
-        yield _event(ended, workflow, (*first, AlertKind.FAILURE), "A run failed.")
+        yield _event(ended, workflow, (*first, AlertKind.FAILURE), _("A run failed."))
     elif failed_before:
-        yield _event(ended, workflow, (AlertKind.RECOVERY,), "A run completed again after a failure.")
+        yield _event(ended, workflow, (AlertKind.RECOVERY,), _("A run completed again after a failure."))
 
 
 def _too_long(ended: EndedAttempt, workflow: Workflow, limit: timedelta | None) -> Iterator[Event]:
     """Yield an event if the attempt ended too late. One that a scan found while it ran has the same occurrence."""
     if limit is not None and ended.started_at and ended.ended_at and ended.ended_at - ended.started_at > limit:
-        yield _event(ended, workflow, (AlertKind.LATE,), "A run took longer than expected.", "end ")
+        yield _event(ended, workflow, (AlertKind.LATE,), _("A run took longer than expected."), "end ")
 
 
 def _event(
@@ -66,8 +67,9 @@ def _event(
 def event_of_missed(found: Missed) -> Event:
     expectation = found.expectation
     is_late = expectation.kind == ExpectationKind.ENDS_WITHIN
-    with override(settings.LANGUAGE_CODE):
-        sentence = f"{describe_missed(expectation, found.since)} {expectation}"
+    zone = expectation.zone if expectation.time_zone else timezone.get_default_timezone()
+    what = describe_missed(expectation, found.occurrence, clock_with_zone(found.since, zone))
+    sentence = f"{what} {expectation}"
     address = page(RUN_PAGE, found.run) if found.run else page(WORKFLOW_PAGE, expectation.workflow_id)
     facts = facts_of(
         expectation.workflow, sentence, address, expectation_id=str(expectation.pk), missed_since=_text(found.since),
@@ -88,7 +90,7 @@ def late_runs() -> Iterator[Event]:
     runs = WorkflowExecution.objects.filter(attention.is_run("late")).select_related("workflow").order_by()
     for run in runs.only("attempt", "started_at", "status", "workflow"):
         facts = facts_of(
-            run.workflow, "A run takes longer than usual.", page(RUN_PAGE, run.pk), run_id=str(run.pk),
+            run.workflow, _("A run takes longer than usual."), page(RUN_PAGE, run.pk), run_id=str(run.pk),
             attempt=run.attempt, status=run.status, started_at=_text(run.started_at),
         )  # fmt: skip
         yield Event((AlertKind.LATE,), f"late {run.pk} {run.attempt}", run.workflow, facts)
@@ -98,7 +100,8 @@ def upkeep_event() -> Iterator[Event]:
     """Yield an event if upkeep has not run for UPKEEP_LATE_SECONDS, the same until it runs."""
     if age.is_late():
         last = UpkeepRun.objects.exclude(ended_at=None).values_list("ended_at", flat=True).first()
-        sentence = f"Upkeep has not run since {last.isoformat(' ', 'minutes')}." if last else "Upkeep has never run."
+        since = {"since": clock_with_zone(last, timezone.get_default_timezone())} if last else {}
+        sentence = _("Upkeep has not run since %(since)s.") % since if last else _("Upkeep has never run.")
         facts = facts_of(None, sentence, page("executions_upkeeprun_changelist"))
         yield Event((AlertKind.UPKEEP_SILENT,), f"upkeep {last}", None, facts)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from alerts import calendars, deadlines
-from alerts.models import Expectation, ExpectationKind, Miss
+from alerts.models import CALENDAR_ENDED, Expectation, ExpectationKind, Miss
 from executions.models import ExecutionStatus, WorkflowExecution, WorkflowExecutionAttempt
 from executions.querysets import WorkflowExecutionQuerySet
 
@@ -61,6 +61,10 @@ def _successes(expectation: Expectation, since: datetime) -> WorkflowExecutionQu
 
 
 def _no_start(expectation: Expectation, now: datetime) -> Missed | None:
+    last = calendars.last_day(expectation.days)
+    if last is not None and last < now.astimezone(expectation.zone).date():
+        end = deadlines.deadline_of(last, expectation.at, expectation.zone).due
+        return Missed(expectation, end, f"{CALENDAR_ENDED}{last}")
     due_on = calendars.is_due_on(expectation.days)
     deadline = deadlines.last_deadline(expectation.at, expectation.zone, due_on, now)
     if deadline is None or deadline.due < expectation.updated_at:

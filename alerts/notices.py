@@ -1,7 +1,7 @@
 """Notices of missed expectations above all sections of the monitor and of a workflow's page."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from alerts.models import Channel, Expectation, ExpectationKind, Miss, Rule, Scan
+from alerts.models import CALENDAR_ENDED, Channel, Expectation, ExpectationKind, Miss, Rule, Scan
 from alerts.models.expectation import ExpectationQuerySet
 from executions.admin.page_notices import Notice
 from ledgerkit.time_zones import clock
@@ -36,12 +36,15 @@ def _notice(miss: Miss) -> Notice:
     expectation = miss.expectation
     name = "executions_workflowexecution_change" if miss.run else "workflows_workflow_page"
     address = reverse(f"admin:{name}", args=[miss.run or expectation.workflow_id])
-    return Notice(expectation.workflow.name, f"{describe_missed(expectation, miss.since)} {expectation}", address)
+    sentence = describe_missed(expectation, miss.occurrence, clock(miss.since, "minutes"))
+    return Notice(expectation.workflow.name, f"{sentence} {expectation}", address)
 
 
-def describe_missed(expectation: Expectation, missed_since: datetime) -> str:
+def describe_missed(expectation: Expectation, occurrence: str, missed_since: str) -> str:
     """Return a sentence about what did not happen."""
-    since = {"since": clock(missed_since, "minutes")}
+    since = {"since": missed_since}
+    if occurrence.startswith(CALENDAR_ENDED):
+        return _("No trading days are known after %(since)s: upgrade exchange-calendars and restart.") % since
     if expectation.kind == ExpectationKind.SUCCESS_EVERY:
         return _("No run has succeeded in time: one was due by %(since)s.") % since
     if expectation.kind == ExpectationKind.STARTS_BY:

@@ -1,21 +1,23 @@
 """Alerts of rules: what a rule finds is stored once, sent or held back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.conf import settings
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, Value
 from django.urls import NoReverseMatch, reverse
-from django.utils.translation import override
 
 from alerts.conf import alerts_settings
 from alerts.metrics import ALERTS
-from alerts.models import Alert, AlertKind, AlertState, Delivery, Rule
+from alerts.models import Alert, AlertKind, AlertState, Channel, Delivery, Rule
 from alerts.sending.bodies import body_for
 from workflows.models import Workflow
 
 type Facts = dict[str, object]
+type About = tuple[UUID, UUID | None]  # a rule and a workflow; None: the whole site
+
+WITHIN = ExpressionWrapper(F("rule__within_seconds") * Value(timedelta(seconds=1)), output_field=DurationField())
 
 
 @dataclass(frozen=True)
@@ -30,61 +32,101 @@ class Event:
 
 
 class Rules:
-    """The active rules, read once for a scan."""
+    """The active rules, read once for a scan. It asks as many questions for many events as for few."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
         self.rows = list(Rule.objects.filter(is_active=True).select_related("workflow").prefetch_related("channels"))
+        self._by_pk = {rule.pk: rule for rule in self.rows}
+        self._sent: dict[About, int] = {}  # alerts of each rule about a workflow that count for its measure
 
     def are_about(self, kind: AlertKind) -> bool:
         return any(kind in rule.kinds for rule in self.rows)
 
-    def tell(self, event: Event) -> None:
-        """Store an alert of each rule that is about the event, unless it has one."""
-        for rule in self.rows:
-            kind = next((kind for kind in event.kinds if kind in rule.kinds), None)
-            if kind is not None and _is_about(rule, event.workflow):
-                self._store(rule, kind, event)
+    def tell(self, events: Iterable[Event]) -> None:
+        """Store an alert of each rule that is about an event, unless it has one."""
+        alerts = _without_known([alert for event in events for alert in self._alerts_of(event)])
+        self._count_sent({_about(alert) for alert in alerts})
+        for alert in alerts:
+            if self._may_send(_about(alert)):
+                self._mark_sent(alert)
+            ALERTS.labels(str(alert.kind)).inc()
+        Alert.objects.bulk_create(alerts)
+        self._send([alert for alert in alerts if alert.state == AlertState.SENT])
 
     def release_held(self) -> None:
         """Send the newest of the alerts that were held back, for each rule and workflow that may send again."""
-        held = Alert.objects.filter(state=AlertState.HELD)
-        for pair in held.order_by().values("rule", "workflow").distinct():
-            rule = next((rule for rule in self.rows if rule.pk == pair["rule"]), None)
-            rows = held.filter(**pair) if pair["workflow"] else held.filter(rule=pair["rule"], workflow=None)
-            if rule is None:
-                rows.update(state=AlertState.MERGED)
-            elif self._may_send(rule, pair["workflow"]):
-                self._send_newest(rule, list(rows.order_by("-created_at", "-id")))
+        held = Alert.objects.filter(state=AlertState.HELD).order_by()
+        held.exclude(rule__in=self._by_pk).update(state=AlertState.MERGED)
+        pairs: set[About] = set(held.values_list("rule", "workflow").distinct())
+        self._count_sent(pairs)
+        self._send([self._release(*pair) for pair in pairs if self._may_send(pair)])
 
-    def _send_newest(self, rule: Rule, held: list[Alert]) -> None:
-        newest, *others = held
-        Alert.objects.filter(pk__in=[alert.pk for alert in others]).update(state=AlertState.MERGED)
-        newest.held_back = len(others)
-        self._send(rule, newest)
+    def _release(self, rule: UUID, workflow: UUID | None) -> Alert:
+        """Mark the newest as sent, and count the others in it."""
+        held = Alert.objects.filter(state=AlertState.HELD, rule=rule, workflow=workflow)
+        newest = held.order_by("-created_at", "-id")[0]
+        newest.held_back = held.exclude(pk=newest.pk).update(state=AlertState.MERGED)
+        self._mark_sent(newest)
+        newest.save(update_fields=["state", "sent_at", "held_back"])
+        return newest
 
-    def _store(self, rule: Rule, kind: AlertKind, event: Event) -> None:
-        values = {"workflow": event.workflow, "facts": event.facts, "state": AlertState.HELD}
-        alert, is_new = Alert.objects.get_or_create(rule=rule, kind=kind, occurrence=event.occurrence, defaults=values)
-        if is_new:
-            ALERTS.labels(str(kind)).inc()
-            if self._may_send(rule, event.workflow.pk if event.workflow else None):
-                self._send(rule, alert)
+    def _alerts_of(self, event: Event) -> Iterator[Alert]:
+        for rule in self.rows:
+            kind = next((kind for kind in event.kinds if kind in rule.kinds), None)
+            if kind is not None and _is_about(rule, event.workflow):
+                yield Alert(
+                    rule=rule, kind=kind, occurrence=event.occurrence, workflow=event.workflow, facts=event.facts,
+                    state=AlertState.HELD,
+                )  # fmt: skip
 
-    def _may_send(self, rule: Rule, workflow: UUID | None) -> bool:
-        since = self.now - timedelta(seconds=rule.within_seconds)
-        sent = Alert.objects.filter(rule=rule, workflow=workflow, sent_at__gt=since)
-        return sent[: rule.most].count() < rule.most
+    def _count_sent(self, pairs: set[About]) -> None:
+        """Count what was sent about these lately, unless this scan has."""
+        new = pairs - self._sent.keys()
+        workflows = Q(workflow__in={workflow for _rule, workflow in new}) | Q(workflow=None)
+        longest = max((rule.within_seconds for rule in self.rows), default=0)
+        sent = Alert.objects.filter(workflows, rule__in={rule for rule, _workflow in new})
+        lately = sent.filter(sent_at__gt=self.now - timedelta(seconds=longest)).filter(sent_at__gt=self.now - WITHIN)
+        counts = lately.order_by().values_list("rule", "workflow").annotate(number=Count("id"))
+        found = {(rule, workflow): number for rule, workflow, number in counts}
+        self._sent |= {pair: found.get(pair, 0) for pair in new}
 
-    def _send(self, rule: Rule, alert: Alert) -> None:
-        """Put a message for each channel into the outbox."""
-        alert.rule, alert.state, alert.sent_at = rule, AlertState.SENT, self.now
-        alert.save(update_fields=["state", "sent_at", "held_back"])
-        # A channel may have another owner than when it was chosen.
-        channels = [each for each in rule.channels.all() if each.is_active and each.owner_id == rule.owner_id]
+    def _may_send(self, pair: About) -> bool:
+        return self._sent[pair] < self._by_pk[pair[0]].most
+
+    def _mark_sent(self, alert: Alert) -> None:
+        alert.state, alert.sent_at = AlertState.SENT, self.now
+        self._sent[_about(alert)] += 1
+
+    def _send(self, alerts: list[Alert]) -> None:
+        """Put a message of each alert for each channel into the outbox."""
+        for alert in alerts:
+            alert.rule = self._by_pk[alert.rule_id]
         Delivery.objects.bulk_create(
-            Delivery(alert=alert, channel=channel, body=body_for(channel, alert)) for channel in channels
+            Delivery(alert=alert, channel=channel, body=body_for(channel, alert))
+            for alert in alerts
+            for channel in _channels(alert.rule)
         )
+
+
+def _about(alert: Alert) -> About:
+    return alert.rule_id, alert.workflow_id
+
+
+def _channels(rule: Rule) -> list[Channel]:
+    """Return the rule's active channels. One may have another owner than when it was chosen."""
+    return [each for each in rule.channels.all() if each.is_active and each.owner_id == rule.owner_id]
+
+
+def _without_known(alerts: list[Alert]) -> list[Alert]:
+    """Return those that no earlier scan has stored, each once."""
+    new = {(alert.rule_id, str(alert.kind), alert.occurrence): alert for alert in reversed(alerts)}
+    stored = Alert.objects.filter(rule__in={alert.rule_id for alert in alerts}).order_by()
+    occurrences = {alert.occurrence for alert in alerts}
+    known = stored.filter(kind__in=AlertKind.values, occurrence__in=occurrences)
+    for key in known.values_list("rule", "kind", "occurrence"):
+        new.pop(key, None)
+    return list(reversed(new.values()))
 
 
 def _is_about(rule: Rule, workflow: Workflow | None) -> bool:
@@ -101,8 +143,7 @@ def facts_of(workflow: Workflow | None, sentence: str, address: str, **more: obj
 def page(name: str, *arguments: object) -> str:
     """Return the path of a page of the admin; "" in a project that has no such page."""
     try:
-        with override(settings.LANGUAGE_CODE):
-            return reverse(f"admin:{name}", args=arguments)
+        return reverse(f"admin:{name}", args=arguments)
     except NoReverseMatch:
         return ""
 

@@ -8,8 +8,10 @@ import logging
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import override
 
 from alerts.ended_attempts import read_ended, store_place
 from alerts.events import event_of_missed, events_of_step, late_runs, runs_over_time, upkeep_event
@@ -23,21 +25,18 @@ logger = logging.getLogger(__name__)
 
 
 def scan() -> bool:
-    """Look once. Return False if another process does at this moment."""
-    with transaction.atomic():
+    """Look once. Return False if another process does at this moment. Messages are in the server's language."""
+    with override(settings.LANGUAGE_CODE), transaction.atomic():
         if not try_lock(LOCK):
             return False
         now = timezone.now()
         rules, place = Rules(now), Scan.read()
         rules.release_held()  # before what is newer
         for step in read_ended(place):
-            for event in events_of_step(step, workflows_of(each.workflow for each in step), now):
-                rules.tell(event)
-        for event in (*map(event_of_missed, check_expectations(now)), *upkeep_event()):
-            rules.tell(event)
+            rules.tell(events_of_step(step, workflows_of(each.workflow for each in step), now))
+        rules.tell([*map(event_of_missed, check_expectations(now)), *upkeep_event()])
         if rules.are_about(AlertKind.LATE):
-            for event in (*runs_over_time(now), *late_runs()):
-                rules.tell(event)
+            rules.tell([*runs_over_time(now), *late_runs()])
         rules.release_held()
         store_place(place)
         return True

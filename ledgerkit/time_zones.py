@@ -48,6 +48,11 @@ def clock(time: datetime, precision: str = "seconds", zone: tzinfo | None = None
     return (local if came_twice else local.replace(tzinfo=None)).isoformat(" ", precision)
 
 
+def clock_with_zone(time: datetime, zone: tzinfo) -> str:
+    """Format a time as "2026-10-25 09:10 Asia/Seoul", for texts that leave the page."""
+    return f"{clock(time, 'minutes', zone)} {zone}"
+
+
 class TimeZoneMiddleware:
     """Middleware that activates the reader's time zone on pages. The views of the API activate UTC."""
 

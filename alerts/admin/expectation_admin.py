@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from alerts.models import Expectation, ExpectationKind
 from alerts.notices import describe_missed
 from ledgerkit.admin.lists import ConstantFilter, StrictAdmin
+from ledgerkit.time_zones import clock
 
 
 class MissedFilter(ConstantFilter):
@@ -48,4 +49,6 @@ class ExpectationAdmin(StrictAdmin):
     @admin.display(description=_("missed"))
     def missed_since(self, row: Expectation) -> str:
         miss = getattr(row, "miss", None)
-        return describe_missed(row, miss.since) if miss and miss.is_open else gettext("no")
+        if miss is None or not miss.is_open:
+            return gettext("no")
+        return describe_missed(row, miss.occurrence, clock(miss.since, "minutes"))

@@ -73,14 +73,14 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def send_again(self) -> int:
         """Put the messages into the outbox again, whatever became of them. Return their number."""
-        return self.update(state=DeliveryState.WAITING, next_try_at=Now())
+        return self.update(state=DeliveryState.WAITING, next_try_at=Now(), queued_at=Now())
 
 
 class Delivery(UUID7Model):
     """A message in the outbox. Its id is that of the message, the same in each try; a receiver may get it twice.
 
     `next_try_at` is when it is sent (again). While one process sends it, it lies in the future: if that process dies,
-    another one sends it then."""
+    another one sends it then. `queued_at` is when it was put into the outbox: it is given up after days of tries."""
 
     alert = models.ForeignKey(Alert, on_delete=models.DB_CASCADE, related_name="deliveries", verbose_name=_("alert"))
     channel = models.ForeignKey(
@@ -95,6 +95,7 @@ class Delivery(UUID7Model):
     answer = models.PositiveSmallIntegerField(_("answer"), null=True)
     error = models.TextField(_("error"), default="", db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())
+    queued_at = models.DateTimeField(_("put into the outbox"), db_default=Now())
     tried_at = models.DateTimeField(_("last try"), null=True)
 
     objects = DeliveryQuerySet.as_manager()

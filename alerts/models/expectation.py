@@ -157,6 +157,10 @@ def describe_days(days: str) -> str:
     return gettext("on trading days of %(exchange)s") % {"exchange": days}
 
 
+# What the occurrence begins with if the package knows no later trading days: nobody knows what is expected then.
+CALENDAR_ENDED = "calendar ended "
+
+
 class Miss(models.Model):
     """The last time that an expectation was missed, found by a scan. `is_open`: it has not happened since either.
     `run` is that of "ends within"."""

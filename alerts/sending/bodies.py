@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 from django.utils.html import escape
+from django.utils.translation import ngettext
 
 from alerts.models import Alert, Channel, ChannelKind
 
@@ -50,8 +51,18 @@ def subject(alert: Alert) -> str:
 def _lines(alert: Alert) -> list[str]:
     """Return the error, the link and the number of alerts that were held back."""
     facts = alert.facts
-    held = f"{alert.held_back} earlier alerts of this rule were held back." if alert.held_back else ""
-    return [str(line) for line in (facts.get("error_message"), facts.get("url"), held) if line]
+    return [str(line) for line in (facts.get("error_message"), facts.get("url"), _held(alert.held_back)) if line]
+
+
+def _held(number: int) -> str:
+    if not number:
+        return ""
+    sentence = ngettext(
+        "%(number)d earlier alert of this rule was held back.",
+        "%(number)d earlier alerts of this rule were held back.",
+        number,
+    )
+    return sentence % {"number": number}
 
 
 def _data(alert: Alert) -> Facts:

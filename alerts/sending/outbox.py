@@ -120,7 +120,7 @@ def _store(result: Result) -> None:
 
 def _next(delivery: Delivery, result: Result, now: datetime) -> dict[str, object]:
     """Return when it is tried again: after a delay that grows, with jitter; or that it is given up."""
-    if delivery.created_at < now - timedelta(days=alerts_settings.GIVE_UP_DAYS):
+    if delivery.queued_at < now - timedelta(days=alerts_settings.GIVE_UP_DAYS):
         return {"state": DeliveryState.GIVEN_UP}
     delay = min(FIRST_DELAY * 4 ** min(delivery.tries - 1, 10), LONGEST_DELAY) * random.uniform(0.75, 1.25)  # noqa: S311  # spreads tries, hides nothing
     return {"next_try_at": now + timedelta(seconds=max(delay, result.retry_after))}

@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from alerts import calendars
+from alerts.events import event_of_missed
 from alerts.models import Expectation, Miss, Scan
 from alerts.scan import check_expectations, scan
 from alerts.tests.factories import expect, made_at
@@ -89,6 +91,20 @@ class TestStartsBy:
         assert not missed.is_open
         assert check_expectations(NOW + timedelta(minutes=1)) == []
         assert open_misses() == []
+
+    def test_a_calendar_that_has_ended_is_told_once(self, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The package knows the trading days of a year or so ahead, and some server is never upgraded."""
+        last = (NOW - timedelta(days=20)).date()
+        monkeypatch.setattr(calendars, "_trading_days", lambda _exchange: frozenset({last}))
+        made_at(expect(workflow, "starts_by", **SEOUL | {"days": "XKRX"}), NOW - timedelta(days=40))
+        (missed,) = check_expectations(NOW)
+        assert check_expectations(NOW + timedelta(days=1)) == []
+        sentence = event_of_missed(missed).facts["sentence"]
+        assert sentence == (
+            f"No trading days are known after {last} 09:10 Asia/Seoul: upgrade exchange-calendars and restart. "
+            "Starts by 09:10 Asia/Seoul, on trading days of XKRX."
+        )
+        assert open_misses() == [missed.since]
 
     def test_the_start_of_an_attempt_that_was_retried_counts(self, expectation: Any, workflow: Workflow) -> None:
         run = ran(workflow, NOW - timedelta(minutes=55), "failed")

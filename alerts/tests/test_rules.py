@@ -1,12 +1,14 @@
 """Rules find what happened once, whatever the order of commits and however many scans; they are damped."""
 
+import re
 import threading
 from datetime import time, timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.utils import timezone
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone, translation
 
 from alerts.models import Alert, AlertState, Delivery, Miss, Outcome, Rule, Scan
 from alerts.scan import scan
@@ -316,11 +318,36 @@ def test_a_scan_that_has_stopped_is_shown_where_there_are_only_rules(staff: Any)
     assert "Nothing is checked for alerts." in client_of(staff).get("/admin/").content.decode()
 
 
-def test_a_scan_asks_as_many_questions_for_many_runs_as_for_few(
-    workflow: Workflow, django_assert_max_num_queries: Any
-) -> None:
+def test_a_scan_asks_as_many_questions_for_many_failures_and_rules_as_for_few(workflow: Workflow) -> None:
     scan()
-    for _ in range(30):
-        ends(workflow, "completed")
-    with django_assert_max_num_queries(30):
+    asked = []
+    for number in (1, 30):
+        for _ in range(number):
+            rule_for("failure", most=2)
+            ends(workflow, "failed")
+        with CaptureQueriesContext(connection) as queries:
+            scan()
+        asked.append(len(queries))
+    assert Alert.objects.count() == 1 + 30 * 31
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.parametrize(("language", "sentence"), [("en", "A run failed."), ("ko", "실행이 실패했습니다.")])
+def test_messages_are_in_the_language_of_the_server(
+    workflow: Workflow, settings: Any, language: str, sentence: str
+) -> None:
+    settings.LANGUAGE_CODE = language
+    rule_for("failure")
+    scan()
+    ends(workflow, "failed")
+    with translation.override("en"):
         scan()
+    assert Alert.objects.get().facts["sentence"] == sentence
+    assert sentence in Delivery.objects.get().body
+
+
+def test_times_in_messages_name_their_zone(workflow: Workflow) -> None:
+    rule_for("missing")
+    expect(workflow, "success_every", seconds=3600)
+    scan()
+    assert re.search(r"was due by \d{4}-\d\d-\d\d \d\d:\d\d UTC\.", Alert.objects.get().facts["sentence"])

@@ -195,7 +195,7 @@ def test_a_channel_is_disabled_after_a_week_of_failures_and_the_message_given_up
     assert channel.failing_since is not None
     week = timezone.now() - timedelta(days=7, seconds=1)
     Channel.objects.update(failing_since=week)
-    Delivery.objects.update(created_at=week)
+    Delivery.objects.update(queued_at=week)
     make_due()
     send_due()
     channel.refresh_from_db()
@@ -203,6 +203,17 @@ def test_a_channel_is_disabled_after_a_week_of_failures_and_the_message_given_up
     assert (channel.is_active, delivery.state) == (False, "given_up")
     client.force_login(staff)
     assert "was disabled, because nothing could be sent" in client.get("/admin/").content.decode()
+
+
+def test_an_old_message_that_is_sent_again_has_another_week(workflow: Workflow, receiver: Receiver) -> None:
+    delivery = delivery_for(workflow, webhook(receiver.address))
+    long_ago = timezone.now() - timedelta(days=20)
+    Delivery.objects.update(created_at=long_ago, queued_at=long_ago, state="given_up")
+    receiver.answers = [(500, {})]
+    Delivery.objects.all().send_again()
+    send_due()
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.answer) == ("waiting", 500)
 
 
 def test_a_receiver_that_is_gone_disables_its_channel_at_once(workflow: Workflow, receiver: Receiver) -> None:
