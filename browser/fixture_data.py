@@ -27,7 +27,14 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from executions import ingest, partitions
-from executions.models import ExecutionLog, HistoryEntry, NodeExecution, NodeExecutionAttempt, WorkflowExecution
+from executions.models import (
+    BulkAction,
+    ExecutionLog,
+    HistoryEntry,
+    NodeExecution,
+    NodeExecutionAttempt,
+    WorkflowExecution,
+)
 from tokens.models import Token
 from workflows.models import Workflow
 from workflows.submitted_graph import SubmittedGraph
@@ -231,6 +238,21 @@ def define() -> Workflow:
     return workflow
 
 
+def retry_failed(now: datetime, owner: Any, runs: list[Night]) -> BulkAction:
+    """Return a bulk action that has ended: two runs were retried, and one had changed by then."""
+    action = BulkAction.objects.create(
+        verb="retry", filters={"status": ["failed"], "ended": ["today"]}, number=3, done=2, refused=1, ended_at=now,
+        through="admin", user_id=str(owner.pk), username=owner.get_username(), reason="The KRX delivers again.",
+    )  # fmt: skip
+    refusal = "Cannot retry execution in completed state"
+    for run, answer in zip(runs, ("", "", refusal), strict=True):
+        action.runs.create(
+            workflow_execution_id=run.ids["run"], workflow_name="Nightly prices", done_at=now, answer=answer,
+            state="refused" if answer else "done",
+        )  # fmt: skip
+    return action
+
+
 def fill(now: datetime) -> dict[str, str]:
     nights = [last_night(now) - timedelta(days=back) for back in reversed(range(NIGHTS))]
     runs = [Night(night, failed=night == nights[-1], random=Random(night.toordinal())) for night in nights]
@@ -253,6 +275,7 @@ def fill(now: datetime) -> dict[str, str]:
         "workflow": str(workflow.pk), "failed_run": str(ids["run"]), "failed_node": str(ids[FAILING]),
         "line": str(ids["line"]), "good_run": str(before["run"]), "good_node": str(before[FAILING]),
         "token": str(token.pk) if token else "",
+        "bulk_action": str(retry_failed(now, workflow.owner, runs[-3:]).pk),
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ ATTENTION_MS = 500  # of the marks of a list or a page
 FRONT_PAGE_MS = 1_000  # of a section
 WORKFLOW_PAGE_MS = 2_000  # of a section
 LOG_PAGE_MS = 5_000
+BULK_MS = 10_000  # of counting and choosing the runs of a bulk action
 COMPARISON_MS = 5_000  # the database reads every document
 
 SEARCHED_DAYS = 30  # by a search in errors or lines, unless a filter gives another period
@@ -24,6 +25,11 @@ STREAM_ROWS = 2_000  # log lines or transitions in one step of a stream
 OFFERED_WORKFLOWS = 30  # by a filter
 OWNED_WORKFLOWS = 1_000  # the same in the admin
 SHARED_VIEWS = 50
+
+# Runs of a bulk action
+BULK_RUNS = 20_000
+BULK_SAMPLE = 10  # shown before it is confirmed
+BULK_RESULTS = 100  # runs on a page of the results
 
 # Rows of the page of a run
 NODES = 1_000

@@ -1,5 +1,6 @@
 from workflows.admin import WorkflowAdmin
 
+from .bulk_admin import BulkActionAdmin
 from .logs.log_admin import ExecutionLogAdmin
 from .nodes.node_admin import NodeExecutionAdmin
 from .runs.deletion_admin import DeletionAdmin
@@ -7,6 +8,13 @@ from .runs.run_admin import WorkflowExecutionAdmin
 from .upkeep_admin import UpkeepRunAdmin
 from .workflow.workflow_page import workflow_page
 
-__all__ = ["DeletionAdmin", "ExecutionLogAdmin", "NodeExecutionAdmin", "UpkeepRunAdmin", "WorkflowExecutionAdmin"]
+__all__ = [
+    "BulkActionAdmin",
+    "DeletionAdmin",
+    "ExecutionLogAdmin",
+    "NodeExecutionAdmin",
+    "UpkeepRunAdmin",
+    "WorkflowExecutionAdmin",
+]
 
 WorkflowAdmin.page_view = staticmethod(workflow_page)

@@ -11,7 +11,7 @@ from datetime import UTC
 import msgspec
 
 from executions import error_excerpts
-from executions.models import NodeExecution, NodeExecutionAttempt, WorkflowExecution
+from executions.models import BulkAction, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from executions.models.attempt import Attempt
 from executions.querysets import NODES_RETRY_CONFIG
 from executions.states import ExecutionStatus
@@ -136,6 +136,31 @@ def history_row(entry: Columns) -> Row:
         **_values(entry, "attempt", "act", "from_status", "to_status", "through", "username", "token_name", "reason"),
         "request_id": entry.get("request_id"),
         "happened_at": entry["happened_at"].astimezone(UTC),
+    }
+
+
+def bulk_action_row(found: Columns | BulkAction) -> Row:
+    action = vars(found) if isinstance(found, BulkAction) else found
+    ended = "ended" if action["ended_at"] else "open"
+    return {
+        "id": action["id"],
+        "action": action["verb"],
+        "filter": _parse(action["filters"]),
+        "state": "stopped" if action["stopped_at"] else ended,
+        **_values(action, "number", "done", "refused", "reason", "username", "token_name", "through", "request_id"),
+        "created_at": action["happened_at"].astimezone(UTC),
+        "stopped_at": action["stopped_at"] and action["stopped_at"].astimezone(UTC),
+        "stopped_by": action["stopped_by"],
+        "ended_at": action["ended_at"] and action["ended_at"].astimezone(UTC),
+    }
+
+
+def bulk_action_run_row(run: Columns) -> Row:
+    return {
+        "id": run["id"],
+        "workflow_execution": run["workflow_execution_id"],
+        **_values(run, "workflow_name", "state", "answer"),
+        "done_at": run["done_at"] and run["done_at"].astimezone(UTC),
     }
 
 

@@ -10,6 +10,7 @@ from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
+from .views.bulk_actions import BulkActionViewSet, RunsOfBulkActionViewSet
 from .views.events import EventsViewSet
 from .views.history import HistoryOfExecutionViewSet
 from .views.kept import KeepOfExecutionViewSet
@@ -64,5 +65,25 @@ urlpatterns = [
     path("executions/<uuid:execution_id>/", include(of_execution.urls)),
     path("node-executions/<uuid:node_execution_id>/", include(of_node_execution.urls)),
     path("", include(router.urls)),
+    path(
+        "executions/actions/",
+        BulkActionViewSet.as_view({"get": "list", "post": "begin"}, basename="execution-action"),
+        name="execution-actions",
+    ),
+    path(
+        "executions/actions/<uuid:pk>/",
+        BulkActionViewSet.as_view({"get": "retrieve"}, basename="execution-action"),
+        name="execution-action",
+    ),
+    path(
+        "executions/actions/<uuid:pk>/stop/",
+        BulkActionViewSet.as_view({"post": "stop"}, basename="execution-action"),
+        name="execution-action-stop",
+    ),
+    path(
+        "executions/actions/<uuid:action_id>/runs/",
+        RunsOfBulkActionViewSet.as_view({"get": "list"}, basename="execution-action-run"),
+        name="execution-action-runs",
+    ),
     path("<path:address>", UnknownAddressView.as_view()),
 ]

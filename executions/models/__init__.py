@@ -4,6 +4,7 @@ from executions.states import ErrorCode, ExecutionStatus, LogLevel, TriggerType
 
 from .archive import ArchivedRun, ArchiveFile, ArchiveKind
 from .attempt import NodeExecutionAttempt, WorkflowExecutionAttempt
+from .bulk_action import BulkAction, BulkActionRun, BulkActionState, BulkState, BulkVerb
 from .history import Deletion, HistoryEntry
 from .kept_run import KeptRun
 from .lease import NodeExecutionLease, WorkflowExecutionLease
@@ -19,6 +20,11 @@ __all__ = [
     "ArchiveFile",
     "ArchiveKind",
     "ArchivedRun",
+    "BulkAction",
+    "BulkActionRun",
+    "BulkActionState",
+    "BulkState",
+    "BulkVerb",
     "Deletion",
     "DroppedLines",
     "ErrorCode",

@@ -15,12 +15,13 @@ from django.db import connection
 from executions.conf import executions_settings
 from ledgerkit.db.timeouts import no_limit
 
-from . import overdue, runner
+from . import bulk_actions, overdue, runner
 from .age import age
 from .interruption import was_interrupted
 from .runner import AnotherUpkeep
 
 LOOK_EVERY = 10  # seconds between two looks whether it is due
+LOOK_FOR_WORK_EVERY = 1  # seconds between two looks for bulk actions
 # Without a table: not migrated yet.
 IS_OURS = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('execution_logs')"
 
@@ -44,6 +45,11 @@ def repeat_upkeep() -> None:
 def repeat_overdue() -> None:
     """End attempts that are over time, every ten seconds, until the process ends."""
     repeat(overdue.end_overdue, LOOK_EVERY)
+
+
+def repeat_bulk_actions() -> None:
+    """Work at the bulk actions that are confirmed, within a second, until the process ends."""
+    repeat(bulk_actions.look_for_work, LOOK_FOR_WORK_EVERY)
 
 
 def repeat(look: Callable[[], object], seconds: int) -> None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.models import UpkeepRun
 
-from . import analyze, expired_rows, log_retention, overdue, partitions_ahead, rollups, run_retention
+from . import analyze, bulk_actions, expired_rows, log_retention, overdue, partitions_ahead, rollups, run_retention
 from .advisory_lock import upkeep_lock
 from .interruption import was_interrupted
 from .task import Progress, Result, Task
@@ -22,6 +22,7 @@ from .task import Progress, Result, Task
 TASKS = [
     Task("overdue", _("attempts ended that were over time"), overdue.plan, overdue.apply),
     Task("pending", _("runs cancelled that nobody had started"), overdue.plan_pending, overdue.expire_pending),
+    Task("bulk_actions", _("runs of bulk actions"), bulk_actions.plan, bulk_actions.apply),
     Task("partitions_ahead", _("log partitions made ahead"), partitions_ahead.plan, partitions_ahead.apply),
     Task("log_retention", _("log lines removed"), log_retention.plan, log_retention.apply),
     Task("run_retention", _("runs removed"), run_retention.plan, run_retention.apply),
@@ -34,6 +35,7 @@ TASKS = [
         "deletion_records", _("records of deleted runs forgotten"), expired_rows.plan_deletion_records,
         expired_rows.delete_deletion_records,
     ),
+    Task("bulk_action_records", _("bulk actions removed"), bulk_actions.plan_removal, bulk_actions.remove),
     Task("analyze", _("partitioned tables analyzed"), analyze.plan, analyze.apply),
 ]  # fmt: skip
 TITLES = {task.name: task.title for task in TASKS}

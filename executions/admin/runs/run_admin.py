@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 from django.contrib import admin
@@ -21,7 +22,7 @@ from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import archived, changelist, history, run_page, saved_views, search
+from . import archived, bulk, changelist, history, run_page, saved_views, search
 from .delete import DeleteRunMixin
 from .keep import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
@@ -76,6 +77,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         part = changelist.part_of(request)
         chosen = {"presets": filter_presets.visible_presets(request.GET), "clocks": duration_cells.clock_texts()}
         if part != changelist.ROWS:
+            chosen["bulk_links"] = bulk.bulk_links(request)
             chosen["all_runs_stream"] = page_streams.all_runs_stream_url()
         response = super().changelist_view(request, chosen | (extra_context or {}))
         if not (isinstance(response, TemplateResponse) and "cl" in (response.context_data or {})):
@@ -93,7 +95,10 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
             "<uuid:pk>/stream/", self.admin_site.admin_view(page_streams.run_stream_view), name="executions_stream"
         )
         monitor = path("monitor/", self.admin_site.admin_view(front_page), name="executions_monitor")
-        return [stream, monitor, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
+        bulk_action = path(
+            "bulk/<slug:verb>/", self.admin_site.admin_view(partial(bulk.bulk_view, self)), name="executions_bulk"
+        )
+        return [stream, monitor, bulk_action, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
         address = search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())

@@ -130,26 +130,30 @@ def takes_body(view: object, method: str) -> bool:
     return method in {"POST", "PUT", "PATCH"} or (method == "DELETE" and has_reason)
 
 
+SUCCESSES = {
+    "destroy": ["204"],
+    "release": ["204"],
+    "duplicate": ["201"],
+    "stream": ["200", "204"],
+    "begin": ["200", "202"],
+}
+
+
 def statuses(view: Any, *, versioned: bool) -> list[str]:
     """Return the status codes of success."""
     match view.action:
-        case "destroy" | "release":
-            return ["204"]
         case "create" | "ensure":
             return ["200", "201"] if isinstance(view, CreateMixin) or view.action == "ensure" else ["201"]
-        case "duplicate":
-            return ["201"]
-        case "stream":
-            return ["200", "204"]
         case "retrieve" | "graph" if versioned:
             return ["200", "304"]
-        case _:
-            return ["200"]
+        case action:
+            return SUCCESSES.get(action, ["200"])
 
 
 DESCRIPTIONS = {
     "200": "Done.",
     "201": "Created.",
+    "202": "Begun; `Location` is the address of its state.",
     "204": "Deleted.",
     "304": "The row still has the ETag in If-None-Match.",
 }

@@ -11,6 +11,9 @@ ENUM_NAMES = {
     "ExecutionStatus": "executions.states.ExecutionStatus",
     "TriggerType": "executions.states.TriggerType",
     "LogLevel": "executions.states.LogLevel",
+    "BulkVerb": "executions.models.BulkVerb",
+    "BulkActionState": "executions.models.BulkActionState",
+    "BulkState": "executions.models.BulkState",
     "NodeType": "workflows.models.NodeType",
 }  # an app above the ledger adds its own
 SETTINGS: dict[str, object] = DEFAULTS | {

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 
 from alerts.models import Alert, Delivery
 from alerts.tests.factories import rule_for, webhook
-from executions.models import KeptRun
+from executions.models import BulkAction, KeptRun
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
@@ -77,6 +77,7 @@ class World:
         for name, user in (("", "owner"), ("other ", "owner"), ("stranger's ", "stranger")):
             self._workflow(name, self.users[user])
         self._states()
+        self._action()
         self._alerts()
         self.callers = self._callers()
         self.telling = self._telling()
@@ -119,6 +120,14 @@ class World:
         self.rows["node retried"].retry()
         for name in ("running", "node running"):
             self.rows[name].leases.create(attempt=1, token=TOKEN_OF_LEASES, seconds=60)
+
+    def _action(self) -> None:
+        owner, run = self.users["owner"], self.rows["pending"]
+        action = BulkAction.objects.create(
+            verb="cancel", number=1, through="admin", user_id=str(owner.pk), username=owner.username
+        )
+        action.runs.create(workflow_execution_id=run.pk, workflow_name=run.workflow.name)
+        self.rows["action"] = action
 
     def _alerts(self) -> None:
         owner, workflow = self.users["owner"], self.rows["workflow"]

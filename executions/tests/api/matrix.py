@@ -79,6 +79,12 @@ nobody
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/attempts/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/attempts/{number}/
 
+401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/actions/
+401 400 403 400 400 400 403 403 202 403 403 202 403 403 202 202 202 POST executions/actions/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 404 200 GET executions/actions/{id}/
+401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 404 200 POST executions/actions/{id}/stop/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 404 200 GET executions/actions/{id}/runs/
+
 401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET node-executions/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET node-executions/{id}/
 401 404 403 404 404 403 403 403 200 403 200 403 403 403 200 200 200 POST node-executions/{id}/start/
@@ -112,6 +118,7 @@ nobody
 # Which row {id} stands for: the name of one of the world's. Where nothing is said: of a noun, the first of these.
 NOUNS = {
     "workflows": "workflow", "executions": "running", "node-executions": "node running",
+    "executions/actions": "action",
     "alerts/rules": "rule", "alerts/channels": "channel", "alerts/deliveries": "delivery",
 }  # fmt: skip
 ROWS = {
@@ -135,6 +142,7 @@ BODIES: dict[str, Any] = {
     "PATCH workflows/{id}/": {"description": "another one"},
     "PUT workflows/{id}/expectations/": {"expectations": [{"kind": "ends_within", "seconds": 1800}]},
     "POST executions/": {"workflow": "{workflow}", "trigger_type": "manual"},
+    "POST executions/actions/": {"action": "cancel", "filter": {"workflow": "{workflow}"}},
     "POST events/": [],
     "POST lineage": [],
     "DELETE executions/{id}/": {"reason": "a rehearsal"},

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from .recording_of_actions import record_bulk_action
+
 # (method, path under /api/v1/, body or None, headers) → (status, body or None, headers)
 Answer = tuple[int, Any, dict[str, str]]
 Call = Callable[[str, str, Any, dict[str, str]], Answer]
@@ -74,6 +76,7 @@ def play(say: Recorder) -> None:
     run(say)
     report(say)
     alert(say)
+    record_bulk_action(say)
     cursor = look(say)
     end(say)
     say("getExecutionMoves", "since an id", "GET", f"executions/stream/?wait=0&last_event_id={cursor}")

@@ -1,0 +1,182 @@
+"""Actions on all runs that match the filters of the list: the links below the list, and the page that counts the runs,
+shows the newest of them, and asks for a reason before the action begins."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from executions import limits
+from executions.admin import statuses
+from executions.admin.base import ReadOnlyAdmin
+from executions.admin.filter_presets import VIEW
+from executions.admin.filters import validation
+from executions.admin.pagination import FIND, NEWER, OLDER
+from executions.bulk.selection import NothingMatches, Preview, TooMany, begin, preview
+from executions.bulk.verbs import VERBS, Verb
+from executions.models import BulkAction, BulkVerb, WorkflowExecution
+from executions.querysets import WorkflowExecutionQuerySet
+from ledgerkit.admin.confirmation import MAX_REASON, is_confirmed, reason
+from ledgerkit.admin.lists import Chip
+from ledgerkit.db.models import parse_uuid, uuid7
+from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
+
+NO_FILTERS = {VIEW, OLDER, NEWER, FIND}
+GROWN = gettext_lazy("More runs match by now than were counted: look at the number again.")
+REASON_NEEDED = gettext_lazy("Nothing was done: give a reason.")
+
+
+@dataclass(frozen=True)
+class Link:
+    title: object
+    address: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a confirmation sends back: the time of the count, its number, and the id that the action will have, so that
+    the form that is sent twice begins one action."""
+
+    until: datetime
+    number: int
+    pk: UUID
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Asked":
+        now, digits = timezone.now(), request.POST.get("number", "")[:9]
+        sent = _parse_time(request.POST.get("until", ""))
+        number = int(digits) if digits.isascii() and digits.isdigit() else 0
+        return cls(min(sent or now, now), number, parse_uuid(request.POST.get("id")) or uuid7())
+
+
+def bulk_links(request: HttpRequest) -> list[Link]:
+    """Return the links to the actions that the user may do, with the filters of the list."""
+    query = request.GET.copy()
+    for name in NO_FILTERS & query.keys():
+        del query[name]
+    kept = f"?{query.urlencode()}" if query else ""
+    return [
+        Link(BulkVerb(verb.name).label, bulk_url(verb.name) + kept)
+        for verb in VERBS.values()
+        if request.user.has_perm(verb.permission)
+    ]
+
+
+def bulk_url(verb: str) -> str:
+    return reverse("admin:executions_bulk", args=[verb])
+
+
+def bulk_view(model_admin: ReadOnlyAdmin, request: HttpRequest, verb: str) -> HttpResponse:
+    """Show what the action would do; once it is confirmed, begin it and show its page."""
+    found = VERBS.get(verb)  # type: ignore[call-overload]  # a text that may be none of the keys
+    if found is None:
+        raise Http404(_("There is no such action."))
+    if not (model_admin.has_view_permission(request) and request.user.has_perm(found.permission)):
+        raise PermissionDenied(found.permission)
+    try:
+        with statement_timeout(limits.BULK_MS):
+            return _answer(model_admin, request, found)
+    except IncorrectLookupParameters:
+        return model_admin.invalid_filter_response(request)
+    except StatementTimeout:
+        return model_admin.render_message(request, "list_timeout", 503, title=_("This took too long"))
+
+
+def _answer(model_admin: ReadOnlyAdmin, request: HttpRequest, verb: Verb) -> HttpResponse:
+    asked = Asked.of(request)
+    if is_confirmed(request) and (known := BulkAction.objects.visible_to(request.user).filter(pk=asked.pk).first()):
+        return redirect(action_url(known))
+    runs, chips = filtered_runs(model_admin, request)
+    found = preview(runs, verb, asked.until)
+    error = ""
+    if is_confirmed(request):
+        error = _fault(request, verb, found, asked)
+        if not error:
+            return _begin(request, runs, verb, asked)
+    return _page(model_admin, request, verb, found, asked, chips, error)
+
+
+def filtered_runs(model_admin: ReadOnlyAdmin, request: HttpRequest) -> tuple[WorkflowExecutionQuerySet, list[Chip]]:
+    """Return the runs of the list with the filters of the address, on all of its pages, and the filters in words.
+    Raises IncorrectLookupParameters."""
+    if validation.invalid_parameters(model_admin, request, request.GET.dict(), model_admin.own_parameters):
+        raise IncorrectLookupParameters
+    changelist = model_admin.get_changelist_instance(request)
+    return changelist.queryset, changelist.chips  # type: ignore[attr-defined]  # of our own changelist
+
+
+def _fault(request: HttpRequest, verb: Verb, found: Preview, asked: Asked) -> str:
+    """Return why the action cannot begin, "" if it can."""
+    if verb.needs_reason and not reason(request):
+        return str(REASON_NEEDED)
+    return str(GROWN) if found.chosen > asked.number else ""
+
+
+def _begin(request: HttpRequest, runs: WorkflowExecutionQuerySet, verb: Verb, asked: Asked) -> HttpResponse:
+    filters = {name: values for name, values in request.GET.lists() if name not in NO_FILTERS}
+    try:
+        action = begin(runs, verb, filters, reason(request), asked.until, asked.pk)
+    except IntegrityError:  # the same form was sent at the same moment
+        action = BulkAction.objects.visible_to(request.user).get(pk=asked.pk)
+    except (TooMany, NothingMatches):  # others changed the runs since they were counted
+        return redirect(request.get_full_path())
+    return redirect(action_url(action))
+
+
+def action_url(action: BulkAction) -> str:
+    return reverse("admin:executions_bulkaction_change", args=[action.pk])
+
+
+def _page(
+    model_admin: ReadOnlyAdmin,
+    request: HttpRequest,
+    verb: Verb,
+    found: Preview,
+    asked: Asked,
+    chips: list[Chip],
+    error: str,
+) -> HttpResponse:
+    items = ngettext("workflow execution", "workflow executions", found.chosen)
+    context = {
+        "title": str(verb.title) % {"count": found.chosen, "items": items},
+        "verb": verb,
+        "found": found,
+        "asked": asked,
+        "id": asked.pk,
+        "chips": chips,
+        "error": error,
+        "most": limits.BULK_RUNS,
+        "left_out": found.matching - found.chosen,
+        "states": [statuses.label(state) for state in verb.states],
+        "rows": [(run, statuses.row_badge(run), _run_url(run)) for run in found.sample],
+        "reason": reason(request),
+        "max_reason": MAX_REASON,
+        "back": reverse("admin:executions_workflowexecution_changelist") + f"?{request.GET.urlencode() or 'view=all'}",
+        "opts": model_admin.opts,
+        "media": model_admin.media,
+    }
+    return TemplateResponse(request, "admin/executions/bulk_preview.html", admin.site.each_context(request) | context)
+
+
+def _run_url(run: WorkflowExecution) -> str:
+    return reverse("admin:executions_workflowexecution_change", args=[run.pk])
+
+
+def _parse_time(text: str) -> datetime | None:
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return None
+    return found if found and found.tzinfo else None

@@ -1,0 +1,219 @@
+"""Bulk actions in the admin: from the list to the count, the confirmation and the page of the action."""
+
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from executions import limits
+from executions.bulk import work
+from executions.models import BulkAction, WorkflowExecution
+from executions.tests.bulk.test_work import begin, runs, statuses
+from executions.tests.cast import permissions
+from executions.tests.factories import WorkflowExecutionFactory
+from ledgerkit.tests.clients import client_of
+from workflows.models import Workflow
+from workflows.tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+RUNS, ACTIONS = "/admin/executions/workflowexecution/", "/admin/executions/bulkaction/"
+
+
+def ask(user: Any, verb: str, query: str = "") -> str:
+    return str(client_of(user).get(f"{RUNS}bulk/{verb}/{query}").content.decode())
+
+
+def confirm(user: Any, verb: str, query: str = "", **fields: str) -> Any:
+    """Confirm on the page that asks, with its hidden fields."""
+    html = ask(user, verb, query)
+    hidden = dict(re.findall(r'type="hidden" name="(until|number|id)" value="([^"]*)"', html))
+    data = hidden | {"confirmed": "yes", "reason": "the feed is wrong"} | fields
+    return client_of(user).post(f"{RUNS}bulk/{verb}/{query}", data)
+
+
+def operator() -> Any:
+    user = UserFactory(username="operator", is_staff=True)
+    user.user_permissions.set(permissions("view_workflowexecution", "change_workflowexecution"))
+    return user
+
+
+class TestTheList:
+    def test_offers_each_action_for_all_runs_with_its_filters(self, staff: Any) -> None:
+        runs(1)
+        html = client_of(staff).get(f"{RUNS}?status=pending&older=1&view=all".replace("older=1&", "")).content.decode()
+        for verb in ("cancel", "retry", "fail", "keep", "release", "delete"):
+            assert f'href="{RUNS}bulk/{verb}/?status=pending"' in html
+
+    def test_offers_only_what_the_user_may_do(self, teammate: Any) -> None:
+        runs(1)
+        assert "bulk/" not in client_of(teammate).get(f"{RUNS}?view=all").content.decode()
+        html = client_of(operator()).get(f"{RUNS}?view=all").content.decode()
+        assert "bulk/cancel/" in html
+        assert "bulk/delete/" not in html
+
+
+class TestAsking:
+    def test_the_page_counts_the_runs_those_left_out_and_shows_the_newest(self, staff: Any, workflow: Workflow) -> None:
+        chosen = runs(12, workflow=workflow)
+        runs(2, "completed", workflow=workflow)
+        runs(1)
+        html = ask(staff, "cancel", f"?workflow={workflow.pk}")
+        assert "<strong>12 runs</strong> are changed" in html
+        assert "2 more runs match the filter and are left out" in html
+        assert "Cancel 12 workflow executions</button>" in html
+        assert "workflow: momentum" in html
+        assert f"{RUNS}{chosen[-1].pk}/change/" in html
+        assert f"{RUNS}{chosen[0].pk}/change/" not in html
+        assert not BulkAction.objects.exists()
+
+    def test_every_filter_of_the_list_counts_and_one_that_is_none_is_refused(self, staff: Any) -> None:
+        runs(2)
+        run = WorkflowExecutionFactory(metadata={"tags": ["nightly"]})
+        html = ask(staff, "cancel", "?q=nightly")
+        assert "<strong>1 run</strong> is changed" in html
+        assert f"{RUNS}{run.pk}/change/" in html
+        for query in ("?status=nothing", "?colour=red"):
+            assert client_of(staff).get(f"{RUNS}bulk/cancel/{query}").status_code == 400
+
+    def test_too_many_runs_have_no_button(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "BULK_RUNS", 2)
+        runs(3)
+        html = ask(staff, "cancel")
+        assert "More than 2 runs match" in html
+        assert 'name="confirmed"' not in html
+
+    def test_nothing_that_matches_has_no_button(self, staff: Any) -> None:
+        runs(1, "completed")
+        html = ask(staff, "cancel")
+        assert "No run matches in a status in which this can be done." in html
+        assert 'name="confirmed"' not in html
+
+    def test_the_statements_do_not_grow_with_the_runs(self, staff: Any) -> None:
+        client, counts = client_of(staff), []
+        for number in (1, 9):
+            runs(number)
+            with CaptureQueriesContext(connection) as queries:
+                client.get(f"{RUNS}bulk/cancel/?status=pending")
+            counts.append(len(queries))
+        assert counts[0] == counts[1] <= 16
+
+    def test_is_refused_without_the_permission_and_for_no_action(self, teammate: Any, staff: Any) -> None:
+        assert client_of(teammate).get(f"{RUNS}bulk/cancel/").status_code == 403
+        assert client_of(operator()).get(f"{RUNS}bulk/delete/").status_code == 403
+        assert client_of(staff).get(f"{RUNS}bulk/explode/").status_code == 404
+
+
+class TestConfirmed:
+    def test_begins_the_action_and_shows_its_page(self, staff: Any) -> None:
+        chosen = runs(2)
+        response = confirm(staff, "cancel", "?status=pending")
+        action = BulkAction.objects.get()
+        assert response.headers["Location"] == f"{ACTIONS}{action.pk}/change/"
+        assert (action.username, action.through, action.reason) == ("staff", "admin", "the feed is wrong")
+        assert (action.number, action.filters) == (2, {"status": ["pending"]})
+        assert statuses(chosen) == ["pending", "pending"]
+        work.work_open()
+        assert statuses(chosen) == ["cancelled", "cancelled"]
+        assert {run.history.get(act="cancel").username for run in chosen} == {"staff"}
+
+    def test_twice_begins_one_action(self, staff: Any) -> None:
+        runs(1)
+        html = ask(staff, "cancel")
+        hidden = dict(re.findall(r'type="hidden" name="(until|number|id)" value="([^"]*)"', html))
+        sent = [client_of(staff).post(f"{RUNS}bulk/cancel/", hidden | {"confirmed": "yes"}) for _ in range(2)]
+        assert sent[0].headers["Location"] == sent[1].headers["Location"]
+        assert BulkAction.objects.count() == 1
+
+    def test_changes_no_run_that_was_created_after_the_page(self, staff: Any) -> None:
+        (first,) = runs(1)
+        html = ask(staff, "cancel")
+        hidden = dict(re.findall(r'type="hidden" name="(until|number|id)" value="([^"]*)"', html))
+        (later,) = runs(1)
+        WorkflowExecution.objects.filter(pk=later.pk).update(created_at="2099-01-01T00:00Z")
+        client_of(staff).post(f"{RUNS}bulk/cancel/", hidden | {"confirmed": "yes"})
+        work.work_open()
+        assert statuses([first, later]) == ["cancelled", "pending"]
+
+    def test_counts_again_where_more_match_by_now(self, staff: Any) -> None:
+        runs(2)
+        response = confirm(staff, "cancel", number="1")
+        assert "More runs match by now" in response.content.decode()
+        assert not BulkAction.objects.exists()
+
+    def test_asks_for_a_reason_where_one_is_needed(self, staff: Any) -> None:
+        runs(1, "completed")
+        response = confirm(staff, "delete", reason=" ")
+        assert "Nothing was done: give a reason." in response.content.decode()
+        assert not BulkAction.objects.exists()
+
+    @pytest.mark.parametrize("fields", [{"until": "x"}, {"until": "2026-99-99T00:00Z"}, {"number": "²"}, {"id": "x"}])
+    def test_hidden_fields_that_are_none_are_no_error_of_the_server(self, staff: Any, fields: dict[str, str]) -> None:
+        runs(1)
+        assert confirm(staff, "cancel", **fields).status_code in {200, 302}
+
+
+class TestThePageOfAnAction:
+    def test_says_how_far_it_is_and_why_runs_were_refused(self, staff: Any) -> None:
+        ended, _still = runs(2)
+        action = begin(staff, "cancel")
+        assert "0 of 2 runs" in client_of(staff).get(f"{ACTIONS}{action.pk}/change/").content.decode()
+        ended.cancel()
+        work.work_open()
+        html = client_of(staff).get(f"{ACTIONS}{action.pk}/change/").content.decode()
+        assert "2 of 2 runs" in html
+        assert "Cannot cancel execution in cancelled state" in html
+        assert str(ended.pk) in html
+        done = client_of(staff).get(f"{ACTIONS}{action.pk}/change/?state=done").content.decode()
+        assert str(ended.pk) not in done
+        assert "1 of 2" in client_of(staff).get(ACTIONS).content.decode()
+
+    def test_is_paged(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "BULK_RESULTS", 2)
+        chosen = runs(3)
+        action = begin(staff, "cancel")
+        client, seen = client_of(staff), []
+        address = "?state=waiting"
+        while address:
+            html = client.get(f"{ACTIONS}{action.pk}/change/{address}").content.decode()
+            seen += re.findall(r"\?q=([0-9a-f-]{36})", html)
+            address = next(iter(re.findall(r'href="(\?state=waiting&amp;after=[^"]+)"', html)), "").replace(
+                "&amp;", "&"
+            )
+        assert seen == [str(run.pk) for run in chosen]
+
+    def test_stops_it(self, staff: Any) -> None:
+        chosen = runs(1)
+        action = begin(staff, "cancel")
+        assert client_of(staff).get(f"{ACTIONS}{action.pk}/stop/").status_code == 405
+        response = client_of(staff).post(f"{ACTIONS}{action.pk}/stop/", follow=True)
+        assert "It is stopped" in response.content.decode()
+        work.work_open()
+        assert statuses(chosen) == ["pending"]
+        assert (
+            "It had ended already."
+            in client_of(staff).post(f"{ACTIONS}{action.pk}/stop/", follow=True).content.decode()
+        )
+
+    def test_is_for_staff_who_may_view_runs_and_stopped_by_those_who_may_do_it(self, staff: Any, teammate: Any) -> None:
+        runs(1)
+        action = begin(staff, "cancel")
+        html = client_of(teammate).get(f"{ACTIONS}{action.pk}/change/").content.decode()
+        assert "stop/" not in html
+        assert client_of(teammate).post(f"{ACTIONS}{action.pk}/stop/").status_code == 403
+        assert "stop/" in client_of(operator()).get(f"{ACTIONS}{action.pk}/change/").content.decode()
+        nobody = UserFactory(is_staff=True)
+        for address in (ACTIONS, f"{ACTIONS}{action.pk}/change/"):
+            assert client_of(nobody).get(address).status_code == 403
+
+    def test_from_the_page_of_a_workflow_its_runs_are_stopped_in_two_clicks(
+        self, staff: Any, workflow: Workflow
+    ) -> None:
+        chosen = [*runs(2, workflow=workflow), *runs(1, "running", workflow=workflow)]
+        (other,) = runs(1)
+        html = client_of(staff).get(f"/admin/workflows/workflow/{workflow.pk}/").content.decode()
+        assert f'href="{RUNS}bulk/cancel/?workflow={workflow.pk}"' in html
+        confirm(staff, "cancel", f"?workflow={workflow.pk}")
+        work.work_open()
+        assert statuses([*chosen, other]) == ["cancelled", "cancelled", "cancelled", "pending"]
