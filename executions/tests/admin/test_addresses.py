@@ -22,7 +22,7 @@ from django.test import Client, RequestFactory
 from executions.admin import pagination
 from executions.admin.filters import validation
 from executions.admin.filters.text_filters import OwnerFilter
-from executions.models import Deletion, SavedView, WorkflowExecution
+from executions.models import BulkAction, Deletion, SavedView, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.admin.list_filters import TextFilter
 from ledgerkit.tests.clients import client_of
@@ -72,6 +72,8 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "/admin/executions/nodeexecution/{node}/change/": ("_changelist_filters",),
     "/admin/executions/executionlog/{line}/change/": ("_changelist_filters",),
     "/admin/executions/workflowexecution/views/{view}/": ("view",),
+    "/admin/executions/workflowexecution/bulk/cancel/": ("status", "q", "view"),
+    "/admin/executions/bulkaction/{action}/change/": ("state", "after", "_changelist_filters"),
 }
 ID, ZERO, NONE = "01900000-0000-7000-8000-000000000000", "00000000-0000-0000-0000-000000000000", "f" * 32
 TIMES = (
@@ -164,7 +166,16 @@ def test_other_pages(client: Client, staff: Any, address: str) -> None:
     node = in_state(NodeExecutionFactory(workflow_execution=run), "failed")
     line = ExecutionLogFactory(workflow_execution=run, node_execution=node)
     view = SavedView.objects.create(owner=staff, name="mine", filters={"status": "failed"})
-    ids = {"run": run.pk, "node": node.pk, "line": line.pk, "view": view.pk, "workflow": run.workflow_id}
+    action = BulkAction.objects.create(verb="cancel", number=1, through="admin")
+    action.runs.create(workflow_execution_id=run.pk)
+    ids = {
+        "action": action.pk,
+        "run": run.pk,
+        "node": node.pk,
+        "line": line.pk,
+        "view": view.pk,
+        "workflow": run.workflow_id,
+    }
     more = "&wait=0" if address.endswith("/stream/") else ""
     assert wrong(client, address.format(**ids), OTHERS[address], more) == []
 
@@ -214,7 +225,7 @@ def test_every_parameter_that_the_code_asks_for_is_tried_here() -> None:
 
 def test_every_page_of_ours_is_tried_here() -> None:
     """An address of the admin that is neither a list, a form nor one of OTHERS is a new page."""
-    own = {"views", "logs", "stream", "monitor", "<uuid:pk>/"}
+    own = {"views", "bulk", "logs", "stream", "monitor", "<uuid:pk>/"}
     routes = [str(each.pattern) for model_admin in ours() for each in model_admin.get_urls()]
     stock = {
         "",

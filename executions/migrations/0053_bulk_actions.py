@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     """One verb on many runs, and what became of each run."""
 
     dependencies = [
-        ("executions", "0051_failed_runs_by_duration"),
+        ("executions", "0052_searched_failures"),
     ]
 
     operations = [
