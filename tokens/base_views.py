@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .models import Token
 
 
+BEGINS = {"HTTP_IDEMPOTENCY_KEY", "HTTP_IF_MATCH"}  # headers of requests that are one transaction
 SETTINGS = APISettings({"EXCEPTION_HANDLER": "ledgerkit.rest.problems.exception_handler"})
 
 
@@ -77,12 +78,16 @@ class LedgerView(APIView):
         super().initial(request, *args, **kwargs)
         token = cast("Token | None", request.auth)
         self.work.enter_context(act_as(through=Through.API, user=request.user, token=token))
-        if getattr(self, "action", None) is None:  # 405, or there is nothing at this address
-            return
-        if request.method in SAFE_METHODS:
+        has_action = getattr(self, "action", None) is not None  # else 405, or there is nothing at this address
+        if has_action and request.method in SAFE_METHODS:
             self.read_query(request)
-        elif request.method in WITH_BODY and request.stream is not None:
+        elif has_action and request.method in WITH_BODY and request.stream is not None:
             read_body(request)
+        if not BEGINS.isdisjoint(request.META):
+            self.begin_transaction(request)
+
+    def begin_transaction(self, request: Request) -> None:
+        """Begin the work of a request that names a key or a version, in views that take one."""
 
     def read_query(self, request: Request) -> None:
         """Check and keep the query parameters of a GET, in views that have some."""

@@ -53,22 +53,21 @@ class IdempotencyMixin:
     work: ExitStack
     response: Response
 
-    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+    def begin_transaction(self, request: Request) -> None:
         """Begin the transaction after authentication and parsing. Earlier, the record of the token's use would stay
         uncommitted until its end, and a connection would be held while a large body is parsed and masked."""
-        super().initial(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
         has_key = request.method == "POST" and HEADER in request.headers
         if has_key or "If-Match" in request.headers:
             self.work.enter_context(transaction.atomic())
         if has_key:
-            self.work.enter_context(self._keeping(self._begin(request)))
+            self.work.enter_context(self._keeping(self._take_key(request)))
 
     def handle_exception(self, exc: Exception) -> Any:
         if isinstance(exc, ReplayedError):
             return ReplayedResponse(exc.first)
         return super().handle_exception(exc)  # type: ignore[misc]  # of the view that this is mixed into
 
-    def _begin(self, request: Request) -> IdempotencyKey:
+    def _take_key(self, request: Request) -> IdempotencyKey:
         """Store the key, or raise ReplayedError if its response is known. Raises KeyReused, KeyInUse."""
         key = IdempotencyKey(
             caller=caller_id(request), key=_digest(_key(request).encode()), request_hash=_hash(request)

@@ -26,9 +26,10 @@ class ListFilterBackend(DjangoFilterBackend):  # type: ignore[misc]  # untyped
     """Filter lists only. Detail routes look up their row by the path and ignore filters in the query string."""
 
     def filter_queryset(self, request: Request, queryset: object, view: Any) -> object:
-        filters = self.get_filterset(request, queryset, view) if view.action == "list" else None
-        if filters is None or not filters.base_filters:
+        kind = self.get_filterset_class(view, queryset) if view.action == "list" else None
+        if kind is None or not (getattr(kind, "needed", ()) or kind.base_filters.keys() & request.query_params.keys()):
             return queryset
+        filters = self.get_filterset(request, queryset, view)
         if not filters.is_valid():
             faults = filters.errors.get_json_data().items()
             raise BadQuery({name: [ErrorDetail(f["message"], f["code"]) for f in found] for name, found in faults})

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from executions import limits
 from executions.querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from workflows.models import Workflow
-from workflows.querysets import User, WorkflowQuerySet, can_view_all
+from workflows.querysets import User, can_view_all
 
 
 def limit_to_owner[Q: (WorkflowExecutionQuerySet, NodeExecutionQuerySet, ExecutionLogQuerySet)](
@@ -19,7 +19,7 @@ def limit_to_owner[Q: (WorkflowExecutionQuerySet, NodeExecutionQuerySet, Executi
     rows' nodes too, where no narrower filter is given."""
     if sees_all(rows, user):
         return rows
-    ids = _of_owner(user).order_by().values_list("id", *["nodes__id"] if by_node else [])
+    ids = Workflow.objects.filter(owner=user.pk).order_by().values_list("id", *["nodes__id"] if by_node else [])
     found = list(zip(*ids[: limits.VISIBLE_IDS + 1], strict=True))
     if not found or len(found[0]) > limits.VISIBLE_IDS:
         return rows.visible_to(user) if found else rows.none()
@@ -30,12 +30,9 @@ def limit_to_owner[Q: (WorkflowExecutionQuerySet, NodeExecutionQuerySet, Executi
 
 def hidden(request: Request, rows: QuerySet[Model], **workflow: UUID) -> bool:
     """Return whether rows of this workflow are hidden from the caller, so that no query is needed."""
-    return not sees_all(rows, request.user) and not _of_owner(request.user).filter(**workflow).exists()
+    own = Workflow.objects.filter(owner=request.user.pk, **workflow)
+    return not sees_all(rows, request.user) and not own.exists()
 
 
 def sees_all(rows: QuerySet[Model], user: User) -> bool:
     return can_view_all(user, f"executions.view_{rows.model._meta.model_name}")
-
-
-def _of_owner(user: User) -> WorkflowQuerySet:
-    return Workflow.objects.filter(owner=user.pk)
