@@ -53,21 +53,21 @@ class RowLookup[M: Model]:
 
     def first(self, *keys: Any, beside: "RowByKey[Any] | None" = None) -> M | None:
         """Return the row. If there is one, the row `beside` it is read too, by the same statement."""
-        statement, parameters = self.compiled.statement, self._parameters(keys)
-        using = router.db_for_read(self.compiled.parts[0].model)
+        statement, using = self.compiled.statement, router.db_for_read(self.compiled.parts[0].model)
+        lookups: list[tuple[RowLookup[Any], Sequence[Any]]] = [(self, keys)]
         if beside:
             statement = _join(statement, beside.lookup.compiled.statement)
-            parameters += beside.lookup._parameters(beside.keys)
+            lookups.append((beside.lookup, beside.keys))
+        parameters = []
+        for lookup, of_lookup in lookups:
+            given = dict(zip(lookup.examples, of_lookup, strict=True))
+            parameters += [given.get(value, value) for value in lookup.compiled.parameters]
         with connections[using].cursor() as cursor:
             cursor.execute(statement, parameters)
             columns = cursor.fetchone() or ()
         if beside and columns:
             beside.row = beside.lookup._model(columns[self.compiled.width :], using)
         return self._model(columns[: self.compiled.width], using)
-
-    def _parameters(self, keys: Sequence[Any]) -> list[Any]:
-        given = dict(zip(self.examples, keys, strict=True))
-        return [given.get(value, value) for value in self.compiled.parameters]
 
     def _model(self, columns: Sequence[Any], using: str) -> M | None:
         """Return the row with those that it refers to, or None if an outer join found none."""
