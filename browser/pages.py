@@ -27,6 +27,8 @@ PAGES = (
     View("run", RUN, ".ledger-error"),
     View("run-node", f"{RUN}?node={{failed_node}}", ".node-panel", scroll_to="#node"),
     View("run-compared", f"{RUN}?compare=1", ".durations", scroll_to="#compare"),
+    View("run-again", f"{RUNS}{{failed_run}}/rerun/", ".run-form", pictured=False),
+    View("workflow-start", f"{RUNS}start/{{workflow}}/", ".run-form", pictured=False),
     View("run-delete", f"{RUNS}{{failed_run}}/delete/", "#content form", pictured=False),
     View("runs-confirm", RUNS, ".confirm-form", pictured=False, action="cancel"),
     View("runs-all", f"{RUNS}bulk/retry/?status=failed", ".confirm-form"),

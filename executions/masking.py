@@ -214,10 +214,12 @@ def maskable_fields(model: type[Model]) -> frozenset[str]:
 
 
 def note_of_new(found: Iterable[str]) -> str:
-    """Return the audit note for creating runs. A request id that the client chose is masked with the runs' secrets."""
-    given = audit.current().given_id
-    cleared = {"request_id": Scrubber(found, ledgerkit_settings.SECRET_KEYS_EXTRA).text(given)} if given else {}
-    return audit.current().note(act="create", **cleared)
+    """Return the audit note for creating runs. The reason, and a request id that the client chose, are masked with the
+    runs' secrets."""
+    if not audit.current().has_text:
+        return audit.current().note(act="create")
+    scrubber = Scrubber(found, ledgerkit_settings.SECRET_KEYS_EXTRA)
+    return audit.current().note(act="create", **masked_reason(scrubber))
 
 
 def as_stored(row: RowOfRun, fields: Fields, cut: Cut = lambda fields: fields) -> Iterator[tuple[Model, Fields]]:

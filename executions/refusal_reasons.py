@@ -35,6 +35,7 @@ OUT_OF_RETRIES = _("it has used {used} of {most} retries; raise max_retries in t
 NODE_OUT_OF_RETRIES = _(
     "its node “{node}” has used {used} of {most} retries; raise max_retries in the node's retry_config to allow more"
 )
+OVERRIDE_NEEDS_REASON = _("a retry beyond max_retries needs a reason, which is kept in the history.")
 UNKNOWN_TOKEN = _("the token is of none of its attempts; give the one that start() returned")
 FENCED = _("the token is of attempt {ours} and the row is at attempt {its}: another worker has it, so stop")
 STARTED_BY_ANOTHER = _("another worker has started this attempt, so stop")

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import connection
 
 from workflows import graph_algorithms
@@ -68,17 +69,20 @@ class Row(NamedTuple):
         return dict(zip(TEXTS, (output, self.error_message, self.error_traceback), strict=True))
 
 
-def retry_run(run: "WorkflowExecution") -> dict[str, object]:
+def retry_run(run: "WorkflowExecution", override_max_retries: bool = False) -> dict[str, object]:
     """Retry a failed run inside a transaction. Return the columns that the database set.
 
-    Raises SecretsUnknown, and InvalidTransition if the run has not failed or a failed node has no retry left.
+    Raises SecretsUnknown, and InvalidTransition if the run has not failed or a failed node has no retry left. With
+    `override_max_retries` none needs one, and ValidationError is raised without a reason.
     """
+    _check_reason(override_max_retries)
     rows = [Row(**row) for row in _rows("SELECT * FROM lock_for_retry(%s, %s)", run.pk, list(run_graph.node_ids(run)))]
     if not rows or not rows[0].has_failed or rows[0].attempt != run.attempt:
         raise run._transition_error("retry")
     found, *nodes = rows
     failed = [node for node in nodes if node.has_failed]
-    _check_retries(found, failed)
+    if not override_max_retries:
+        _check_retries(found, failed)
     names = {node.node_id: node.node_name for node in nodes}
     retried = [*failed, *stopped_by_failure(nodes, lambda: run_graph.of_run(run, names).pairs)]
     texts = {row.id: row.texts for row in (found, *retried) if row.has_failed or row.has_started}
@@ -87,13 +91,14 @@ def retry_run(run: "WorkflowExecution") -> dict[str, object]:
     return moved
 
 
-def retry_node(node: "NodeExecution") -> dict[str, object]:
+def retry_node(node: "NodeExecution", override_max_retries: bool = False) -> dict[str, object]:
     """Retry a failed node of an active run, as retry_run() does with a run."""
+    _check_reason(override_max_retries)
     rows = type(node).objects.filter(pk=node.pk).with_run().select_related("node").defer("input_data")
     found = rows.select_for_update(of=("workflow_execution", "self"), no_key=True).first()
     if found is None or found.workflow_execution.status not in ACTIVE or found.attempt != node.attempt:
         raise node._transition_error("retry")
-    if not found.can_retry:
+    if not found.can_retry and not (override_max_retries and found.status == ExecutionStatus.FAILED):
         raise _no_retry(node, found)
     texts = {found.pk: {name: getattr(found, name) for name in TEXTS}}
     kept, note = _mask_texts(found.run_id, texts, _known_secrets(found.workflow_execution))
@@ -107,6 +112,11 @@ def _rows(statement: str, *parameters: Any) -> list[dict[str, Any]]:
         cursor.execute(statement, parameters)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _check_reason(override_max_retries: bool) -> None:
+    if override_max_retries and not audit.current().reason.strip():
+        raise ValidationError({"reason": refusal_reasons.OVERRIDE_NEEDS_REASON})
 
 
 def _check_retries(run: Row, failed: Sequence[Row]) -> None:

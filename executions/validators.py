@@ -49,6 +49,7 @@ KNOWN: Mapping[str, Mapping[str, Kind]] = {
         "retry_info": OBJECT,
         "retry_info.attempt": INTEGER,
         "retry_info.max_attempts": INTEGER,
+        "rerun": OBJECT,
     },
     "metadata": {
         "triggered_by": STRING,
@@ -59,6 +60,7 @@ KNOWN: Mapping[str, Mapping[str, Kind]] = {
         "timeout_seconds": NUMBER,
         "correlation_id": STRING,
         "traceparent": TRACE,
+        "rerun_of": ID,
     },
 }
 

@@ -58,6 +58,13 @@ RETRY = Transition(
     _("Put %(count)d %(items)s back to pending."),
     lambda row, _reason: row.retry(),
 )
+OVERRIDE = Transition(
+    "override_max_retries",
+    _("Retry %(count)d %(items)s beyond max_retries"),
+    _("Put %(count)d %(items)s back to pending."),
+    lambda row, _reason: row.retry(override_max_retries=True),
+    needs_reason=True,
+)
 SKIP = Transition(
     "skip", _("Skip %(count)d %(items)s"), _("Skipped %(count)d %(items)s."), lambda row, _reason: row.skip()
 )
@@ -75,6 +82,9 @@ EFFECTS = {
         "For runs whose engine is gone: their pending nodes are skipped, their running ones cancelled."
     ),
     ("workflowexecution", "retry"): _("Their failed nodes are retried too; completed ones do not change."),
+    ("workflowexecution", "override_max_retries"): _(
+        "Their failed nodes are retried once more than max_retries allows; completed ones do not change."
+    ),
     ("nodeexecution", "cancel"): _("This cannot be undone."),
     ("nodeexecution", "skip"): _("This cannot be undone."),
 }
@@ -85,7 +95,10 @@ HINTS = {
     "skip": _("only what is pending can be skipped; cancel it instead"),
     "fail": _("only what is running can be marked as failed; cancel it instead"),
 }
-REASON_NEEDED = _("Nothing was marked as failed: give a reason, which becomes the error of the run.")
+REASON_NEEDED = {
+    "fail": _("Nothing was marked as failed: give a reason, which becomes the error of the run."),
+    "override_max_retries": _("Nothing was retried: give a reason, which is kept in the history."),
+}
 DELETED = _("It was deleted meanwhile.")
 
 
@@ -126,9 +139,16 @@ class TransitionActionsMixin(StrictAdmin):
     @admin.action(permissions=["change"], description=_("Mark as failed"), location=EVERYWHERE)
     def fail(self, request: HttpRequest, queryset: QuerySet[LedgerRow]) -> HttpResponse | None:
         """Mark runs as failed whose engine is gone. A reason is required."""
-        if is_confirmed(request) and not reason(request):
-            return self._confirmation_page(FAIL, request, queryset, REASON_NEEDED)
         return self._run_action(FAIL, request, queryset)
+
+    @admin.action(
+        permissions=["change"],
+        description=_("Retry beyond max_retries"),
+        location=admin.ActionLocation.CHANGE_FORM,
+    )
+    def override_max_retries(self, request: HttpRequest, queryset: QuerySet[LedgerRow]) -> HttpResponse | None:
+        """Retry rows that have no retry left, once. A reason is required."""
+        return self._run_action(OVERRIDE, request, queryset)
 
     def row_badge(self, row: LedgerRow) -> str:
         return statuses.row_badge(row)
@@ -136,7 +156,7 @@ class TransitionActionsMixin(StrictAdmin):
     def offers(self, request: HttpRequest, row: LedgerRow) -> list[Offer]:
         """Return the actions that the user may run on the row, allowed ones and those refused with a reason."""
         actions = self.get_actions(request, action_location=admin.ActionLocation.CHANGE_FORM).values()
-        found = [(action, refusal(action.name, row)) for action in actions if action]
+        found = [(action, refusal(action.name, row)) for action in actions if action and _is_offered(action.name, row)]
         # An error without a reason means that the status does not allow the action: it is not listed at all.
         return [self._offer(request, row, action, error) for action, error in found if error is None or error.reason]
 
@@ -154,6 +174,8 @@ class TransitionActionsMixin(StrictAdmin):
         """Render the confirmation page; once confirmed, change each row. Render it again if no row was changed."""
         if not is_confirmed(request):
             return self._confirmation_page(transition, request, queryset)
+        if transition.needs_reason and not reason(request):
+            return self._confirmation_page(transition, request, queryset, REASON_NEEDED[transition.name])
         pks = list(queryset.values_list("pk", flat=True))
         with act_as(reason=reason(request)):
             count = sum(self._apply(transition, request, pk) for pk in pks)
@@ -184,6 +206,17 @@ class TransitionActionsMixin(StrictAdmin):
             self.message_user(request, f"{row or pk}: {sentence}", messages.ERROR)
             return False
         return True
+
+
+def _is_offered(name: str, row: LedgerRow) -> bool:
+    """Return whether the page may offer the action. A retry beyond max_retries is offered where these alone refuse
+    one."""
+    if name != OVERRIDE.name:
+        return True
+    if isinstance(row, NodeExecution):
+        return row.status == ExecutionStatus.FAILED and _is_spent(row) and row.workflow_execution.status in ACTIVE
+    error = refusal("retry", row) if row.status == ExecutionStatus.FAILED else None
+    return error is not None and not isinstance(error, SecretsUnknown)
 
 
 def _why_refused(error: InvalidTransition) -> object:

@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from executions.leases import MAX_SECONDS, MAX_WORKER
-from ledgerkit.rest.fields import DocumentField, MomentField, NameField, UUIDField
+from ledgerkit.rest.fields import DocumentField, MomentField, NameField, ObjectField, UUID7Field, UUIDField
 from ledgerkit.rest.strict_types import StrictTypes
 
 
@@ -36,6 +36,22 @@ class ReportSerializer(ActionSerializer):
 class ReasonSerializer(ActionSerializer):
     """`reason` is stored in the history of the run."""
 
+    reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
+
+
+class RetrySerializer(ReasonSerializer):
+    """With `override_max_retries` failed nodes are retried once more than their `max_retries`; needs a `reason`."""
+
+    override_max_retries = serializers.BooleanField(required=False, default=False)
+
+
+class RerunSerializer(StrictTypes, serializers.Serializer[None]):
+    """The new run has the `input_data` of the old one unless it is given. `from_node` is the id or the name of a node
+    that the run has executed: the engine is told to start there. `reason` is stored in the history of the new run."""
+
+    id = UUID7Field(required=False)
+    input_data = ObjectField(required=False)
+    from_node = serializers.CharField(required=False, allow_null=True)
     reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
 
 

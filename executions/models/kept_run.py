@@ -54,7 +54,7 @@ class KeptRun(models.Model):
         """
         with transaction.atomic():
             type(run).objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
-            row = {"username": _name_of(audit.current()), "reason": _mask_reason(run.pk, reason)}
+            row = {"username": audit.current().display_name, "reason": _mask_reason(run.pk, reason)}
             kept, _is_new = cls._default_manager.update_or_create(
                 workflow_execution_id=run.pk, defaults=row, create_defaults={**row, "kept_at": CLOCK}
             )
@@ -65,11 +65,6 @@ class KeptRun(models.Model):
     def release(cls, run: "WorkflowExecution") -> bool:
         """Remove the mark. Return whether there was one."""
         return bool(cls._default_manager.filter(workflow_execution_id=run.pk).delete()[0])
-
-
-def _name_of(actor: audit.Actor) -> str:
-    name = actor.user.get_username() if actor.user is not None and actor.user.pk is not None else actor.name
-    return name or (actor.token.name if actor.token else "")
 
 
 def _mask_reason(run: UUID, reason: str) -> str:

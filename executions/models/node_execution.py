@@ -189,12 +189,12 @@ class NodeExecution(Execution):
         """pending or running → cancelled."""
         self._transition("cancel", at=at)
 
-    def retry(self, at: datetime | None = None) -> None:
-        """failed → pending, while `can_retry`. The failed attempt is kept. Raises InvalidTransition if its run has
-        ended: the retry of a failed run retries its failed nodes."""
+    def retry(self, at: datetime | None = None, *, override_max_retries: bool = False) -> None:
+        """failed → pending, while `can_retry`, or beyond `max_retries` with a reason. The failed attempt is kept.
+        Raises InvalidTransition if its run has ended: the retry of a failed run retries its failed nodes."""
         validators.check_at(at)
         with transaction.atomic():
-            moved = retry.retry_node(self)
+            moved = retry.retry_node(self, override_max_retries)
         self._set_changes(
             RESET | {"status": ExecutionStatus.PENDING, "error_traceback": None, "settled": False} | moved
         )

@@ -22,6 +22,7 @@ from executions import (
     queue,
     refusal_reasons,
     reported_texts,
+    rerun,
     retry,
     run_graph,
     states,
@@ -192,14 +193,22 @@ class WorkflowExecution(Execution):
         """pending → cancelled, because nobody has started it. Called by upkeep."""
         self._transition("cancel", {"error_message": error_message, "error_code": str(ErrorCode.EXPIRED)})
 
-    def retry(self, at: datetime | None = None) -> None:
+    def retry(self, at: datetime | None = None, *, override_max_retries: bool = False) -> None:
         """failed → pending. The failed attempt is kept. Failed nodes are retried too; nodes that were skipped or
         cancelled because of the failure become pending again; completed ones do not change. Raises InvalidTransition if
-        a failed node has no retry left. `at` is checked as in every verb, and stored in no column of a pending row."""
+        a failed node has no retry left, unless this one is granted beyond `max_retries`, which needs a reason. `at` is
+        checked as in every verb, and stored in no column of a pending row."""
         validators.check_at(at)
         with transaction.atomic():
-            moved = retry.retry_run(self)
+            moved = retry.retry_run(self, override_max_retries)
         self._set_changes(RESET | {"status": ExecutionStatus.PENDING, "failed_nodes": 0} | moved)
+
+    def rerun(
+        self, input_data: dict[str, object] | None = None, *, from_node: str | None = None, id: UUID | None = None
+    ) -> "WorkflowExecution":
+        """Create a pending run with the input of this one, or another, and return it (executions/rerun.py). With the id
+        or name of a node, the engine is told to start there and to use what the nodes before have completed."""
+        return rerun.rerun(self, input_data, from_node, id)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
         """Delete the run and all rows that belong to it in one statement. A Deletion remains, with the actor and the

@@ -67,6 +67,12 @@ class Actor:
         """Return whether it has a text that may contain a secret."""
         return bool(self.reason or self.given_id)
 
+    @property
+    def display_name(self) -> str:
+        """Return the name of the user, else of the token; empty if nobody is known."""
+        user = self.user.get_username() if self.user is not None and self.user.pk is not None else self.name
+        return user or (self.token.name if self.token else "")
+
     def note(self, **more: object) -> str:
         """Return the actor as JSON for the audit record, without the reason. `more` are fields to add or to replace."""
         note = {"through": str(self.through), "request_id": self.request_id, "username": self.name}

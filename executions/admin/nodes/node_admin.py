@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import limits
 from executions.admin import attention_marks, earlier_attempts, formatting, log_lines
+from executions.admin.again_links import again_url
 from executions.admin.attention_marks import Mark
 from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.attention_filters import NodeAttentionFilter
@@ -156,7 +157,7 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
     )
     search_help_text = _("The id of a node execution or of its workflow execution")
     id_columns = ("pk", "workflow_execution")
-    actions = ("retry", "cancel", "skip")
+    actions = ("retry", "override_max_retries", "cancel", "skip")
     related = ("node", "workflow_execution__workflow")
     keyset = ("id",)
     columns = (
@@ -176,4 +177,6 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         ]
 
     def page_context(self, request: HttpRequest, row: NodeExecution) -> Context:
-        return node_details(request.user, row) | {"shows_run": shows_run(request, row)}
+        is_shown = shows_run(request, row)
+        again = again_url(request.user, row.workflow_execution_id, row.node_id) if is_shown else ""
+        return node_details(request.user, row) | {"shows_run": is_shown, "again_url": again}

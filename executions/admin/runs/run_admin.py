@@ -22,7 +22,7 @@ from executions.models import WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import archived, bulk, changelist, history, run_page, saved_views, search
+from . import archived, bulk, changelist, history, run_again, run_page, saved_views, search
 from .delete import DeleteRunMixin
 from .keep import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
@@ -46,7 +46,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
     search_help_text = gettext_lazy(
         "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a workflow"
     )
-    actions = ("cancel", "retry", "fail", "keep", "release", "delete_selected")
+    actions = ("cancel", "retry", "override_max_retries", "fail", "keep", "release", "delete_selected")
     related = ("workflow",)
     keyset = ("created_at", "id")
     columns = (
@@ -98,7 +98,8 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         bulk_action = path(
             "bulk/<slug:verb>/", self.admin_site.admin_view(partial(bulk.bulk_view, self)), name="executions_bulk"
         )
-        return [stream, monitor, bulk_action, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
+        own = [stream, monitor, bulk_action, *run_again.urls(self)]
+        return [*own, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
         address = search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())

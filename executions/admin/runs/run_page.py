@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from executions import limits, log_removals, queue, run_graph
 from executions.admin import attention_marks, earlier_attempts, formatting, log_lines, page_streams, statuses
+from executions.admin.again_links import again_url
 from executions.admin.charts import graph_chart, svg, timeline
 from executions.admin.log_lines import LogLine
 from executions.admin.nodes import node_admin, paging
@@ -28,6 +29,7 @@ NAMED = {
     "triggered_by": Left(KT("metadata__triggered_by"), formatting.LINE),
     "traceparent": Left(KT("metadata__traceparent"), formatting.LINE),
     "correlation_id": Left(KT("metadata__correlation_id"), formatting.LINE),
+    "rerun_of": Left(KT("metadata__rerun_of"), formatting.LINE),
 }
 
 
@@ -66,6 +68,7 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     compares = then is not None and "compare" in request.GET
     comparison = compare.compare_with(request.user, run, then) if then and compares else None
     return {
+        "again_url": again_url(request.user, run.pk),
         "chosen": chosen,
         "chosen_id": chosen and cast("NodeExecution", chosen["node"]).pk,
         "node_is_requested": bool(node_id),
@@ -130,8 +133,12 @@ def _graph(request: HttpRequest, run: WorkflowExecution, rows: list[Any] | None)
 
 def _related_runs(request: HttpRequest, run: WorkflowExecution, named: JSON) -> Context:
     children, more = related_runs.get_children(request.user, run)
+    again, more_again = related_runs.get_reruns(request.user, run)
     return {
-        "parent": related_runs.get_parent(request.user, named["parent_id"]),
+        "parent": related_runs.get_run(request.user, named["parent_id"]),
+        "runs_again": related_runs.get_run(request.user, named["rerun_of"]),
+        "reruns": again,
+        "more_reruns": more_again,
         "children": children,
         "more_children": more,
     }

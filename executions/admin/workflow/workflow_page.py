@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -21,12 +20,12 @@ from executions.admin.filters import recent_runs
 from executions.admin.monitor import workflow_health
 from executions.admin.runs import bulk
 from executions.admin.section_queries import query_or_none
-from executions.admin.types import Context, User
+from executions.admin.types import Context
+from executions.admin.visible_workflows import visible_workflows
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
 from workflows import drawing
 from workflows.models import Graph, Workflow
-from workflows.querysets import can_view_all
 
 from . import duration_chart, graph_changes, node_health, status_grid
 
@@ -57,12 +56,6 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     if sections.runs is None:
         return _render(request, "timeout", context, status=503)
     return _render(request, "page", context | sections.context())
-
-
-def visible_workflows(user: User) -> QuerySet[Workflow]:
-    """Return the workflows visible to the user; all of them for a user who may view every run."""
-    seen = Workflow.objects.all()
-    return seen if can_view_all(user, "executions.view_workflowexecution") else seen.visible_to(user)
 
 
 def _render(request: HttpRequest, name: str, context: Context, status: int = 200) -> HttpResponse:

@@ -85,6 +85,9 @@ class WorkflowExecutionFilters(StrictFilterSet):
     parent = JSONKeyFilter(
         "context", "parent_execution_id", execution_id, help_text="The `parent_execution_id` in the context."
     )
+    rerun_of = JSONKeyFilter(
+        "metadata", "rerun_of", execution_id, help_text="The run that it runs again, `rerun_of` in the metadata."
+    )
     created_after = DateTimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )

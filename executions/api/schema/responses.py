@@ -142,7 +142,7 @@ SUCCESSES = {
 def statuses(view: Any, *, versioned: bool) -> list[str]:
     """Return the status codes of success."""
     match view.action:
-        case "create" | "ensure":
+        case "create" | "ensure" | "rerun":
             return ["200", "201"] if isinstance(view, CreateMixin) or view.action == "ensure" else ["201"]
         case "retrieve" | "graph" if versioned:
             return ["200", "304"]
@@ -165,7 +165,7 @@ def describe_response(view: Any, method: str, status: str, *, versioned: bool) -
     headers = {"ETag": etag} if versioned and status != "204" else {}
     if method == "POST" and isinstance(view, IdempotencyMixin):
         headers |= {"Idempotent-Replayed": _REPLAYED}
-    existed = status == "200" and view.action == "create"
+    existed = status == "200" and view.action in {"create", "rerun"}
     response = {"description": "The row existed." if existed else DESCRIPTIONS[status]}
     if status == "204" and method in SAFE_METHODS:
         response = {"description": "The end of the run was sent before."}

@@ -19,6 +19,7 @@ from executions.api.action_serializers import (
     FailSerializer,
     HeartbeatSerializer,
     ReasonSerializer,
+    RetrySerializer,
     StartSerializer,
 )
 from executions.api.row_lookups import PARENT, visible
@@ -123,7 +124,7 @@ VERBS: dict[str, type[serializers.BaseSerializer[Any]]] = {
     "complete": CompleteSerializer,
     "fail": FailSerializer,
     "cancel": ReasonSerializer,
-    "retry": ReasonSerializer,
+    "retry": RetrySerializer,
 }
 
 
@@ -216,7 +217,7 @@ class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     def retry(self, request: Request, pk: UUID) -> Response:
         row, body = self.row_and_body(request)
         with audit.act_as(reason=body.get("reason") or ""):
-            row.retry(at=body.get("at"))
+            row.retry(at=body.get("at"), override_max_retries=body["override_max_retries"])
         return Response(self.serializer_class.row(row))
 
 

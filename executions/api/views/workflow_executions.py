@@ -8,10 +8,10 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
 from executions import attention, audit, error_excerpts, limits, queue
-from executions.api.action_serializers import DeleteSerializer
+from executions.api.action_serializers import DeleteSerializer, RerunSerializer
 from executions.api.create_serializers import NewWorkflowExecutionSerializer
 from executions.api.filters import WorkflowExecutionFilters, limit_to_owner
-from executions.api.idempotent_create import Content, CreateMixin
+from executions.api.idempotent_create import Content, CreateMixin, IdTaken
 from executions.api.json_rows import Row, log_row, node_row
 from executions.api.list_querysets import listed_runs
 from executions.api.row_lookups import RUN, RUN_TO_READ, RUN_TO_RETRY
@@ -27,6 +27,7 @@ from executions.api.serializers import (
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
+from executions.rerun import RERUN_OF
 from ledgerkit.rest.preconditions import RejectIfMatchOnCreateMixin
 from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
@@ -118,7 +119,18 @@ from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
         summary="Retry a failed run",
         description=(
             "failed → pending. The failed attempt is kept. Failed nodes are retried too; nodes that were skipped or "
-            "cancelled because of the failure become pending again; completed ones do not change."
+            "cancelled because of the failure become pending again; completed ones do not change. With "
+            "`override_max_retries` a failed node is retried once more than its `max_retries` allow."
+        ),
+    ),
+    rerun=extend_schema(
+        operation_id="rerunExecution",
+        summary="Run again as a new run",
+        description=(
+            "Creates a pending run with the input of this one, or another, whose metadata name this one as `rerun_of`. "
+            "With `from_node`, its context has in `rerun` the node to start from, and by name the completed node "
+            "executions whose outputs are still good. Masked values of the context are left out; an input that has "
+            "any is refused."
         ),
     ),
 )
@@ -136,12 +148,13 @@ class WorkflowExecutionViewSet(
         "create": NewWorkflowExecutionSerializer,
         "graph": GraphOfExecutionSerializer,
         **VERBS,
+        "rerun": RerunSerializer,
         "destroy": DeleteSerializer,
     }
     response_classes = {"start": StartedExecutionSerializer, "heartbeat": LeaseSerializer}
     lookups = {
         **dict.fromkeys([*VERBS, "destroy"], RUN),
-        "retry": RUN_TO_RETRY,
+        **dict.fromkeys(["retry", "rerun"], RUN_TO_RETRY),
         "retrieve": RUN_TO_READ,
     }
     filterset_class = WorkflowExecutionFilters
@@ -151,6 +164,7 @@ class WorkflowExecutionViewSet(
     grants = {
         "create": (Scope.EXECUTIONS_REPORT, "executions.add_workflowexecution"),
         **grants_of_verbs("executions.change_workflowexecution"),
+        "rerun": (Scope.EXECUTIONS_CONTROL, "executions.change_workflowexecution"),
         "destroy": (Scope.EXECUTIONS_CONTROL, "executions.delete_workflowexecution"),
     }
 
@@ -192,6 +206,23 @@ class WorkflowExecutionViewSet(
     def graph(self, request: Request, pk: UUID) -> Response:
         """Return the run's graph with levels, edges and the status of each node."""
         return Response(self.get_serializer(self.get_object()).data)
+
+    @action(detail=True, methods=["post"])
+    def rerun(self, request: Request, pk: UUID) -> Response:
+        run, body = self.row_and_body(request)
+        given_reason = body.pop("reason", None) or ""
+        if "id" in body and (made := self._made_before(run, body["id"])):
+            return Response(self.serializer_class.row(made))
+        with audit.act_as(reason=given_reason):
+            new = run.rerun(**body)
+        return Response(self.serializer_class.row(new), status=201)
+
+    def _made_before(self, run: WorkflowExecution, id: UUID) -> WorkflowExecution | None:
+        """Return the new run of a repeated request. Raises IdTaken if the id is that of another run."""
+        found = WorkflowExecution.objects.filter(pk=id).first()
+        if found is not None and found.metadata.get(RERUN_OF) != str(run.pk):
+            raise IdTaken
+        return found
 
     def save(self, serializer: BaseSerializer[WorkflowExecution]) -> None:
         if serializer.validated_data.get("start"):

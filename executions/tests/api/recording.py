@@ -26,8 +26,9 @@ RUN_LOAD, RUN_RANK = "019ab0c4-0000-7000-8000-000000000111", "019ab0c4-0000-7000
 SPARE_LOAD, SPARE_RANK = "019ab0c4-0000-7000-8000-000000000113", "019ab0c4-0000-7000-8000-000000000114"
 NOBODY = "019ab0c4-0000-7000-8000-0000000000ff"
 REPORTED, REPORTED_LOAD = (f"019ab0c4-0000-7000-8000-0000000002{n}" for n in ("01", "11"))
+AGAIN = "019ab0c4-0000-7000-8000-000000000105"
 CHOSEN = {
-    REPORTED, REPORTED_LOAD,
+    AGAIN, REPORTED, REPORTED_LOAD,
     WORKFLOW, LOAD, RANK, SPARE, RUN, CANCELLED, FAILED, DELETED, RUN_LOAD, RUN_RANK, SPARE_LOAD, SPARE_RANK, NOBODY,
 }  # fmt: skip
 CURSOR = "WyI3NDg6NzQ4OiIsIjc0ODo3NDg6IiwiIixbXSxmYWxzZV0="  # what an event's id looks like
@@ -183,6 +184,9 @@ def end(say: Recorder) -> None:
     say("retryExecution", "run", "POST", f"executions/{FAILED}/retry/")
     say("listExecutionAttempts", "one retry", "GET", f"executions/{FAILED}/attempts/")
     say("getExecutionAttempt", "first", "GET", f"executions/{FAILED}/attempts/1/")
+    again = {"id": AGAIN, "input_data": {"day": "2026-11-21"}, "from_node": "load", "reason": "the prices were late"}
+    say("rerunExecution", "with another input", "POST", f"executions/{FAILED}/rerun/", again)
+    say("rerunExecution", "repeated", "POST", f"executions/{FAILED}/rerun/", again)
     say("cancelExecution", "run", "POST", f"executions/{CANCELLED}/cancel/", {"reason": "the exchange is closed"})
     say("listExecutionHistory", "cancelled", "GET", f"executions/{CANCELLED}/history/")
     say("deleteExecution", "run", "DELETE", f"executions/{DELETED}/", {"reason": "A rehearsal."})

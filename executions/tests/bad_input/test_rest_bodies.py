@@ -40,7 +40,7 @@ GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
 BARE = {
     name: ("POST", f"{path}/{verb}/")
     for path, verbs in {
-        "executions/{run}": ("start", "cancel", "retry"),
+        "executions/{run}": ("start", "cancel", "retry", "rerun"),
         "node-executions/{node}": ("start", "skip", "cancel", "retry"),
     }.items() for verb in verbs for name in [f"{path} {verb}"]
 }  # fmt: skip

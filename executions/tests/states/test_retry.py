@@ -1,7 +1,9 @@
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 
+from executions.audit import act_as
 from executions.exceptions import InvalidTransition
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -160,3 +162,38 @@ def test_a_run_can_be_retried_again_and_again(run: Any) -> None:
         run.start()
     assert [a.error_message for a in run.attempts.all()] == ["try 1", "try 2", "try 3"]
     assert node(run, "rank").retry_count == 3
+
+
+def test_a_retry_beyond_max_retries_needs_a_reason_and_is_granted_once(run: Any) -> None:
+    run.workflow.nodes.filter(name="rank").update(retry_config={"max_retries": 0})
+    fail_at_rank(run)
+    with pytest.raises(InvalidTransition, match="used 0 of 0 retries"):
+        run.retry()
+    with pytest.raises(ValidationError, match="needs a reason"):
+        run.retry(override_max_retries=True)
+    with act_as(reason="the exchange is open again"):
+        run.retry(override_max_retries=True)
+    assert states(run) == {"fetch": "completed", "rank": "pending", "report": "pending"}
+    run.start()
+    in_state(node(run, "rank"), "running").fail("no prices")
+    run.fail("rank failed")
+    with pytest.raises(InvalidTransition, match="used 1 of 0 retries"):
+        run.retry()
+
+
+def test_a_node_is_retried_beyond_max_retries_with_a_reason(run: Any) -> None:
+    run.workflow.nodes.filter(name="rank").update(retry_config={"max_retries": 0})
+    in_state(node(run, "fetch"), "completed")
+    rank = in_state(node(run, "rank"), "failed")
+    with pytest.raises(InvalidTransition, match="used 0 of 0 retries"):
+        rank.retry()
+    with act_as(reason="the exchange is open again"):
+        rank.retry(override_max_retries=True)
+    assert (node(run, "rank").status, node(run, "rank").retry_count) == ("pending", 1)
+
+
+def test_only_what_failed_is_retried_beyond_max_retries(run: Any) -> None:
+    with act_as(reason="again"), pytest.raises(InvalidTransition):
+        in_state(node(run, "fetch"), "completed").retry(override_max_retries=True)
+    with act_as(reason="again"), pytest.raises(InvalidTransition):
+        run.retry(override_max_retries=True)
