@@ -29,12 +29,14 @@ from django.db import connection, transaction
 from executions import ingest, partitions
 from executions.models import (
     BulkAction,
+    ErrorOccurrence,
     ExecutionLog,
     HistoryEntry,
     NodeExecution,
     NodeExecutionAttempt,
     WorkflowExecution,
 )
+from executions.upkeep import error_groups
 from tokens.models import Token
 from workflows.models import Workflow
 from workflows.submitted_graph import SubmittedGraph
@@ -276,7 +278,14 @@ def fill(now: datetime) -> dict[str, str]:
         "line": str(ids["line"]), "good_run": str(before["run"]), "good_node": str(before[FAILING]),
         "token": str(token.pk) if token else "",
         "bulk_action": str(retry_failed(now, workflow.owner, runs[-3:]).pk),
+        "error_group": str(error_group_of(ids["run"])),
     }  # fmt: skip
+
+
+def error_group_of(run: UUID) -> UUID:
+    """Sort all failures into groups. Return that of a run."""
+    error_groups.apply(lambda _done, _expected: None)
+    return ErrorOccurrence.objects.get(workflow_execution=run).fingerprint.group_id
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ PAGES = (
     View("tokens", "/admin/tokens/token/", "#result_list tbody tr", pictured=False),
     View("token", "/admin/tokens/token/{token}/change/", "#content form", pictured=False),
     View("deletions", "/admin/executions/deletion/", "#changelist", pictured=False),
+    View("error-groups", "/admin/executions/errorgroup/", "#result_list tbody tr"),
+    View("error-group", "/admin/executions/errorgroup/{error_group}/change/", ".error-days"),
     View("upkeep", "/admin/executions/upkeeprun/", "#changelist", pictured=False),
     View("changes", "/admin/workflows/definitionchange/", "#result_list tbody tr", pictured=False),
     View("workflow-changes", "/admin/workflows/workflow/{workflow}/history/", ".ledger-table", pictured=False),

@@ -60,3 +60,10 @@ RECENT_RUNS = 200
 RECENT_NODE_EXECUTIONS = 20_000  # counted in them, approximately
 GRID_NODE_EXECUTIONS = 20_000
 DESCRIBED_CHANGES = 20  # newest ones; older ones are only counted
+
+# Groups of errors
+FINGERPRINTS = 1_000  # of one workflow; further failures share one
+ERROR_DAYS = 30  # drawn on the page of a group
+ERROR_RUNS = 20  # newest occurrences there
+ERROR_PLACES = 50  # workflows, nodes and fingerprints there
+MERGED_GROUPS = 100  # at once

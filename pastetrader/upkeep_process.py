@@ -9,12 +9,12 @@ from multiprocessing import parent_process
 from django.conf import settings
 
 from alerts.upkeep import repeat_alerts
-from executions.upkeep.repetition import repeat_bulk_actions, repeat_overdue, repeat_upkeep
+from executions.upkeep.repetition import repeat_bulk_actions, repeat_error_groups, repeat_overdue, repeat_upkeep
 from local_postgres.server import ensure
 from pastetrader.server import WATCH_EVERY
 from pastetrader.workers import STOP
 
-CONNECTIONS = 4  # in its pool, one for each thread; the lock of upkeep has one of its own
+CONNECTIONS = 5  # in its pool, one for each thread; the lock of upkeep has one of its own
 
 
 def keep_up() -> None:
@@ -29,6 +29,7 @@ def keep_up() -> None:
         threading.Thread(target=repeat_overdue, daemon=True, name="overdue").start()
         threading.Thread(target=repeat_alerts, daemon=True, name="alerts").start()
         threading.Thread(target=repeat_bulk_actions, daemon=True, name="bulk actions").start()
+        threading.Thread(target=repeat_error_groups, daemon=True, name="error-groups").start()
         repeat_upkeep()
     except KeyboardInterrupt:
         pass

@@ -1,6 +1,7 @@
 from workflows.admin import WorkflowAdmin
 
 from .bulk_admin import BulkActionAdmin
+from .error_groups.group_admin import ErrorGroupAdmin
 from .logs.log_admin import ExecutionLogAdmin
 from .nodes.node_admin import NodeExecutionAdmin
 from .runs.deletion_admin import DeletionAdmin
@@ -11,6 +12,7 @@ from .workflow.workflow_page import workflow_page
 __all__ = [
     "BulkActionAdmin",
     "DeletionAdmin",
+    "ErrorGroupAdmin",
     "ExecutionLogAdmin",
     "NodeExecutionAdmin",
     "UpkeepRunAdmin",

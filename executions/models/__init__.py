@@ -5,6 +5,8 @@ from executions.states import ErrorCode, ExecutionStatus, LogLevel, TriggerType
 from .archive import ArchivedRun, ArchiveFile, ArchiveKind
 from .attempt import NodeExecutionAttempt, WorkflowExecutionAttempt
 from .bulk_action import BulkAction, BulkActionRun, BulkActionState, BulkState, BulkVerb
+from .error_group import ErrorChangeAct, ErrorFingerprint, ErrorGroup, ErrorGroupChange, ErrorRule, ErrorState
+from .error_occurrence import ErrorDay, ErrorNode, ErrorOccurrence, ErrorScan
 from .history import Deletion, HistoryEntry
 from .kept_run import KeptRun
 from .lease import NodeExecutionLease, WorkflowExecutionLease
@@ -27,7 +29,17 @@ __all__ = [
     "BulkVerb",
     "Deletion",
     "DroppedLines",
+    "ErrorChangeAct",
     "ErrorCode",
+    "ErrorDay",
+    "ErrorFingerprint",
+    "ErrorGroup",
+    "ErrorGroupChange",
+    "ErrorNode",
+    "ErrorOccurrence",
+    "ErrorRule",
+    "ErrorScan",
+    "ErrorState",
     "ExecutionLog",
     "ExecutionStatus",
     "HistoryEntry",

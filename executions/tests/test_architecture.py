@@ -25,6 +25,7 @@ WITH_RAW_SQL = (
     "executions/retry.py",
     "executions/rollups.py",
     "executions/live/reader.py",
+    "executions/error_groups/",
     "executions/facts/workflow_definitions.py",
     "executions/facts/attempt_leases.py",
     "executions/facts/locked_rows.py",

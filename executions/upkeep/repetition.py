@@ -15,11 +15,12 @@ from django.db import connection
 from executions.conf import executions_settings
 from ledgerkit.db.timeouts import no_limit
 
-from . import bulk_actions, overdue, runner
+from . import bulk_actions, error_groups, overdue, runner
 from .age import age
 from .interruption import was_interrupted
 from .runner import AnotherUpkeep
 
+SCAN_EVERY = 5  # seconds between two looks for failures
 LOOK_EVERY = 10  # seconds between two looks whether it is due
 LOOK_FOR_WORK_EVERY = 1  # seconds between two looks for bulk actions
 # Without a table: not migrated yet.
@@ -50,6 +51,11 @@ def repeat_overdue() -> None:
 def repeat_bulk_actions() -> None:
     """Work at the bulk actions that are confirmed, within a second, until the process ends."""
     repeat(bulk_actions.look_for_work, LOOK_FOR_WORK_EVERY)
+
+
+def repeat_error_groups() -> None:
+    """Sort failures into groups, every few seconds, until the process ends."""
+    repeat(error_groups.scan_or_log, SCAN_EVERY)
 
 
 def repeat(look: Callable[[], object], seconds: int) -> None:

@@ -14,7 +14,17 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.models import UpkeepRun
 
-from . import analyze, bulk_actions, expired_rows, log_retention, overdue, partitions_ahead, rollups, run_retention
+from . import (
+    analyze,
+    bulk_actions,
+    error_groups,
+    expired_rows,
+    log_retention,
+    overdue,
+    partitions_ahead,
+    rollups,
+    run_retention,
+)
 from .advisory_lock import upkeep_lock
 from .interruption import was_interrupted
 from .task import Progress, Result, Task
@@ -26,6 +36,7 @@ TASKS = [
     Task("partitions_ahead", _("log partitions made ahead"), partitions_ahead.plan, partitions_ahead.apply),
     Task("log_retention", _("log lines removed"), log_retention.plan, log_retention.apply),
     Task("run_retention", _("runs removed"), run_retention.plan, run_retention.apply),
+    Task("error_groups", _("failures sorted into groups"), error_groups.plan, error_groups.apply),
     Task("rollups", _("hours closed for the figures of ended runs"), rollups.plan, rollups.apply),
     Task("secrets", _("runs whose secrets were deleted"), expired_rows.plan_secrets, expired_rows.purge_secrets),
     Task("idempotency_keys", _("idempotency keys forgotten"), expired_rows.plan_keys, expired_rows.delete_keys),

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from ledgerkit.rest.fields import NameField, ObjectField, StrictModelSerializer, UUID7Field
 from ledgerkit.rest.query_params import safe_name
 from ledgerkit.rest.strict_types import StrictTypes
-from workflows import retention_config, retry_config
+from workflows import grouping_config, retention_config, retry_config
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 from workflows.submitted_graph import SubmittedGraph, differs, too_many
 
@@ -93,6 +93,7 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
     def validate_config(self, value: Any) -> object:
         try:
             retention_config.check(value)
+            grouping_config.check(value)
         except ValidationError as error:
             raise serializers.ValidationError(error.message_dict["config"]) from error
         return value

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.fields import NameField
 from ledgerkit.db.models import AuditedModel, AuditedQuerySet, SaveArguments, UUID7Model, VersionedModel, json_value
-from workflows import graph_algorithms, retention_config, retry_config
+from workflows import graph_algorithms, grouping_config, retention_config, retry_config
 from workflows.exceptions import CyclicGraph, HasHistory
 from workflows.fields import DefinitionField, SchemaField
 from workflows.querysets import NodeQuerySet, WorkflowQuerySet
@@ -68,6 +68,7 @@ class Workflow(AuditedModel, VersionedModel):
         super().clean()
         json_validation.check("description", self.description)
         retention_config.check(self.config)
+        grouping_config.check(self.config)
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         """Validate and save. Raises ValidationError before any statement is sent; else as VersionedModel.save()."""
@@ -76,6 +77,7 @@ class Workflow(AuditedModel, VersionedModel):
             json_validation.check(name, self.__dict__.get(name))
         if "config" in (kwargs.get("update_fields") or ["config"]):
             retention_config.check(self.__dict__.get("config"))
+            grouping_config.check(self.__dict__.get("config"))
         super().save(**kwargs)
 
     def soft_delete(self) -> None:

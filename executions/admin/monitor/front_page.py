@@ -28,15 +28,17 @@ from executions.admin import (
 )
 from executions.admin.attention_marks import Mark
 from executions.admin.duration_cells import DurationCell
+from executions.admin.error_groups import rows as error_group_rows
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Runs, User
-from executions.models import ExecutionStatus, WorkflowExecution
+from executions.models import ErrorGroup, ErrorState, ExecutionStatus, WorkflowExecution
 
 from . import last_upkeep, waiting_retries, workflow_health
 from .waiting_retries import Wait
 from .workflow_health import Count
 
 ALLOWS_CONCURRENCY = Q(metadata__contains={"allow_concurrent": True})
+SHOWN_ERRORS = (ErrorState.OPEN, ErrorState.ACKNOWLEDGED)
 WITH_FAILED_NODES = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
 TIMES = ("created_at", "started_at", "ended_at")
 COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow", "workflow_name")
@@ -88,6 +90,20 @@ def attention_section(user: User) -> Context:
     is_more = sum(map(len, marks.values())) == limits.COUNTED_RUNS
     count = Count(len(marks), filter_presets.runs_url(attention="any"), is_more=is_more)
     return {"count": count, "rows": rows}
+
+
+def error_groups_section(user: User) -> Context | None:
+    """Return the groups of what failed lately, those that are new or came back first. None for users who may not see
+    groups."""
+    if not user.has_perm("executions.view_errorgroup"):
+        return None
+    groups = ErrorGroup.objects.visible_to(user).current().select_related("assignee").order_by("-opened_at", "-id")
+    lately = groups.filter(state__in=SHOWN_ERRORS, last_seen__gte=timezone.now() - recent_failures.PERIOD)
+    found = list(lately[: limits.FRONT_PAGE_ROWS + 1])
+    return {
+        "rows": error_group_rows.present_groups(found[: limits.FRONT_PAGE_ROWS]),
+        "is_more": len(found) > limits.FRONT_PAGE_ROWS,
+    }
 
 
 def failed_section(user: User) -> Context:
@@ -202,6 +218,7 @@ def _count(runs: Runs, filters: dict[str, str]) -> Count:
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
     "attention": (attention_section, {"attention": "any"}),
+    "error_groups": (error_groups_section, {"status": "failed", "ended": "1"}),
     "failed": (failed_section, {"status": "failed", "ended": "1"}),
     "completed_with_failed_nodes": (completed_with_failed_nodes, WITH_FAILED_NODES),
     "running": (running_section, {"status": "running"}),

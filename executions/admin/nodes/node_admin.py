@@ -14,6 +14,7 @@ from executions.admin import attention_marks, earlier_attempts, formatting, log_
 from executions.admin.again_links import again_url
 from executions.admin.attention_marks import Mark
 from executions.admin.base import ReadOnlyAdmin, shows_run
+from executions.admin.error_groups import known_errors
 from executions.admin.filters.attention_filters import NodeAttentionFilter
 from executions.admin.filters.choice_filters import StatusFilter
 from executions.admin.filters.linked_filters import NodeFilter, RunFilter
@@ -75,6 +76,7 @@ def node_details(user: User, row: NodeExecution) -> Context:
     return others | {
         "node": row,
         "run": row.workflow_execution,
+        "known": known_errors.of_node(user, row, others["error"], others["traceback"]),
         "payloads": payloads,
         "attempts": earlier_attempts.newest_attempts(row.attempts),
         "marks": attention_marks.marks_of_nodes([row]).get(row.pk, []),

@@ -12,6 +12,7 @@ from executions import limits, log_removals, queue, run_graph
 from executions.admin import attention_marks, earlier_attempts, formatting, log_lines, page_streams, statuses
 from executions.admin.again_links import again_url
 from executions.admin.charts import graph_chart, svg, timeline
+from executions.admin.error_groups import known_errors
 from executions.admin.log_lines import LogLine
 from executions.admin.nodes import node_admin, paging
 from executions.admin.types import JSON, Attempt, Context
@@ -57,7 +58,9 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     }
     parts = part_context(request, run)
     of_nodes = _nodes(request, run, tries, cast("UUID | None", parts["chosen_id"]))
-    return others | shown | parts | of_nodes | _related_runs(request, run, others)
+    cascade = cast("failure_cascade.Cascade", of_nodes["cascade"])
+    known = known_errors.of_run(request.user, run, cascade.first, others["error"])
+    return others | shown | parts | of_nodes | {"known": known} | _related_runs(request, run, others)
 
 
 def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:

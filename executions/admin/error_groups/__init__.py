@@ -1,0 +1,1 @@
+"""Pages of the groups of errors."""

@@ -1,0 +1,41 @@
+"""Forms on the page of a group."""
+
+from typing import Self
+
+from django import forms
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext_lazy as _
+
+from executions.models import ErrorGroup, ErrorState
+from ledgerkit.admin.confirmation import MAX_REASON
+
+MOST_USERS = 500  # offered as assignees
+
+
+class ErrorGroupForm(forms.Form):
+    """State, assignee and reason. `version` is that which was read, so that a change of somebody else is not lost."""
+
+    state = forms.ChoiceField(label=_("State"), choices=ErrorState.choices)
+    muted_until = forms.DateTimeField(
+        label=_("Muted until"), required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )  # fmt: skip
+    reason = forms.CharField(label=_("Reason"), required=False, max_length=MAX_REASON)
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, group: ErrorGroup, data: object = None) -> None:
+        values = {
+            "state": group.state, "muted_until": group.muted_until, "assignee": group.assignee_id,
+            "version": group.version,
+        }  # fmt: skip
+        super().__init__(data, initial=values)  # type: ignore[arg-type]  # a QueryDict, or None
+        users = get_user_model()._default_manager
+        staff = users.filter(is_active=True, is_staff=True).values_list("pk", flat=True)[:MOST_USERS]
+        self.fields["assignee"] = forms.ModelChoiceField(
+            users.filter(pk__in=[*staff, group.assignee_id]),
+            label=_("Assignee"), required=False, empty_label=_("nobody"),
+        )  # fmt: skip
+
+    @classmethod
+    def of(cls, group: ErrorGroup) -> Self:
+        return cls(group)

@@ -1,0 +1,85 @@
+"""Whether the error of a failed run or node is new: what its page says about the group that it belongs to."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from executions.admin.types import User
+from executions.error_groups.fingerprints import make_fingerprint
+from executions.error_groups.recording import rules_of
+from executions.error_groups.scan import is_late
+from executions.models import (
+    ErrorFingerprint,
+    ErrorGroup,
+    ErrorOccurrence,
+    ExecutionStatus,
+    NodeExecution,
+    WorkflowExecution,
+)
+
+from .rows import ErrorGroupRow, present_groups
+
+
+@dataclass(frozen=True, slots=True)
+class KnownError:
+    """The group of an error, None if no failure like it was seen. Until a scan has recorded this failure, those that
+    were seen are others."""
+
+    row: ErrorGroupRow | None
+    is_recorded: bool = False
+
+    @property
+    def is_first(self) -> bool:
+        return self.row is None or (self.is_recorded and self.row.group.seen == 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PageError:
+    """An error as a page has read it: of a node, or of a run."""
+
+    run: UUID
+    workflow: UUID
+    node: UUID | None
+    node_name: str
+    message: str | None
+    traceback: str | None
+
+
+def find_known(user: User, error: PageError) -> KnownError | None:
+    """Return what is known of the error: from its occurrence, else, until a scan has recorded it, from its texts. None
+    if the user may not see groups, or nobody looks for failures."""
+    if not user.has_perm("executions.view_errorgroup"):
+        return None
+    recorded = _recorded_group(user, error)
+    if (group := recorded or _equal_group(user, error)) is None:
+        return None if is_late() else KnownError(None)
+    return KnownError(present_groups([group])[0], is_recorded=recorded is not None)
+
+
+def _recorded_group(user: User, error: PageError) -> ErrorGroup | None:
+    rows = ErrorOccurrence.objects.filter(workflow_execution=error.run, node_execution=error.node)
+    newest = rows.order_by("-attempt", "-id").values("fingerprint__group")[:1]
+    return ErrorGroup.objects.visible_to(user).select_related("assignee").filter(pk__in=newest).first()
+
+
+def _equal_group(user: User, error: PageError) -> ErrorGroup | None:
+    rule = rules_of([error.workflow])[error.workflow]
+    digest = make_fingerprint(error.message, error.traceback, error.node_name, rule).digest
+    groups = ErrorFingerprint.objects.filter(workflow=error.workflow, digest=digest).values("group")
+    return ErrorGroup.objects.visible_to(user).select_related("assignee").filter(pk__in=groups).first()
+
+
+def of_run(user: User, run: WorkflowExecution, first: NodeExecution | None, message: str | None) -> KnownError | None:
+    """Return what is known of the failure of a run: of the node that failed first, with `error` and `traceback`."""
+    if first is not None:
+        error, traceback = getattr(first, "error", None), getattr(first, "traceback", None)
+        return find_known(user, PageError(run.pk, run.workflow_id, first.pk, first.node_name, error, traceback))
+    if run.status != ExecutionStatus.FAILED:
+        return None
+    return find_known(user, PageError(run.pk, run.workflow_id, None, "", message, None))
+
+
+def of_node(user: User, node: NodeExecution, message: str | None, traceback: str | None) -> KnownError | None:
+    if node.status != ExecutionStatus.FAILED:
+        return None
+    run = node.workflow_execution
+    return find_known(user, PageError(run.pk, run.workflow_id, node.pk, node.node_name, message, traceback))
