@@ -17,6 +17,7 @@ from local_postgres.server import EmbeddedConnection, EmbeddedServer, ensure, re
 from local_postgres.socket_path import socket_dir
 from pastetrader.pool_check import check_open
 from pastetrader.tests.conftest import User, connect, kill, postmaster, start
+from pastetrader.tests.forks import exit_code, fork
 from pastetrader.tests.prepared_folder import kill_all, new_home
 from pastetrader.tests.proofs import times
 
@@ -237,11 +238,7 @@ def test_a_failed_start_shows_the_end_of_the_servers_log(data_dir: Path, cluster
 def test_a_forked_child_does_not_end_the_lease_of_its_parent(data_dir: Path, use: Use) -> None:
     server = EmbeddedServer(data_dir, durable=False)
     server.ensure("pastetrader")
-    child = os.fork()
-    if child == 0:
-        server.leave()
-        os._exit(0)
-    os.waitpid(child, 0)
+    assert exit_code(fork(server.leave)) == 0
 
     other = use().arrive()
     other.leave()  # not the last one out

@@ -1,6 +1,5 @@
 """Limits hold over all processes of a server: what two of them count at the same moment is counted twice."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ from django.core.cache import caches
 
 from ledgerkit import shared_counts
 from pastetrader import sqlite_cache
+from pastetrader.tests.forks import exit_code, fork
 from tokens import failed_attempts
 from tokens.failed_attempts import Attempt, Counter
 from tokens.throttling import CallerThrottle
@@ -20,7 +20,8 @@ PROCESSES, THREADS, TRIES = 2, 4, 40
 
 
 @pytest.fixture
-def shared_cache(tmp_path: Path, settings: Any) -> Iterator[None]:
+def shared_cache(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sqlite_cache, "WAIT", 60.0)  # a busy machine may let one process wait for a second
     path = str(tmp_path / "counts.sqlite3")
     settings.CACHES = settings.CACHES | {
         "failures": {"BACKEND": "pastetrader.sqlite_cache.SQLiteCache", "LOCATION": path}
@@ -35,13 +36,13 @@ def shared_cache(tmp_path: Path, settings: Any) -> Iterator[None]:
 
 def in_processes(work: Callable[[], bool]) -> int:
     """Return how often the work succeeded in all threads of all processes."""
-    children = [os.fork() or _work_and_exit(work) for _ in range(PROCESSES)]
-    return sum(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
 
+    def work_in_threads() -> int:
+        with ThreadPoolExecutor(THREADS) as threads:
+            return sum(threads.map(lambda _try: work(), range(TRIES)))
 
-def _work_and_exit(work: Callable[[], bool]) -> int:
-    with ThreadPoolExecutor(THREADS) as threads:
-        os._exit(sum(threads.map(lambda _try: work(), range(TRIES))))
+    children = [fork(work_in_threads) for _ in range(PROCESSES)]
+    return sum(map(exit_code, children))
 
 
 @pytest.mark.usefixtures("shared_cache")
