@@ -24,6 +24,7 @@ PAGES = (
     View("runs", RUNS, "#result_list tbody tr"),
     View("runs-failed", f"{RUNS}?status=failed&not_trigger_type=event", "#result_list tbody tr"),
     View("runs-none", f"{RUNS}?status=pending&trigger_type=manual&q=nobody", "#changelist", pictured=False),
+    View("find", f"{RUNS}find/?q=prices", ".find-results li", pictured=False),
     View("run", RUN, ".ledger-error"),
     View("run-node", f"{RUN}?node={{failed_node}}", ".node-panel", scroll_to="#node"),
     View("run-compared", f"{RUN}?compare=1", ".durations", scroll_to="#compare"),

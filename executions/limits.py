@@ -9,6 +9,7 @@ LIST_MS = 5_000  # of a list
 SEARCH_MS = 100  # of a search in the list's order, before another order is tried
 PERCENTILES_MS = 500
 ATTENTION_MS = 500  # of the marks of a list or a page
+FIND_MS = 300  # of each part of the search for everything
 FRONT_PAGE_MS = 1_000  # of a section
 WORKFLOW_PAGE_MS = 2_000  # of a section
 LOG_PAGE_MS = 5_000
@@ -25,6 +26,7 @@ STREAM_ROWS = 2_000  # log lines or transitions in one step of a stream
 OFFERED_WORKFLOWS = 30  # by a filter
 OWNED_WORKFLOWS = 1_000  # the same in the admin
 SHARED_VIEWS = 50
+FOUND_ROWS = 5  # of each kind, by the search for everything
 
 # Runs of a bulk action
 BULK_RUNS = 20_000

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, OperationalError
 from django.db.models import Model, Q, QuerySet
 from django.forms import Script
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -25,6 +26,7 @@ from django.utils.translation import gettext_lazy as _
 from psycopg.errors import QueryCanceled
 
 from executions import limits
+from executions.admin import exports
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see
@@ -34,7 +36,8 @@ from ledgerkit.types import StrOrPromise
 
 from .actions import TransitionActionsMixin
 from .filters import validation
-from .pagination import NEWER, OLDER, KeysetChangeList
+from .pagination import EXPORT, NEWER, OLDER
+from .searched_lists import SearchedChangeList
 
 if TYPE_CHECKING:
     from django.db.models.options import Options
@@ -62,6 +65,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
     sortable_by = ()
     everything: ClassVar[str] = "?"  # query string of the unfiltered list
     own_parameters: ClassVar[tuple[str, ...]] = ()  # of the list's address, which no other list has and no filter
+    exported: ClassVar[dict[str, str]] = {}  # fields of an export, and the column of each; without any there is none
     search_fields = ("id",)  # shows the search box; get_search_results() does the search
     id_columns: ClassVar[tuple[str, ...]] = ("pk",)
 
@@ -78,7 +82,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         return seen.select_related(*(self.related or (None,))).only(*self.columns)
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
-        return KeysetChangeList
+        return SearchedChangeList
 
     def action_checkbox(self, obj: Model) -> SafeString:
         """Return what Django's does, which renders a template for each row: a tenth of the time of a list."""
@@ -116,7 +120,8 @@ class ReadOnlyAdmin(TransitionActionsMixin):
             return super().changelist_view(request, extra_context)
         try:
             with statement_timeout(limits.LIST_MS):
-                response = self.redirect_from_list(request) or super().changelist_view(request, extra_context)
+                found = self._export(request) or self.redirect_from_list(request)
+                response: Any = found or super().changelist_view(request, extra_context)  # one that streams too
         except StatementTimeout:
             return self.render_message(request, "list_timeout", 503, title=_("This took too long"))
         except DatabaseError:
@@ -125,6 +130,20 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         # Django redirects an invalid filter to the unfiltered list, whose rows would look like the filtered ones.
         is_refused = response.get("Location") == f"{request.path}?{ERROR_FLAG}=1"
         return self.invalid_filter_response(request) if is_refused else response
+
+    def _export(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse | None:
+        """Return the rows as a file if the address asks for it. Raises PermissionDenied."""
+        if (kind := request.GET.get(EXPORT)) is None or not self.exported:
+            return None
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if kind not in exports.TYPES:
+            return self.invalid_filter_response(request)
+        try:
+            return exports.export_response(self, request, kind)
+        except IncorrectLookupParameters:
+            request.GET = exports.without_export(request)  # type: ignore[assignment]  # a QueryDict as well
+            return self.invalid_filter_response(request)
 
     def changeform_view(
         self,

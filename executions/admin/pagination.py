@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .base import ReadOnlyAdmin
 
 OLDER, NEWER = "older", "newer"  # parameters; the value is the key of a row, see _format_key()
+EXPORT = "export"  # parameter: the kind of the file that has all rows
 FIND = "find_workflow"  # parameter: searches among the workflows of a filter
 SEPARATOR = "~"
 
@@ -90,6 +91,12 @@ class KeysetChangeList(StrictChangeList):
     def labels(self) -> dict[str, str]:
         """Return the columns' titles in the language of the request."""
         return {name: capfirst(str(title)) for name, title in self.model_admin.headers.items()}
+
+    @property
+    def export_links(self) -> list[tuple[str, str]]:
+        """Return the links to files of all rows, by their kind."""
+        kinds = {"CSV": "csv", "JSON Lines": "ndjson"} if self.model_admin.exported else {}
+        return [(kind, self.get_query_string({EXPORT: value})) for kind, value in kinds.items()]
 
     @cached_property
     def row_template(self) -> str:

@@ -6,10 +6,11 @@ from functools import partial
 from typing import Self, Unpack
 from uuid import UUID
 
+from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Q
-from django.db.models.functions import Length, Now
+from django.db.models.functions import Length, Now, Upper
 from django.db.models.lookups import LessThanOrEqual
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -19,10 +20,14 @@ from executions.exceptions import ImmutableLog
 from executions.querysets import ExecutionLogQuerySet
 from executions.states import LogLevel
 from ledgerkit.db import json_validation
-from ledgerkit.db.indexes import Index
+from ledgerkit.db.indexes import GinIndex, Index
 from ledgerkit.db.models import Octets, SaveArguments, UUID7Model, uuid7
 
 from .base import MaskedTexts
+
+# Lines whose message an index searches. Of all lines, the index would double the processor time of each list of lines
+# that an engine sends (docs/decisions.md, "Searching across runs").
+INDEXED_LEVELS = (LogLevel.WARNING, LogLevel.ERROR)
 
 
 class ExecutionLog(MaskedTexts, UUID7Model):
@@ -110,6 +115,11 @@ class ExecutionLog(MaskedTexts, UUID7Model):
                 fields=["workflow_execution", "source", "seq"],
                 name="idx_execution_logs_numbered",
                 condition=Q(seq__isnull=False),
+            ),
+            GinIndex(
+                OpClass(Upper("message"), "gin_trgm_ops"),
+                name="idx_execution_logs_message_text",
+                condition=Q(level__in=[str(level) for level in INDEXED_LEVELS]),
             ),
         ]
 

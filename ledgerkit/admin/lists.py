@@ -17,6 +17,8 @@ from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetW
 from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from ledgerkit.db import names
@@ -30,6 +32,7 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 CHANGE_LIST = admin.ActionLocation.CHANGE_LIST
+TITLE_LENGTH = 120
 EVERYWHERE = [CHANGE_LIST, admin.ActionLocation.CHANGE_FORM]  # form field of an action
 
 
@@ -111,6 +114,12 @@ def canonical_query(model_admin: ModelAdmin, query: QueryDict) -> str | None:
     found = {name: filters[name].canonical(values) if name in filters else values[-1] for name, values in given.items()}
     kept = {name: value for name, value in found.items() if value}
     return None if {name: [value] for name, value in kept.items()} == given else urlencode(kept)
+
+
+def _title(name: str, chips: Iterable[Chip]) -> str:
+    """Return the title of a list with what it is filtered by, which tells its tab from others."""
+    words = [_("not %(words)s") % {"words": chip.words} if chip.is_excluded else str(chip.words) for chip in chips]
+    return Truncator(f"{name}: {', '.join(words)}" if words else name).chars(TITLE_LENGTH)
 
 
 class StrictChangeList(ChangeList):
@@ -241,8 +250,11 @@ class StrictAdmin(SelectedAdmin):
         form with empty or repeated fields to the one that links and saved views have."""
         if request.method == "GET" and (query := canonical_query(self, request.GET)) is not None:
             return HttpResponseRedirect(f"?{query}" if query else f"{request.path}{getattr(self, 'everything', '')}")
-        title = {"title": str(self.opts.verbose_name_plural).capitalize()}
-        return super().changelist_view(request, title | (extra_context or {}))
+        title = str(self.opts.verbose_name_plural).capitalize()
+        response = super().changelist_view(request, {"title": title} | (extra_context or {}))
+        if isinstance(response, TemplateResponse) and (cl := (response.context_data or {}).get("cl")):
+            response.context_data |= {"title": _title(title, cl.chips)}  # type: ignore[operator]  # it is a dict
+        return response
 
     def render_change_form(
         self,

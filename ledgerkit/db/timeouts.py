@@ -10,8 +10,10 @@ from .read_database import read_transaction
 
 BEFORE = "SELECT current_setting('statement_timeout'), set_config('statement_timeout', %s, true)"
 AGAIN = "SELECT set_config('statement_timeout', %s, true)"
-SORT_OFF = "SELECT current_setting('enable_sort'), set_config('enable_sort', 'off', true)"
-SORT_BACK = "SELECT set_config('enable_sort', %s, true)"
+# Without sorting, a plan seems so costly that PostgreSQL would compile it, which takes longer than the query.
+SORT_OFF = """SELECT current_setting('enable_sort'), current_setting('jit'),
+    set_config('enable_sort', 'off', true), set_config('jit', 'off', true)"""
+SORT_BACK = "SELECT set_config('enable_sort', %s, true), set_config('jit', %s, true)"
 
 
 @contextmanager
@@ -52,6 +54,6 @@ def no_sort() -> Iterator[None]:
     planner prefers to sort when it expects few rows, and its statistics lag behind new rows. There is no savepoint: an
     error breaks the outer transaction."""
     with read_transaction(savepoint=False) as connection, connection.cursor() as cursor:
-        ((before, _off),) = cursor.execute(SORT_OFF)
+        ((sort, jit, *_off),) = cursor.execute(SORT_OFF)
         yield
-        cursor.execute(SORT_BACK, [before])
+        cursor.execute(SORT_BACK, [sort, jit])

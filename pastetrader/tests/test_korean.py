@@ -31,7 +31,7 @@ from . import untranslated_text
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # Names, and what is the same in every language. The switch of the language names each in its own words.
 SAME = (
-    "PasteTrader|API|SQL|ID|JSON Lines|JSON|UTC|p50|p95|ms|English|Control|Command|Mac|Single Sign-On|LDAP"
+    "PasteTrader|API|SQL|ID|CSV|JSON Lines|JSON|UTC|p50|p95|ms|English|Control|Command|Mac|Single Sign-On|LDAP"
     "|Slack|whsec_|base64|Asia/Seoul|every_day|weekdays|XKRX"  # names and values of alerts
 )
 KNOWN = re.compile(f"(?<![A-Za-z])(?:{SAME}|{UUID})(?![A-Za-z])")

@@ -23,7 +23,10 @@ def selected(model_admin: ModelAdmin, user: User, query: QueryDict, others: Iter
     params = {name: [str(value) for value in values] for name, values in query.lists()}
     rows = model_admin.get_queryset(request).order_by()
     for list_filter in cast("Iterable[type[ConstantFilter]]", model_admin.list_filter):
-        rows = list_filter(request, params, model_admin.model, model_admin).queryset(request, rows)
+        spec = list_filter(request, params, model_admin.model, model_admin)
+        rows = spec.queryset(request, rows)
+        if (runs := getattr(spec, "runs", None)) is not None:  # which the list reads one by one
+            rows = rows.filter(workflow_execution__in=runs)
     if params.keys() - {*validation.OTHERS, *others}:
         raise IncorrectLookupParameters
     return model_admin.get_search_results(request, rows, query.get(SEARCH_VAR, ""))[0]

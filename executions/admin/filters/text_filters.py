@@ -15,13 +15,17 @@ from django.utils.translation import gettext_lazy as _
 from executions import limits
 from executions.admin.types import JSON
 from executions.models import NodeExecution, WorkflowExecution
+from executions.models.log import INDEXED_LEVELS
 from executions.querysets import NodeExecutionQuerySet
 from ledgerkit.admin.list_filters import TextFilter
 from ledgerkit.admin.lists import Chip
 from ledgerkit.db import names
 from workflows.models import Node, Workflow
 
-PERIODS = ("period", "from", "to", "ended", "ended_between", "newest_runs", "workflow_execution")  # that bound a search
+# Parameters that bound a search.
+PERIODS = (
+    "period", "from", "to", "ended", "ended_between", "newest_runs", "workflow_execution", "node_execution",
+)  # fmt: skip
 ME = "me"
 
 
@@ -84,6 +88,31 @@ class RunErrorFilter(NodeErrorFilter):
         of_nodes = nodes.filter(recent).order_by().values("workflow_execution")
         self.narrowed = {"pk__in": runs.union(of_nodes, all=True)}
         return queryset.filter(recent, said | Q(Exists(nodes.filter(workflow_execution=OuterRef("pk")))))
+
+
+class LineTextFilter(SearchedTextFilter):
+    """Filter by a text in the message: of warnings and errors, which have an index, or of every line of one run."""
+
+    title = _("text in the message")
+    parameter_name = "text"
+    by_row = ("workflow_execution", "node_execution")
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        since = self.since()
+        indexed = Q() if self._is_of_one_run else Q(level__in=INDEXED_LEVELS)
+        recent = Q() if since is None else Q(timestamp__gte=since)
+        return queryset.filter(indexed, recent, names.contains("message", value))
+
+    def chips(self, changelist: ChangeList) -> list[Chip]:
+        chips = super().chips(changelist)
+        if self._is_of_one_run:
+            return chips
+        words = gettext("%(text)s, in warnings and errors")
+        return [Chip(each.title, words % {"text": each.words}, each.without) for each in chips]
+
+    @property
+    def _is_of_one_run(self) -> bool:
+        return any(self.request.GET.get(name) for name in self.by_row)
 
 
 class FailedNodeFilter(TextFilter):

@@ -15,12 +15,13 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 
+from executions.admin import download_escaping
 from executions.admin.types import Lines
 from executions.models import WorkflowExecution
 from ledgerkit.db.names import contains
 from ledgerkit.db.read_database import read_primary
 
-from . import download_escaping, querysets
+from . import querysets
 from .query_parameters import LogQuery
 from .querysets import ORDER
 

@@ -14,6 +14,7 @@ from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.filters.choice_filters import LevelFilter
 from executions.admin.filters.linked_filters import NodeExecutionFilter, RunFilter
 from executions.admin.filters.period_filters import LoggedFilter
+from executions.admin.filters.text_filters import LineTextFilter
 from executions.admin.filters.time_filters import LineFromToFilter
 from executions.admin.filters.workflow_filters import LogWorkflowFilter
 from executions.admin.types import Context
@@ -46,9 +47,21 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
         "node": _("node"),
         "message_head": _("message"),
     }
-    list_filter = (LevelFilter, LoggedFilter, LogWorkflowFilter, LineFromToFilter, RunFilter, NodeExecutionFilter)
+    list_filter = (
+        LevelFilter,
+        LineTextFilter,
+        LoggedFilter,
+        LogWorkflowFilter,
+        LineFromToFilter,
+        RunFilter,
+        NodeExecutionFilter,
+    )
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
     id_columns = ("pk", "workflow_execution", "node_execution")
+    exported: ClassVar[dict[str, str]] = {
+        "id": "id", "timestamp": "timestamp", "level": "level", "workflow_execution": "workflow_execution_id",
+        "node_execution": "node_execution_id", "attempt": "attempt", "source": "source", "message": "message",
+    }  # fmt: skip
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
     columns = (*log_lines.COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")

@@ -160,6 +160,11 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
     search_help_text = _("The id of a node execution or of its workflow execution")
     id_columns = ("pk", "workflow_execution")
     actions = ("retry", "override_max_retries", "cancel", "skip")
+    exported: ClassVar[dict[str, str]] = {
+        "id": "id", "node": "node_name", "workflow_execution": "workflow_execution_id", "status": "status",
+        "attempt": "attempt", "retry_count": "retry_count", "execution_order": "execution_order",
+        "created_at": "created_at", "started_at": "started_at", "ended_at": "ended_at", "error": "error_message",
+    }  # fmt: skip
     related = ("node", "workflow_execution__workflow")
     keyset = ("id",)
     columns = (

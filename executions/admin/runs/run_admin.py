@@ -19,15 +19,19 @@ from executions.admin.filters import run_filters
 from executions.admin.monitor.front_page import front_page
 from executions.admin.types import Context
 from executions.models import WorkflowExecution
+from ledgerkit.admin.palette import register_search
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
 from . import archived, bulk, changelist, history, run_again, run_page, saved_views, search
 from .delete import DeleteRunMixin
+from .find import find_view
 from .keep import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
 
 PARTS = {"panel": "admin/executions/_node_panel.html", "comparison": "admin/executions/_comparison.html"}
+
+register_search("admin:executions_find")
 
 
 @admin.register(WorkflowExecution)
@@ -47,6 +51,12 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a workflow"
     )
     actions = ("cancel", "retry", "override_max_retries", "fail", "keep", "release", "delete_selected")
+    exported: ClassVar[dict[str, str]] = {
+        "id": "id", "workflow": "workflow_name", "workflow_id": "workflow_id", "status": "status",
+        "trigger_type": "trigger_type", "attempt": "attempt", "created_at": "created_at", "started_at": "started_at",
+        "ended_at": "ended_at", "failed_nodes": "failed_nodes", "error": "error_message",
+        "tags": "metadata__tags", "correlation_id": "metadata__correlation_id",
+    }  # fmt: skip
     related = ("workflow",)
     keyset = ("created_at", "id")
     columns = (
@@ -98,7 +108,8 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         bulk_action = path(
             "bulk/<slug:verb>/", self.admin_site.admin_view(partial(bulk.bulk_view, self)), name="executions_bulk"
         )
-        own = [stream, monitor, bulk_action, *run_again.urls(self)]
+        find = path("find/", self.admin_site.admin_view(partial(find_view, self.admin_site)), name="executions_find")
+        own = [find, stream, monitor, bulk_action, *run_again.urls(self)]
         return [*own, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:

@@ -14,7 +14,8 @@ from django.forms import Form
 
 from executions import attention, creation_bounds, sort_keys
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
-from ledgerkit.db.names import forms, nfc
+from executions.models.log import INDEXED_LEVELS
+from ledgerkit.db.names import contains, forms, nfc
 from ledgerkit.rest.filters import (
     BooleanFilter,
     ContainsFilter,
@@ -161,6 +162,11 @@ class NodeExecutionFilters(StrictFilterSet):
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
     created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt", help_text="Created before this time.")
+    q = ContainsFilter(
+        field_name="error_message",
+        min_length=3,
+        help_text="A text in the error message.",
+    )  # a shorter text has no trigram
     overdue = BooleanFilter(method="answering", help_text="Running with an expired lease or past its time-out.")
     silent = BooleanFilter(method="answering", help_text="Running without a heartbeat or line lately.")
 
@@ -239,6 +245,16 @@ class LogFilters(LevelFilters):
         error_messages=PERIOD_NEEDED,
         help_text="Before this time.",
     )
+
+    q = ContainsFilter(
+        method="with_text",
+        min_length=3,
+        help_text="A text in the message of warnings and errors; other lines are not searched across runs.",
+    )
+
+    def with_text(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+        """Search the lines whose messages have an index."""
+        return queryset.filter(contains("message", value), level__in=INDEXED_LEVELS)
 
     def filter_queryset(self, queryset: QuerySet[Model]) -> object:
         after, before = self.form.cleaned_data["after"], self.form.cleaned_data["before"]

@@ -30,12 +30,13 @@ from pastetrader.tests.proofs import times
 
 ROOT = Path(__file__).parents[3]
 OURS = ("alerts", "executions", "workflows", "tokens")
-OF_LISTS = sorted(validation.OTHERS | {"q", "part", "_changelist_filters"})
+OF_LISTS = sorted(validation.OTHERS | {"q", "part", "export", "_changelist_filters"})
 WHOLE = ("workflowexecution", "workflow")  # a list by keyset and one by pages: what all lists share is tried on these
 # Of all other pages, by the address; {run} and so on are ids.
 RUN = "/admin/executions/workflowexecution/{run}"
 OTHERS: dict[str, tuple[str, ...]] = {
     "/admin/": ("view", "q"),
+    "/admin/executions/workflowexecution/find/": ("q", "format"),
     f"{RUN}/change/": ("node", "nodes", "lanes", "compare", "part", "_changelist_filters"),
     f"{RUN}/stream/": ("last_event_id", "wait", "lines"),
     f"{RUN}/logs/": (

@@ -102,6 +102,7 @@ class World:
         node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name=f"{name}fetch"))
         line = ExecutionLogFactory(workflow_execution=run, node_execution=node, message=f"{name}line")
         self.rows |= {f"{name}workflow": workflow, f"{name}running": in_state(run, "running"), f"{name}node": node}
+        ExecutionLogFactory(workflow_execution=run, level="warning", message=f"astray warning {name}!")
         self.rows |= {f"{name}line": line}
 
     def _states(self) -> None:

@@ -49,6 +49,8 @@ def test_lines_across_runs_are_listed_newest_first_within_a_period(
 ) -> None:
     foreign = ExecutionLogFactory(timestamp=DAY)
     period = "after=2026-03-01&before=2026-04-01"
+    for query, places in {"q=three": [2], "q=three&level=error": [], "q=two": []}.items():  # of warnings and errors
+        assert found(api(owner), f"{period}&{query}", LOGS) == {str(lines[place].pk) for place in places}
     assert ids(api(owner).get(f"{LOGS}?{period}")) == [str(line.pk) for line in lines[::-1]]
     assert found(api(owner), f"{period}&level_min=warning", LOGS) == {str(line.pk) for line in lines[2:]}
     assert str(foreign.pk) in found(api(teammate), period, LOGS)

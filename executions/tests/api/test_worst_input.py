@@ -16,8 +16,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from executions import failure_causes, log_preparation, masking, reported_texts, request_body_masking, validators
-from executions.admin import ansi
-from executions.admin.logs import download_escaping
+from executions.admin import ansi, download_escaping
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create, log_line_serializers
 from executions.facts import body_decoding, locked_rows, row_storage

@@ -116,6 +116,7 @@ def test_an_order_of_runs_is_read_off_its_index(only: Any, index: str, name: str
         ("node={node}", "node"),
         ("workflow={workflow}", "node"),
         (f"created_after={AFTER}&created_before={BEFORE}", "created"),
+        ("q=refused", "error_text"),
     ],
 )
 def test_a_filter_of_node_executions_is_answered_by_its_index(only: Any, query: str, index: str) -> None:

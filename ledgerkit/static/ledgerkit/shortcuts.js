@@ -6,6 +6,7 @@
 const OFF = "pastetrader.keys";
 const TYPED_INTO = 'textarea, select, [contenteditable]:not([contenteditable="false"]), input:not([type="checkbox"], [type="radio"], [type="button"], [type="submit"], [type="reset"])';
 const ROWS = "[data-row], #result_list > tbody > tr";
+const SELECTED = "#result_list input.action-select";
 const SEARCH = '[role="search"] input[type="text"], input[type="search"]:not(#nav-filter)';
 
 const bound = new Map();
@@ -57,6 +58,11 @@ function isInSight(row) {
     return top >= 0 && bottom <= innerHeight;
 }
 
+/* A click, so that the admin's own script counts it. */
+function select() {
+    document.activeElement.closest("tr")?.querySelector(SELECTED)?.click();
+}
+
 function search() {
     const box = document.querySelector(SEARCH);
     box.focus();
@@ -70,6 +76,7 @@ if (document.querySelector(ROWS)) {
     bind("k", "previous", () => move(-1));
     bind("Enter", "open"); // the browser's own
 }
+if (document.querySelector(SELECTED)) bind("x", "select", select);
 
 /* --- the list of them -------------------------------------------------------------------------------------------- */
 function show() {

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils import timezone
 
 from executions import limits
+from executions.admin import searched_lists
 from executions.admin.filters.selection import selected
-from executions.admin.runs import changelist
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -73,6 +73,13 @@ class TestTheForm:
             ("cancelled", "?status=failed"),
         ]
 
+    def test_the_title_names_the_filters_and_a_link_skips_them(self, client: Client) -> None:
+        run = in_state(WorkflowExecutionFactory(metadata={"tags": ["nightly"]}), "failed")
+        html = client.get(f"{RUNS}?status=failed&tag=nightly&not_trigger_type=event").content.decode()
+        assert "<title>Workflow executions: failed, nightly, not event |" in html
+        assert html.index('href="#result_list"') < html.index('class="filter-bar"') < html.index(str(run.pk))
+        assert len(client.get(f"{RUNS}?tag={'x' * 250}").context["title"]) == 120
+
     def test_several_workflows_and_triggers(self, client: Client) -> None:
         first, second, _third = (WorkflowExecutionFactory() for _ in range(3))
         query = f"workflow={first.workflow_id},{second.workflow_id}"
@@ -131,7 +138,7 @@ class TestTexts:
         def too_long(milliseconds: int) -> Any:
             raise StatementTimeout
 
-        monkeypatch.setattr(changelist, "statement_timeout", too_long)
+        monkeypatch.setattr(searched_lists, "statement_timeout", too_long)
         with connection.execute_wrapper(lambda execute, sql, *rest: (asked.append(sql), execute(sql, *rest))[1]):
             assert found(client, f"{RUNS}?error=zebra") == [run.pk]
         assert any(" UNION ALL " in sql for sql in asked)
@@ -142,6 +149,49 @@ class TestTexts:
         failed_run("the secret of others", "Hidden")
         for query in ("error=secret", "failed_node=Hidden"):
             assert found(client_of(user), f"{RUNS}?{query}") == []
+
+
+class TestLines:
+    def line(self, level: str, message: str, **fields: Any) -> Any:
+        return ExecutionLogFactory(level=level, message=message, **fields)
+
+    def test_warnings_and_errors_are_searched_across_runs_and_the_chip_says_where(self, client: Client) -> None:
+        said = [self.line(level, "a TimeOut").pk for level in ("error", "warning", "info")]
+        self.line("error", "refused")
+        cl = client.get(f"{LOGS}?text=timeout").context["cl"]
+        assert {row.pk for row in cl.result_list} == set(said[:2])
+        assert [str(chip.words) for chip in cl.chips] == ["“timeout” in the last 30 days, in warnings and errors"]
+        assert found(client, f"{LOGS}?text=timeout&level=error&period=7") == [said[0]]
+        assert found(client, f"{LOGS}?text=timeout&to=2026-01-01T00:00:00Z") == []
+
+    def test_of_one_run_every_line_is_searched(self, client: Client) -> None:
+        line = self.line("info", "a timeout")
+        cl = client.get(f"{LOGS}?text=timeout&workflow_execution={line.workflow_execution_id}").context["cl"]
+        assert [row.pk for row in cl.result_list] == [line.pk]
+        assert str(cl.chips[0].words) == "timeout"
+
+    def test_a_rare_text_is_found_by_its_index_not_by_a_walk_along_all_lines(
+        self, client: Client, monkeypatch: Any
+    ) -> None:
+        lines = [self.line("error", f"zebra {number}").pk for number in range(3)]
+        asked: list[str] = []
+
+        def too_long(milliseconds: int) -> Any:
+            raise StatementTimeout
+
+        monkeypatch.setattr(searched_lists, "statement_timeout", too_long)
+        with connection.execute_wrapper(lambda execute, sql, *rest: (asked.append(sql), execute(sql, *rest))[1]):
+            assert found(client, f"{LOGS}?text=zebra") == lines[::-1]
+        assert any('ORDER BY ("execution_logs"."timestamp" +' in sql for sql in asked)
+
+    def test_the_index_answers_it_in_every_partition(self, client: Client, truncated: None) -> None:
+        rows = client.get(f"{LOGS}?text=timeout").context["cl"].queryset.order_by()
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+            cursor.execute("SELECT count(*) FROM pg_inherits WHERE inhparent = 'execution_logs'::regclass")
+            (partitions,) = cursor.fetchone()
+        assert plan(rows).count("Bitmap Index Scan on execution_logs") >= partitions
+        assert "upper" in plan(rows)
 
 
 class TestTimes:

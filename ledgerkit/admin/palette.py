@@ -1,0 +1,14 @@
+"""The search that the palette of every page asks. The app that has it registers the name of its URL."""
+
+from django.urls import reverse
+
+_names: list[str] = []
+
+
+def register_search(name: str) -> None:
+    _names[:] = [name]
+
+
+def search_address() -> str:
+    """Return the URL of the search, "" where no app has one."""
+    return reverse(_names[0]) if _names else ""

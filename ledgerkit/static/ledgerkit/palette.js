@@ -1,0 +1,132 @@
+/* The palette: Ctrl-K (Cmd-K) searches everything, and lists recent pages and the pages of the menu. The search itself is a
+   page of its own, which works without scripts. Recent pages are kept in this browser alone. */
+const dialog = document.getElementById("palette");
+const RECENT = "pastetrader.recent";
+const MOST_RECENT = 8;
+const PAUSE_MS = 200;
+
+const input = dialog?.querySelector("input");
+const list = dialog?.querySelector("[role=listbox]");
+let chosen = -1;
+let newest = 0;
+let timer = 0;
+let starting = null; // what the search offers before a text is typed
+
+/* --- pages that the browser knows ---------------------------------------------------------------------------------- */
+function recentPages() {
+    try {
+        const found = JSON.parse(localStorage.getItem(RECENT) ?? "[]");
+        return Array.isArray(found) ? found.filter((each) => each.address?.startsWith("/")) : [];
+    } catch { // without storage, or with something else in it
+        return [];
+    }
+}
+
+function remember() {
+    const address = location.pathname + location.search;
+    const title = document.title.split(" | ")[0];
+    const pages = [{ title, address }, ...recentPages().filter((each) => each.address !== address)];
+    try {
+        localStorage.setItem(RECENT, JSON.stringify(pages.slice(0, MOST_RECENT + 1)));
+    } catch {} // as above
+}
+
+function knownPages(text) {
+    const { recent, page } = dialog.dataset;
+    const pages = recentPages().filter((each) => each.address !== location.pathname + location.search).map((each) => ({ ...each, kind: recent }));
+    const menu = [...document.querySelectorAll(".site-nav a")].map((link) => ({ kind: page, title: link.textContent.trim(), address: link.getAttribute("href") }));
+    const part = text.toLowerCase();
+    return [...pages, ...menu, ...(starting ?? [])].filter((each) => each.title.toLowerCase().includes(part)).slice(0, text ? 6 : 24);
+}
+
+/* --- the list ------------------------------------------------------------------------------------------------------ */
+function show(found) {
+    list.replaceChildren(...found.map(option));
+    choose(found.length ? 0 : -1);
+    dialog.querySelector(".palette-nothing").hidden = found.length > 0;
+}
+
+function option({ kind, title, detail, address }, place) {
+    const row = Object.assign(document.createElement("li"), { id: `palette-${place}` });
+    row.setAttribute("role", "option");
+    row.dataset.address = address;
+    for (const [name, text] of [["find-kind", kind], ["find-title", title], ["quiet", detail ?? ""]]) {
+        row.append(Object.assign(document.createElement("span"), { className: name, textContent: text }), " ");
+    }
+    return row;
+}
+
+function choose(place) {
+    const options = [...list.children];
+    chosen = options.length ? (place + options.length) % options.length : -1;
+    options.forEach((row, number) => row.setAttribute("aria-selected", String(number === chosen)));
+    if (chosen < 0) input.removeAttribute("aria-activedescendant");
+    else input.setAttribute("aria-activedescendant", options[chosen].id);
+    options[chosen]?.scrollIntoView({ block: "nearest" });
+}
+
+/* Only this site's own addresses are opened. */
+function open(row) {
+    const address = row && new URL(row.dataset.address, location.href);
+    if (address?.origin === location.origin) location.assign(address);
+}
+
+/* --- the search ---------------------------------------------------------------------------------------------------- */
+async function search() {
+    const number = ++newest;
+    const text = input.value.trim();
+    const known = knownPages(text);
+    if (!text) return show(known);
+    const found = await ask(text);
+    if (number === newest) show([...found, ...known]);
+}
+
+async function ask(text) {
+    try {
+        const response = await fetch(`${dialog.dataset.find}?${new URLSearchParams({ q: text, format: "json" })}`);
+        return response.ok && !response.redirected ? (await response.json()).found : [];
+    } catch {
+        return []; // the pages that are known remain
+    }
+}
+
+async function openPalette() {
+    if (dialog.open) return dialog.close();
+    input.value = "";
+    show(knownPages(""));
+    dialog.showModal();
+    input.focus();
+    starting ??= await ask("");
+    if (!input.value) show(knownPages(""));
+}
+
+function onKey(event) {
+    const steps = { ArrowDown: 1, ArrowUp: -1 };
+    if (event.isComposing || !(event.key in steps || event.key === "Enter")) return;
+    event.preventDefault();
+    if (event.key === "Enter") open(list.children[chosen]);
+    else choose(chosen + steps[event.key]);
+}
+
+if (dialog) {
+    remember();
+    document.addEventListener("keydown", (event) => {
+        if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
+        event.preventDefault();
+        openPalette();
+    });
+    input.addEventListener("input", () => {
+        clearTimeout(timer);
+        timer = setTimeout(search, PAUSE_MS);
+    });
+    input.addEventListener("keydown", onKey);
+    list.addEventListener("click", (event) => open(event.target.closest("[role=option]")));
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close()); // beside it
+    for (const link of document.querySelectorAll("[data-palette]")) {
+        link.addEventListener("click", (event) => {
+            if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab
+            event.preventDefault();
+            openPalette();
+        });
+    }
+}
