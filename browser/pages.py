@@ -33,6 +33,7 @@ PAGES = (
     View("run-delete", f"{RUNS}{{failed_run}}/delete/", "#content form", pictured=False),
     View("runs-confirm", RUNS, ".confirm-form", pictured=False, action="cancel"),
     View("runs-all", f"{RUNS}bulk/retry/?status=failed", ".confirm-form"),
+    View("activity", "/admin/executions/activity/", "#result_list tbody tr"),
     View("bulk-actions", "/admin/executions/bulkaction/", "#changelist", pictured=False),
     View("bulk-action", "/admin/executions/bulkaction/{bulk_action}/change/", ".bulk-progress"),
     View("node", "/admin/executions/nodeexecution/{failed_node}/change/", ".ledger-error"),

@@ -1,6 +1,8 @@
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
@@ -10,6 +12,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -80,6 +84,8 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
     autocompletes = ("user",)
     actions = ("revoke",)
 
+    activity_urls: ClassVar[list[Callable[[UUID], str]]] = []  # of pages with what a token did, of apps above
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         return super().get_queryset(request).defer("digest")
 
@@ -87,6 +93,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         if obj is not None:
             return (
                 "name", "user", "scopes_shown", "bound_to", "created_at", "last_used_at", "expires_at", "revoked_at",
+                *(("activity_shown",) if self.activity_urls else ()),
             )  # fmt: skip
         return ("name", *(("user",) if request.user.is_superuser else ()), "scopes", "bound_to", "expires_at")
 
@@ -133,6 +140,11 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         return TemplateResponse(
             request, "admin/tokens/token/created.html", context, headers={"Cache-Control": "no-store"}
         )
+
+    @admin.display(description=_("activity"))
+    def activity_shown(self, token: Token) -> SafeString:
+        links = ((url(token.pk), gettext("What was done with it")) for url in self.activity_urls)
+        return format_html_join(" ", '<a href="{}">{}</a>', links)
 
     @admin.display(description=_("scopes"))
     def scopes_shown(self, token: Token) -> str:

@@ -1,5 +1,6 @@
 from workflows.admin import WorkflowAdmin
 
+from .activity_admin import ActivityAdmin
 from .bulk_admin import BulkActionAdmin
 from .error_groups.group_admin import ErrorGroupAdmin
 from .logs.log_admin import ExecutionLogAdmin
@@ -10,6 +11,7 @@ from .upkeep_admin import UpkeepRunAdmin
 from .workflow.workflow_page import workflow_page
 
 __all__ = [
+    "ActivityAdmin",
     "BulkActionAdmin",
     "DeletionAdmin",
     "ErrorGroupAdmin",

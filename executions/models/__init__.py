@@ -2,6 +2,7 @@
 
 from executions.states import ErrorCode, ExecutionStatus, LogLevel, TriggerType
 
+from .activity import Activity, ActivityKind
 from .archive import ArchivedRun, ArchiveFile, ArchiveKind
 from .attempt import NodeExecutionAttempt, WorkflowExecutionAttempt
 from .bulk_action import BulkAction, BulkActionRun, BulkActionState, BulkState, BulkVerb
@@ -19,6 +20,8 @@ from .upkeep_run import UpkeepRun
 from .workflow_execution import WorkflowExecution
 
 __all__ = [
+    "Activity",
+    "ActivityKind",
     "ArchiveFile",
     "ArchiveKind",
     "ArchivedRun",

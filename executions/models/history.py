@@ -10,6 +10,8 @@ from executions.states import ExecutionStatus, TriggerType
 from ledgerkit.db.indexes import Index
 from workflows.history import AuditFields
 
+BY_HAND = ("admin", "command", "sql")
+
 
 class HistoryEntry(AuditFields):
     """A transition of a run or of a node execution."""
@@ -45,7 +47,14 @@ class HistoryEntry(AuditFields):
         default_permissions = ()
         ordering = ["happened_at", "id"]
         indexes = [
-            Index(fields=["workflow_execution", "happened_at", "id"], name="idx_execution_history_workflow_execution")
+            Index(fields=["workflow_execution", "happened_at", "id"], name="idx_execution_history_workflow_execution"),
+            # Of what people did: the reports of engines, which have a token, are in neither.
+            Index(
+                fields=["username", "id"],
+                name="idx_execution_history_username",
+                condition=models.Q(token_id=None) & ~models.Q(username=""),
+            ),
+            Index(fields=["id"], name="idx_execution_history_by_hand", condition=models.Q(through__in=BY_HAND)),
         ]
 
     @property

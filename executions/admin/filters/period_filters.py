@@ -1,5 +1,6 @@
 """Filters by period: today, the last hours or days. An index of the time column serves each."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
@@ -9,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
-from ledgerkit.admin.lists import ConstantFilter
+from ledgerkit.admin.lists import Choice, ConstantFilter
 
 
 class PeriodFilter(ConstantFilter):
@@ -17,7 +18,7 @@ class PeriodFilter(ConstantFilter):
 
     title = _("date")
     parameter_name = "period"
-    offered = (
+    offered: ClassVar[Sequence[Choice]] = (
         ("today", _("Today")),
         ("1", _("Last 24 hours")),
         ("3", _("Last 3 days")),

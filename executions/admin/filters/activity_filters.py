@@ -1,0 +1,115 @@
+"""Filters of the activity: who, through what, what, of which workflow or run, and when."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from executions import partitions
+from executions.audit import Through
+from executions.models import ActivityKind, WorkflowExecution
+from ledgerkit.admin.list_filters import SeveralFilter, TextFilter
+from ledgerkit.admin.lists import Chip
+from ledgerkit.db import names
+from tokens.models import Token
+
+from .linked_filters import LinkedFilter, parse_id
+from .period_filters import IdTimeFilter
+from .text_filters import ME
+from .time_filters import IdFromToFilter
+
+LAST_USE = timedelta(minutes=2)  # is noted once a minute
+
+
+class UserFilter(TextFilter):
+    """Filter by what a user did without a token, as it was named then: an index has these rows alone."""
+
+    title = _("user")
+    parameter_name = "user"
+    placeholder = _("me, or a username")
+
+    def chips(self, changelist: ChangeList) -> list[Chip]:
+        return [
+            Chip(each.title, gettext("Me") if each.words == ME else each.words, each.without)
+            for each in super().chips(changelist)
+        ]
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        named = [self.request.user.get_username()] if value == ME else names.forms(value)
+        return queryset.filter(username__in=named, token_id=None).exclude(username="")
+
+
+class ThroughFilter(SeveralFilter):
+    title = _("through")
+    parameter_name = "through"
+    offered = Through.choices
+
+
+class KindFilter(SeveralFilter):
+    title = _("what")
+    parameter_name = "kind"
+    offered = ActivityKind.choices
+
+
+class ActivityPeriodFilter(IdTimeFilter):
+    offered = (IdTimeFilter.offered[0], ("yesterday", _("Yesterday")), *IdTimeFilter.offered[1:])
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        if value != "yesterday":
+            return super().chosen(queryset, value)
+        midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        before = (midnight - timedelta(hours=12)).replace(hour=0)
+        return queryset.filter(id__gte=partitions.bound(before), id__lt=partitions.bound(midnight))
+
+
+class ActivityFromToFilter(IdFromToFilter):
+    offered: ClassVar = (("created", _("time")),)
+
+
+class TokenFilter(LinkedFilter):
+    """Filter by a token. The last use bounds the search for those of a token that is seldom used."""
+
+    title = _("token")
+    parameter_name = "token"
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        pk = parse_id(value)
+        last = Token.objects.filter(pk=pk).values_list("last_used_at", flat=True).first()
+        bound = {"id__lt": partitions.bound(last + LAST_USE)} if last else {}
+        return queryset.filter(token_id=pk, **bound)
+
+
+class ActivityRunFilter(LinkedFilter):
+    title = _("workflow execution")
+    parameter_name = "workflow_execution"
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        return queryset.filter(run_id=parse_id(value))
+
+
+class ActivityWorkflowFilter(LinkedFilter):
+    """Filter by a workflow: its definition, its runs, and those that were deleted."""
+
+    title = _("workflow")
+    parameter_name = "workflow"
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        pk = parse_id(value)
+        runs = WorkflowExecution.objects.filter(workflow=pk).order_by().values("pk")
+        return queryset.filter(Q(subject_id=pk) | Q(run_id__in=runs))
+
+
+ALL = (
+    UserFilter,
+    ActivityPeriodFilter,
+    ThroughFilter,
+    KindFilter,
+    ActivityFromToFilter,
+    TokenFilter,
+    ActivityRunFilter,
+    ActivityWorkflowFilter,
+)

@@ -1,0 +1,34 @@
+from django.db import migrations
+from django.db.models import Q
+
+from ledgerkit.db.indexes import Index
+from ledgerkit.db.online_operations import AddIndexOnline
+
+
+class Migration(migrations.Migration):
+    """What people did is found without the reports of engines."""
+
+    atomic = False
+
+    dependencies = [
+        ("executions", "0054_activity"),
+    ]
+
+    operations = [
+        AddIndexOnline(
+            "historyentry",
+            Index(
+                fields=["username", "id"],
+                name="idx_execution_history_username",
+                condition=Q(token_id=None) & ~Q(username=""),
+            ),
+        ),
+        AddIndexOnline(
+            "historyentry",
+            Index(
+                fields=["id"],
+                name="idx_execution_history_by_hand",
+                condition=Q(through__in=("admin", "command", "sql")),
+            ),
+        ),
+    ]

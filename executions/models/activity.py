@@ -1,0 +1,74 @@
+"""Activity: what people and programs did, read from the records of transitions, deletions, changes and bulk actions."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from executions.exceptions import ACTS
+from executions.states import ExecutionStatus
+from workflows.history import AuditFields, ChangeAct, ChangedKind
+from workflows.querysets import User, can_view_all
+
+from .bulk_action import BulkVerb
+
+# The verbs in the language of the page.
+SHOWN_ACTS = {**dict(BulkVerb.choices), **dict(ChangeAct.choices), **ACTS}
+
+
+class ActivityKind(models.TextChoices):
+    EXECUTION = "execution", _("execution")
+    DELETION = "deletion", _("deletion of an execution")
+    BULK_ACTION = "bulk_action", _("bulk action")
+    WORKFLOW = "workflow", _("workflow")
+    NODE = "node", _("node")
+    EDGE = "edge", _("edge")
+    TOKEN = "token", pgettext_lazy("kind of activity", "token")  # not a secret: the word
+
+
+OF_DEFINITIONS = [str(kind) for kind in ChangedKind]
+PERMISSIONS: dict[str, list[str]] = {
+    "executions.view_workflowexecution": [ActivityKind.EXECUTION, ActivityKind.BULK_ACTION],
+    "executions.view_deletion": [ActivityKind.DELETION],
+    "workflows.view_definitionchange": OF_DEFINITIONS,
+}
+
+
+class ActivityQuerySet(models.QuerySet["Activity"]):
+    def visible_to(self, user: User) -> "ActivityQuerySet":
+        """Filter to the kinds whose records the user, as staff, may view; none for others."""
+        kinds = [kind for needed, kinds in PERMISSIONS.items() if can_view_all(user, needed) for kind in kinds]
+        rows = self.filter(kind__in=kinds)
+        return rows if can_view_all(user, "executions.view_nodeexecution") else rows.filter(node_id=None)
+
+
+class Activity(AuditFields):
+    """A view of the database (sql/activity.sql). The ids are ordered by time, and so are its rows.
+
+    `run_id` and `node_id` are those of an execution, `subject_id` and `subject_name` those of a workflow or a token,
+    of the workflow of a deleted run, or of a bulk action."""
+
+    kind = models.CharField(_("kind"), choices=ActivityKind)
+    act = models.CharField(_("act"))
+    run_id = models.UUIDField(_("workflow execution"), null=True)
+    node_id = models.UUIDField(_("node execution"), null=True)
+    subject_id = models.UUIDField(_("id"), null=True)
+    subject_name = models.TextField(_("name"), null=True)  # noqa: DJ001  # as the view has it
+    from_status = models.CharField(_("from"), choices=ExecutionStatus, null=True)  # noqa: DJ001  # the same
+    to_status = models.CharField(_("to"), choices=ExecutionStatus, null=True)  # noqa: DJ001  # the same
+
+    objects = ActivityQuerySet.as_manager()
+
+    class Meta:
+        managed = False
+        db_table = "activity"
+        verbose_name = _("activity")
+        verbose_name_plural = _("activity")
+        default_permissions = ()
+        ordering = ["-id"]
+
+    @property
+    def shown_act(self) -> object:
+        return SHOWN_ACTS.get(self.act, self.act)
+
+    def __str__(self) -> str:
+        return f"{self.act}: {self.kind}"

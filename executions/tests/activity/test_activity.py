@@ -1,0 +1,181 @@
+"""Activity: who did what, across runs, definitions and tokens."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from executions import partitions
+from executions.audit import Through, act_as
+from executions.models import Activity, HistoryEntry, WorkflowExecution
+from executions.tests.bulk.test_work import begin
+from executions.tests.cast import permissions
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.tests.clients import client_of
+from tokens.models import Token
+from workflows.models import Workflow
+from workflows.tests.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+ACTIVITY = "/admin/executions/activity/"
+
+
+@pytest.fixture
+def ann(db: None) -> Any:
+    return UserFactory(username="ann", is_staff=True)
+
+
+def done_by(user: Any, through: Through = Through.ADMIN, **actor: Any) -> WorkflowExecution:
+    """Return a run that the user cancelled."""
+    run = WorkflowExecutionFactory()
+    with act_as(through=through, user=user, **actor):
+        run.cancel()
+    return run
+
+
+def shown(user: Any, query: str = "") -> str:
+    html = str(client_of(user).get(f"{ACTIVITY}{query}").content.decode())
+    return html[html.index('id="result_list"') :] if 'id="result_list"' in html else ""
+
+
+def entry_at(moment: Any, run: WorkflowExecution, **fields: Any) -> None:
+    """Insert an entry of another time: its id is of that time."""
+    HistoryEntry.objects.create(
+        pk=partitions.bound(moment), workflow_execution=run, attempt=1, to_status="cancelled", act="cancel",
+        through="admin", happened_at=moment, **fields,
+    )  # fmt: skip
+
+
+class TestWhatIsShown:
+    def test_moves_deletions_changes_and_bulk_actions_newest_first(self, staff: Any, ann: Any) -> None:
+        with act_as(through=Through.ADMIN, user=ann):
+            run = WorkflowExecutionFactory(workflow__name="prices")
+            begin(ann.__class__.objects.get(username="staff"), "cancel")
+            run.cancel()
+        with act_as(through=Through.ADMIN, user=ann, reason="a rehearsal"):
+            run.delete()
+        kinds = list(Activity.objects.filter(username__in=["ann", "staff"]).values_list("kind", flat=True))
+        assert kinds == ["deletion", "bulk_action", "workflow"]  # the history of the run went with it
+        html = shown(staff)
+        assert "a rehearsal" in html
+        assert html.index("a rehearsal") < html.index("the feed is wrong")
+        assert f"/admin/executions/deletion/?q={run.pk or ''}"[:28] in html
+
+    def test_a_row_says_who_what_of_what_and_why_and_leads_there(self, staff: Any, ann: Any) -> None:
+        run = done_by(ann, reason="the feed is wrong")
+        html = shown(staff)
+        row = html[: html.index("the feed is wrong")]
+        assert f'href="{ACTIVITY}?user=ann"' in row
+        assert f"/admin/executions/workflowexecution/{run.pk}/change/#history" in row
+        assert "cancel" in row
+        assert "status-cancelled" in row
+
+    def test_a_node_is_named_and_a_row_of_a_token_leads_to_what_it_did(self, staff: Any, api: Any) -> None:
+        node = in_state(NodeExecutionFactory(), "running")
+        client = api(staff)
+        client.post(f"/api/v1/node-executions/{node.pk}/cancel/", {}, format="json")
+        html = shown(staff, "?through=api")
+        assert f"?node={node.pk}#node" in html
+        assert node.node.name in html
+        assert f'href="{ACTIVITY}?token={Token.objects.get().pk}"' in html
+
+    def test_the_statements_do_not_grow_with_the_rows(self, staff: Any, ann: Any) -> None:
+        client, counts = client_of(staff), []
+        for number in (1, 9):
+            for _ in range(number):
+                done_by(ann)
+            with CaptureQueriesContext(connection) as queries:
+                client.get(f"{ACTIVITY}?user=ann")
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+
+
+class TestFilters:
+    def test_what_did_a_user_do_yesterday(self, staff: Any, ann: Any) -> None:
+        run, now = WorkflowExecutionFactory(), timezone.localtime()
+        noon = now.replace(hour=12, minute=0, second=0, microsecond=0)
+        for days, reason in ((0, "of today"), (1, "of yesterday"), (2, "of the day before")):
+            entry_at(noon - timedelta(days=days), run, username="ann", reason=reason)
+        entry_at(noon - timedelta(days=1, seconds=1), run, username="bob", reason="of another")
+        html = shown(staff, "?user=ann&period=yesterday")
+        assert re.findall(r"of (?:today|yesterday|the day before|another)", html) == ["of yesterday"]
+
+    def test_me_is_the_reader(self, staff: Any, ann: Any) -> None:
+        done_by(ann, reason="of ann")
+        done_by(staff, reason="of staff")
+        html = shown(staff, "?user=me")
+        assert ("of staff" in html, "of ann" in html) == (True, False)
+
+    def test_a_user_is_what_somebody_did_without_a_token_and_a_token_what_was_done_with_it(
+        self, staff: Any, api: Any
+    ) -> None:
+        with_token, run = WorkflowExecutionFactory(), done_by(staff)
+        api(staff).post(f"/api/v1/executions/{with_token.pk}/cancel/", {}, format="json")
+        token = Token.objects.get()
+        by_user, by_token = shown(staff, "?user=staff"), shown(staff, f"?token={token.pk}")
+        assert (str(run.pk) in by_user, str(with_token.pk) in by_user) == (True, False)
+        assert (str(run.pk) in by_token, str(with_token.pk) in by_token) == (False, True)
+
+    def test_through_kind_run_and_workflow(self, staff: Any, ann: Any, workflow: Workflow) -> None:
+        here = WorkflowExecutionFactory(workflow=workflow)
+        with act_as(through=Through.COMMAND, name="root"):
+            here.cancel()
+        there = done_by(ann)
+        for query in ("?through=command", f"?workflow_execution={here.pk}", f"?workflow={workflow.pk}"):
+            html = shown(staff, query)
+            assert (str(here.pk) in html, str(there.pk) in html) == (True, False), query
+        html = shown(staff, "?kind=workflow,deletion")
+        assert (workflow.name in html, str(there.pk) in html) == (True, False)
+
+    def test_the_search_takes_an_id(self, staff: Any, ann: Any) -> None:
+        run, other = done_by(ann), done_by(ann)
+        html = shown(staff, f"?q={run.pk}")
+        assert (str(run.pk) in html, str(other.pk) in html) == (True, False)
+
+
+class TestRights:
+    def test_each_kind_is_for_those_who_may_view_its_records(self, ann: Any, staff: Any, workflow: Workflow) -> None:
+        node = in_state(NodeExecutionFactory(), "running")
+        run = done_by(staff)
+        run.delete()
+
+        def kinds(*codenames: str) -> set[str]:
+            ann.user_permissions.set(permissions(*codenames))
+            user = type(ann).objects.get(pk=ann.pk)
+            return set(Activity.objects.visible_to(user).values_list("kind", flat=True))
+
+        assert kinds() == set()
+        assert kinds("view_workflowexecution") == {"execution"}
+        assert kinds("view_deletion") == {"deletion"}
+        assert "workflow" in kinds("view_definitionchange")
+        seen = Activity.objects.visible_to(ann)
+        assert not seen.filter(node_id=node.pk).exists()
+
+    def test_without_one_of_them_it_is_refused(self, ann: Any, owner: Any) -> None:
+        assert client_of(ann).get(ACTIVITY).status_code == 403
+        assert not Activity.objects.visible_to(owner).exists()
+
+    def test_nobody_changes_it(self, staff: Any, ann: Any) -> None:
+        done_by(ann)
+        pk = Activity.objects.first().pk  # type: ignore[union-attr]  # there is one
+        response = client_of(staff).get(f"{ACTIVITY}{pk}/change/")
+        assert response.headers["Location"] == ACTIVITY
+        assert client_of(staff).post(f"{ACTIVITY}{pk}/delete/").status_code == 403
+
+
+class TestWays:
+    def test_users_tokens_runs_and_workflows_lead_to_it(self, staff: Any, ann: Any, api: Any) -> None:
+        run = done_by(ann)
+        api(staff)
+        token = Token.objects.get()
+        for page, query in (
+            (f"/admin/auth/user/{ann.pk}/change/", "user=ann"),
+            (f"/admin/tokens/token/{token.pk}/change/", f"token={token.pk}"),
+            (f"/admin/executions/workflowexecution/{run.pk}/change/", f"workflow_execution={run.pk}"),
+            (f"/admin/workflows/workflow/{run.workflow_id}/", f"workflow={run.workflow_id}"),
+        ):
+            assert f"{ACTIVITY}?{query}" in client_of(staff).get(page).content.decode(), page

@@ -1,0 +1,40 @@
+"""Plans of the activity: merged from the indexes on ids, and a user's part from an index of what people did."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from executions.models import Activity, HistoryEntry
+from executions.tests.activity.test_activity import done_by
+from executions.tests.factories import WorkflowExecutionFactory
+from tokens.models import Token
+from workflows.tests.factories import UserFactory
+
+pytestmark = pytest.mark.usefixtures("statistics", "db")
+ENTRIES = 5_000
+
+
+def indexes(user: Any, **filters: Any) -> set[str]:
+    rows = Activity.objects.visible_to(user).filter(**filters)
+    rows = rows.exclude(username="") if "username" in filters else rows
+    found = json.loads(rows.order_by("-id")[:51].explain(format="json"))
+    return set(re.findall(r"'Index Name': '(\w+)'", str(found)))
+
+
+def test_all_is_merged_from_the_ids_and_what_people_did_has_indexes(staff: Any) -> None:
+    run, ann = WorkflowExecutionFactory(), UserFactory(username="ann")
+    token = Token.objects.issue(user=staff, name="engine", scopes=["executions:read"])[0]
+    reported = {"through": "api", "username": "engine", "token_id": token.pk, "token_name": "engine"}
+    HistoryEntry.objects.bulk_create(
+        HistoryEntry(workflow_execution=run, attempt=1, to_status="running", act="start", **reported)
+        for _ in range(ENTRIES)
+    )
+    done_by(ann)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE execution_history")
+    assert "execution_history_pkey" in indexes(staff)
+    assert "idx_execution_history_username" in indexes(staff, username="ann", token_id=None)
+    assert "idx_execution_history_by_hand" in indexes(staff, through__in=["admin"])
