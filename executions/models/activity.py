@@ -2,7 +2,6 @@
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from executions.exceptions import ACTS
 from executions.states import ExecutionStatus
@@ -22,7 +21,7 @@ class ActivityKind(models.TextChoices):
     WORKFLOW = "workflow", _("workflow")
     NODE = "node", _("node")
     EDGE = "edge", _("edge")
-    TOKEN = "token", pgettext_lazy("kind of activity", "token")  # not a secret: the word
+    TOKEN = "token", _("token")  # not a secret: the word
 
 
 OF_DEFINITIONS = [str(kind) for kind in ChangedKind]

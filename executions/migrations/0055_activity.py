@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     """What people and programs did, as one view."""
 
     dependencies = [
-        ("executions", "0053_bulk_actions"),
+        ("executions", "0054_error_groups"),
         ("workflows", "0009_messages"),
     ]
 
