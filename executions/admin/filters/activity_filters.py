@@ -50,7 +50,7 @@ class ThroughFilter(SeveralFilter):
 
 
 class KindFilter(SeveralFilter):
-    title = _("what")
+    title = _("kind")
     parameter_name = "kind"
     offered = ActivityKind.choices
 
