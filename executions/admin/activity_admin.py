@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin.views.main import SEARCH_VAR
+from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from executions.admin import statuses
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filters import activity_filters
+from executions.admin.pagination import KeysetChangeList
 from executions.models import Activity, ActivityKind, NodeExecution, WorkflowExecution
 from executions.models.activity import PERMISSIONS
 from ledgerkit.types import StrOrPromise
@@ -42,6 +43,12 @@ class ActivityRow:
     by_token: str
 
 
+class ActivityChangeList(KeysetChangeList):
+    def _estimate(self) -> int | None:
+        """Return None: the planner's number of rows of a view is too far off."""
+        return None
+
+
 @admin.register(Activity)
 class ActivityAdmin(ReadOnlyAdmin):
     headers: ClassVar[dict[str, StrOrPromise]] = {
@@ -59,6 +66,9 @@ class ActivityAdmin(ReadOnlyAdmin):
     related = ()
     keyset = ("id",)
     columns = COLUMNS
+
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
+        return ActivityChangeList
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return any(map(request.user.has_perm, PERMISSIONS))
