@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("executions", "0055_activity"),
+        ("executions", "0056_activity"),
     ]
 
     operations = [

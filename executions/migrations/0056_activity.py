@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     """What people and programs did, as one view."""
 
     dependencies = [
-        ("executions", "0054_error_groups"),
+        ("executions", "0055_searched_lines"),
         ("workflows", "0009_messages"),
     ]
 
