@@ -11,6 +11,11 @@ from workflows.api.views import WorkflowViewSet
 from .schema.views import DocsView, SchemaView
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
 from .views.bulk_actions import BulkActionViewSet, RunsOfBulkActionViewSet
+from .views.error_groups import (
+    ErrorGroupViewSet,
+    HistoryOfErrorGroupViewSet,
+    OccurrencesOfErrorGroupViewSet,
+)
 from .views.events import EventsViewSet
 from .views.history import HistoryOfExecutionViewSet
 from .views.kept import KeepOfExecutionViewSet
@@ -84,6 +89,33 @@ of_runs = [
     ),
 ]
 
+of_error_groups = [
+    path("", ErrorGroupViewSet.as_view({"get": "list"}, basename="error-group"), name="error-groups"),
+    path(
+        "<uuid:pk>/",
+        ErrorGroupViewSet.as_view({"get": "retrieve", "patch": "change"}, basename="error-group", detail=True),
+        name="error-group",
+    ),
+    *(
+        path(
+            f"<uuid:pk>/{address}/",
+            ErrorGroupViewSet.as_view({"post": action}, basename="error-group", detail=True),
+            name=f"error-group-{action}",
+        )
+        for address, action in (("merge", "merge"), ("split", "split"), ("notes", "note"))
+    ),
+    path(
+        "<uuid:pk>/occurrences/",
+        OccurrencesOfErrorGroupViewSet.as_view({"get": "list"}, basename="error-occurrence"),
+        name="error-occurrences",
+    ),
+    path(
+        "<uuid:pk>/history/",
+        HistoryOfErrorGroupViewSet.as_view({"get": "list"}, basename="error-group-history"),
+        name="error-group-history",
+    ),
+]
+
 CONTENTS = {
     "node-executions": "node-execution-list",
     "executions": "execution-list",
@@ -99,6 +131,7 @@ urlpatterns = [
     path("executions/", include(of_runs)),
     path("events/", EventsViewSet.as_view({"post": "report"}, basename="event"), name="events"),
     path("lineage", LineageViewSet.as_view({"post": "report"}, basename="lineage"), name="lineage"),
+    path("error-groups/", include(of_error_groups)),
     path("schema/", SchemaView.as_view(), name="schema"),
     path("docs/", DocsView.as_view(), name="docs"),
     path("", include(others.urls)),

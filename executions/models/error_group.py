@@ -101,6 +101,12 @@ class ErrorGroup(VersionedModel):
     def __str__(self) -> str:
         return self.title or str(self.pk)
 
+    @property
+    def owner_id(self) -> object:
+        """Return the id of the owner of all its workflows; None if they have several."""
+        owners = set(self.fingerprints.values_list("workflow__owner", flat=True))
+        return next(iter(owners)) if len(owners) == 1 else None
+
 
 class ErrorFingerprint(UUID7Model):
     """What failures of one workflow have in common. `values` are those by which they were grouped under `rule`."""

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import get_resolver
 
 from alerts.models import Channel, Rule
-from executions.models import BulkAction, NodeExecution, WorkflowExecution
+from executions.models import BulkAction, ErrorGroup, NodeExecution, WorkflowExecution
 from executions.tests.api.fixtures import period
 from executions.tests.api.matrix import API, find_operations, views
 from local_postgres.cluster import program
@@ -21,8 +21,8 @@ from workflows.models import Workflow
 
 OF_NOUN = {
     "executions/actions": BulkAction,  # before that of the runs
-    "workflows": Workflow, "executions": WorkflowExecution, "node-executions": NodeExecution, "alerts/rules": Rule,
-    "alerts/channels": Channel,
+    "workflows": Workflow, "executions": WorkflowExecution, "node-executions": NodeExecution,
+    "error-groups": ErrorGroup, "alerts/rules": Rule, "alerts/channels": Channel,
 }  # fmt: skip
 ATTEMPTS = 3
 

@@ -12,6 +12,7 @@ TAGS = {
     "executions": "Runs of a workflow: make, move, find and watch them.",
     "node executions": "What each node of a run did, and did before a retry.",
     "bulk actions": "One verb on all runs that match a filter, in the background.",
+    "error groups": "Equal failures: whether they are new, their state, and who looks at them.",
     "alerts": "What is told to whom: rules, channels, and the log of messages.",
     "logs": "Log lines of a run and of its nodes. A line is written once and never changed.",
 }

@@ -134,6 +134,7 @@ SUCCESSES = {
     "destroy": ["204"],
     "release": ["204"],
     "duplicate": ["201"],
+    "split": ["201"],
     "stream": ["200", "204"],
     "begin": ["200", "202"],
 }

@@ -15,6 +15,9 @@ ENUM_NAMES = {
     "BulkActionState": "executions.models.BulkActionState",
     "BulkState": "executions.models.BulkState",
     "NodeType": "workflows.models.NodeType",
+    "ErrorState": "executions.models.ErrorState",
+    "ErrorRule": "executions.models.ErrorRule",
+    "ErrorChangeAct": "executions.models.ErrorChangeAct",
 }  # an app above the ledger adds its own
 SETTINGS: dict[str, object] = DEFAULTS | {
     "OAS_VERSION": "3.1.0",

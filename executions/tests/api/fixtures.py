@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 
 from alerts.models import Alert, Delivery
 from alerts.tests.factories import rule_for, webhook
-from executions.models import BulkAction, KeptRun
+from executions.models import BulkAction, ErrorGroup, ErrorOccurrence, KeptRun
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
@@ -79,6 +79,7 @@ class World:
         self._states()
         self._action()
         self._alerts()
+        self._error_groups()
         self.callers = self._callers()
         self.telling = self._telling()
         self.at_first = digest()
@@ -140,6 +141,20 @@ class World:
         delivery = Delivery.objects.create(alert=alert, channel=channel, body="the line ", state="delivered")
         self.rows |= {"rule": rule, "channel": channel, "delivery": delivery}
 
+    def _error_groups(self) -> None:
+        workflow, now = self.rows["workflow"], timezone.now()
+        seen = {"first_seen": now, "last_seen": now}
+        for name, digests in (("error group", ("a", "b")), ("other_group", ("c",))):
+            group = self.rows[name] = ErrorGroup.objects.create(title="went astray", **seen)
+            for digest in digests:
+                fingerprint = group.fingerprints.create(
+                    workflow=workflow, digest=digest, rule="message", title="went astray", **seen
+                )
+        self.rows["fingerprint"] = self.rows["error group"].fingerprints.get(digest="b")
+        ErrorOccurrence.objects.create(
+            fingerprint=fingerprint, workflow_execution=self.rows["failed"], attempt=1, happened_at=now
+        )
+
     def _callers(self) -> dict[str, dict[str, APIClient]]:
         users = self.users
         owner, here, other = users["owner"], self.rows["workflow"].pk, self.rows["other workflow"].pk
@@ -199,7 +214,7 @@ class World:
 
     def body(self, row: str) -> str:
         body = json.dumps(BODIES.get(row, {}))
-        for name in ("workflow", "channel"):
+        for name in ("workflow", "channel", "other_group", "fingerprint"):
             body = body.replace(f"{{{name}}}", str(self.rows[name].pk))
         return body
 

@@ -102,6 +102,15 @@ nobody
 401 200 403 200 200 200 403 403 200 403 200 403 403 403 200 200 200 POST events/
 401 200 403 200 200 200 403 403 200 403 200 403 403 403 200 200 200 POST lineage
 
+401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET error-groups/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET error-groups/{id}/
+401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 PATCH error-groups/{id}/
+401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 POST error-groups/{id}/merge/
+401 404 403 404 404 403 403 403 201 403 403 201 403 403 201 201 201 POST error-groups/{id}/split/
+401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 POST error-groups/{id}/notes/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET error-groups/{id}/occurrences/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET error-groups/{id}/history/
+
 401 200 200 200 200 200 200 200 200 200 403 403 403 403 200 200 200 GET alerts/rules/
 401 400 403 400 400 400 403 403 201 403 403 403 403 201 201 201 400 POST alerts/rules/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET alerts/rules/{id}/
@@ -120,6 +129,7 @@ nobody
 NOUNS = {
     "workflows": "workflow", "executions": "running", "node-executions": "node running",
     "executions/actions": "action",
+    "error-groups": "error group",
     "alerts/rules": "rule", "alerts/channels": "channel", "alerts/deliveries": "delivery",
 }  # fmt: skip
 ROWS = {
@@ -153,6 +163,10 @@ BODIES: dict[str, Any] = {
     "POST executions/{id}/logs/": {"level": "info", "message": "a line"},
     "POST node-executions/{id}/fail/": {"error_message": "went wrong"},
     "POST node-executions/{id}/heartbeat/": {"token": TOKEN_OF_LEASES},
+    "PATCH error-groups/{id}/": {"state": "acknowledged"},
+    "POST error-groups/{id}/merge/": {"groups": ["{other_group}"]},
+    "POST error-groups/{id}/split/": {"fingerprints": ["{fingerprint}"]},
+    "POST error-groups/{id}/notes/": {"text": "a note"},
     "POST alerts/rules/": {
         "name": "a new one",
         "workflow": "{workflow}",

@@ -23,7 +23,7 @@ from alerts.tests.factories import rule_for, webhook
 from executions.api.schema import examples
 from executions.live import reader
 from executions.live.server_sent_events import POLL
-from executions.models import ArchivedRun, ArchiveFile
+from executions.models import ArchivedRun, ArchiveFile, ErrorFingerprint, ErrorGroup, ErrorOccurrence, WorkflowExecution
 from executions.tests.api.recording import DELETED, WORKFLOW, Recorder, play
 from pastetrader.tests.live_server import ROOT
 from tokens.models import Scope, Token
@@ -103,6 +103,31 @@ def tell(say: Recorder, owner: Any) -> None:
     say("sendAlertDeliveryAgain", "waiting", "POST", f"alerts/deliveries/{row.pk}/send-again/")
 
 
+def sort(say: Recorder) -> None:
+    """Record what is done with groups of errors, which no call makes."""
+    seen = {"first_seen": timezone.now(), "last_seen": timezone.now()}
+    group, other = (ErrorGroup.objects.create(title=f"KeyError: {name}", **seen) for name in ("“…”", "close"))
+    for each, digest in ((group, "a"), (other, "b")):
+        fingerprint = ErrorFingerprint.objects.create(
+            group=each, workflow_id=WORKFLOW, digest=digest, rule="message", title=each.title,
+            values={"exception": "KeyError", "message": "“…”"}, **seen,
+        )  # fmt: skip
+    run = WorkflowExecution.objects.filter(workflow=WORKFLOW, node_executions__isnull=False).order_by("pk").first()
+    ErrorOccurrence.objects.create(
+        fingerprint=fingerprint, workflow_execution=run, node_execution=run.node_executions.order_by("pk").first(),
+        node_name="load", attempt=1, happened_at=timezone.now(),
+    )  # fmt: skip
+    address = f"error-groups/{group.pk}/"
+    say("listErrorGroups", "open", "GET", "error-groups/?state=open")
+    say("changeErrorGroup", "acknowledged", "PATCH", address, {"state": "acknowledged", "reason": "I look at it."})
+    say("noteErrorGroup", "note", "POST", f"{address}notes/", {"text": "The vendor renamed a column."})
+    say("mergeErrorGroups", "one other", "POST", f"{address}merge/", {"groups": [str(other.pk)]})
+    say("getErrorGroup", "merged", "GET", address)
+    say("listErrorOccurrences", "page", "GET", f"{address}occurrences/")
+    say("splitErrorGroup", "again", "POST", f"{address}split/", {"fingerprints": [str(fingerprint.pk)]})
+    say("listErrorGroupHistory", "page", "GET", f"{address}history/")
+
+
 @pytest.fixture
 def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(reader, "LINGER", timedelta(hours=1))  # however slow the machine is: no stream says its end yet
@@ -117,6 +142,7 @@ def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: p
     archived.save()
     say("getExecution", "", "GET", f"executions/{DELETED}/")
     tell(say, owner)
+    sort(say)
     say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
     say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
     client = api(owner)
