@@ -15,6 +15,8 @@ MAY = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view": _(
 
 # Django's sidebar is opened by a script, which would shift every page. base_site.html has the same links in a row.
 admin.site.enable_nav_sidebar = False
+admin.site.site_url = None  # the admin is the site
+admin.site.empty_value_display = "–"  # as on the ledger's own pages
 
 for model in (User, Group):
     admin.site.unregister(model)

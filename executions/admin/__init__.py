@@ -8,6 +8,7 @@ from .nodes.node_admin import NodeExecutionAdmin
 from .runs.deletion_admin import DeletionAdmin
 from .runs.run_admin import WorkflowExecutionAdmin
 from .upkeep_admin import UpkeepRunAdmin
+from .workflow.run_columns import RunColumns
 from .workflow.workflow_page import workflow_page
 
 __all__ = [
@@ -22,3 +23,4 @@ __all__ = [
 ]
 
 WorkflowAdmin.page_view = staticmethod(workflow_page)
+WorkflowAdmin.run_columns = RunColumns

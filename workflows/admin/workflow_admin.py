@@ -1,6 +1,8 @@
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
+from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.contrib.admin.models import LogEntry
@@ -44,13 +46,35 @@ PREVIEW = "_preview"
 ADDED = ("add_name", "add_type", "add_source", "add_target")  # form fields that add a node or an edge
 
 
+@runtime_checkable
+class ColumnsOfRuns(Protocol):
+    """Columns about the runs of the listed workflows, by the app that has runs."""
+
+    @property
+    def css(self) -> Sequence[str]: ...
+
+    def load(self, workflows: list[UUID]) -> None: ...
+
+    @property
+    def columns(self) -> Sequence[Callable[[Workflow], str]]: ...
+
+
 class PagesChangeList(StrictChangeList):
     """Link a workflow's name to its page of runs instead of the form, if the user may see runs."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Read the page, then what the columns about its runs show, all rows at once."""
+        super().get_results(request)
+        for column in self.list_display:
+            if isinstance(columns := getattr(column, "__self__", None), ColumnsOfRuns):
+                columns.load([row.pk for row in self.result_list])
+                return
 
     def url_for_result(self, result: Model) -> str:
         return reverse("admin:workflows_workflow_page", args=[result.pk])
 
 
+LESS_IMPORTANT = ("version", "updated_at")  # than the columns of runs
 OWNER_NAME = f"owner__{get_user_model().USERNAME_FIELD}"
 
 
@@ -72,6 +96,12 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     autocompletes = ("owner",)
     actions = ("move_to_trash", "restore", "delete_selected")
     page_view: Callable[..., HttpResponse] | None = None  # the page of a workflow's runs, set by the app that has them
+    run_columns: Callable[[Any], ColumnsOfRuns] | None = None  # for a user; set by the same app
+
+    @property
+    def media(self) -> forms.Media:
+        of_runs = getattr(self.run_columns, "css", ())
+        return super().media + forms.Media(css={"all": of_runs})
 
     def get_urls(self) -> list[URLPattern]:
         if self.page_view is None:
@@ -87,11 +117,15 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return PagesChangeList if _may_see_runs(request) else super().get_changelist(request, **kwargs)
 
-    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        shown = self.list_display
+    def get_list_display(self, request: HttpRequest) -> tuple[str | Callable[[Workflow], str], ...]:
+        shows_trash = TrashFilter.parameter_name in request.GET
+        shown = [name for name in self.list_display if name != "deleted_at" or shows_trash]
         if not _may_see_runs(request):
-            return shown
-        return (*shown, "edit" if self.has_change_permission(request) else "definition")
+            return tuple(shown)
+        of_runs = self.run_columns(request.user).columns if self.run_columns else ()
+        if of_runs:  # there is no room for all
+            shown = [name for name in shown if name not in LESS_IMPORTANT]
+        return (shown[0], *of_runs, *shown[1:], "edit" if self.has_change_permission(request) else "definition")
 
     @admin.display(description=_("definition"))
     def edit(self, row: Workflow) -> str:

@@ -117,15 +117,22 @@ def busiest_workflows(user: User) -> list[Health]:
     """Return the results of the last 7 days for the workflows with most ended runs."""
     bounds = rollups.days_until(timezone.now(), DAYS)
     counted = rollups.count_of_busiest(user, bounds, WORKFLOWS)
-    by_workflow = [list(rows) for _workflow, rows in groupby(counted, key=attrgetter("workflow"))]
-    return _health(by_workflow, bounds)
+    return _health(_by_workflow(counted), bounds)
 
 
 def workflow_health(user: User, workflow: UUID) -> Health | None:
     """Return the workflow's results of the last 7 days; None if none of its runs ended."""
+    return next(iter(health_of_workflows(user, [workflow])), None)
+
+
+def health_of_workflows(user: User, workflows: list[UUID]) -> list[Health]:
+    """Return the results of the last 7 days for those of the workflows of which a run ended."""
     bounds = rollups.days_until(timezone.now(), DAYS)
-    counted = rollups.count_of_workflow(user, bounds, workflow)
-    return _health([counted], bounds)[0] if counted else None
+    return _health(_by_workflow(rollups.count_of_workflows(user, bounds, workflows)), bounds)
+
+
+def _by_workflow(counted: list[Counted]) -> list[list[Counted]]:
+    return [list(rows) for _workflow, rows in groupby(counted, key=attrgetter("workflow"))]
 
 
 def _health(by_workflow: list[list[Counted]], bounds: list[datetime]) -> list[Health]:

@@ -213,7 +213,7 @@ def test_a_closed_hour_is_not_counted_again(everyone: Any, workflow: Workflow) -
     assert closed_hours() > 8 * 24  # hours, and days of them
     with connection.cursor() as cursor:
         cursor.execute("UPDATE rollup_results SET completed = completed + 6, ended = ended + 6")
-    assert [each.completed for each in rollups.count_of_workflow(everyone, days(), workflow.pk)] == [7]
+    assert [each.completed for each in rollups.count_of_workflows(everyone, days(), [workflow.pk])] == [7]
 
 
 def days() -> list[datetime]:
