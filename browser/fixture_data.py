@@ -8,6 +8,7 @@ with their history, because a transition has the time of its statement.
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from executions import ingest, partitions
 from executions.models import (
     BulkAction,
     ErrorOccurrence,
+    ErrorScan,
     ExecutionLog,
     HistoryEntry,
     NodeExecution,
@@ -283,9 +285,15 @@ def fill(now: datetime) -> dict[str, str]:
 
 
 def error_group_of(run: UUID) -> UUID:
-    """Sort all failures into groups. Return that of a run."""
-    error_groups.apply(lambda _done, _expected: None)
-    return ErrorOccurrence.objects.get(workflow_execution=run).fingerprint.group_id
+    """Sort all failures into groups. Return that of a run. The server, which scans too, has read an empty ledger."""
+    of_run = ErrorOccurrence.objects.filter(workflow_execution=run)
+    for _try in range(300):
+        ErrorScan.objects.update(backfill_from=datetime.now(UTC))
+        error_groups.apply(lambda _done, _expected: None)
+        if found := of_run.first():
+            return found.fingerprint.group_id
+        time.sleep(0.1)  # it is the server that scans
+    raise RuntimeError("The failed run is in no group of errors.")
 
 
 if __name__ == "__main__":
