@@ -1,4 +1,4 @@
-"""Export of a list as a stream: all rows that its address selects, in the list's order, as CSV or NDJSON.
+"""Export of a list as a stream: all rows that its address selects, newest first, as CSV or NDJSON.
 
 Rows are read in batches by keyset, each on a connection of its own, so that neither memory nor a connection depends on
 how many there are or on how fast the client reads. Texts are as stored, with secrets masked.

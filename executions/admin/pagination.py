@@ -18,6 +18,8 @@ from executions.admin.types import Runs
 from ledgerkit.admin.lists import StrictChangeList
 from ledgerkit.db import keyset
 from ledgerkit.db.keyset import Key
+from ledgerkit.db.models import Column
+from ledgerkit.types import StrOrPromise
 
 if TYPE_CHECKING:
     from .base import ReadOnlyAdmin
@@ -38,10 +40,21 @@ class ListRow:
     checkbox: str
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The heading of a column. `address` is the URL of the list sorted by it, `sort` how it is sorted now."""
+
+    name: str
+    title: str
+    address: str = ""
+    sort: str = ""
+
+
 class KeysetChangeList(StrictChangeList):
     """Change list ordered by the model admin's `keyset`: a time and the id, or the id alone (UUIDv7 sorts by time)."""
 
     model_admin: "ReadOnlyAdmin"  # django-stubs types it as any ModelAdmin
+    annotations: Mapping[str, Column] = {}  # fields of the annotations that an order has
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Model]:
         for name in (OLDER, NEWER):  # links to another filter start at its newest row
@@ -56,7 +69,12 @@ class KeysetChangeList(StrictChangeList):
         return super().get_query_string(new_params, [FIND, *(remove or ())])
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[str | Combinable]:
-        return [*keyset.reverse(self.model_admin.keyset)]
+        return [*self.order]
+
+    @property
+    def order(self) -> Sequence[str]:
+        """Return the columns to sort by: newest first."""
+        return keyset.reverse(self.model_admin.keyset)
 
     def get_results(self, request: HttpRequest) -> None:
         self.older_link, self.newer_link = "", ""
@@ -90,7 +108,16 @@ class KeysetChangeList(StrictChangeList):
     @cached_property
     def labels(self) -> dict[str, str]:
         """Return the columns' titles in the language of the request."""
-        return {name: capfirst(str(title)) for name, title in self.model_admin.headers.items()}
+        return {name: capfirst(str(title)) for name, title in self.headers.items()}
+
+    @property
+    def headers(self) -> Mapping[str, StrOrPromise]:
+        """Return the columns that are shown."""
+        return self.model_admin.headers
+
+    @property
+    def headings(self) -> list[Heading]:
+        return [Heading(name, title) for name, title in self.labels.items()]
 
     @property
     def export_links(self) -> list[tuple[str, str]]:
@@ -114,8 +141,8 @@ class KeysetChangeList(StrictChangeList):
     def _older_than(self, place: str | None) -> list[Model]:
         rows = self.queryset
         if place is not None:
-            rows = rows.filter(keyset.before(self.model_admin.keyset, self._parse_key(place)))
-        found = self._first(rows, keyset.reverse(self.model_admin.keyset))
+            rows = rows.filter(keyset.after(self.order, self._parse_key(place)))
+        found = self._first(rows, self.order)
         shown = found[: self.list_per_page]
         if place is not None and shown:
             self.newer_link = self.get_query_string({NEWER: self._format_key(shown[0])})
@@ -124,8 +151,9 @@ class KeysetChangeList(StrictChangeList):
         return shown
 
     def _newer_than(self, place: str) -> list[Model]:
-        rows = self.queryset.filter(keyset.after(self.model_admin.keyset, self._parse_key(place)))
-        found = self._first(rows.order_by(*self.model_admin.keyset), self.model_admin.keyset)
+        rows = self.queryset.filter(keyset.before(self.order, self._parse_key(place)))
+        backwards = keyset.reverse(self.order)
+        found = self._first(rows.order_by(*backwards), backwards)
         if len(found) <= self.list_per_page:
             return self._older_than(None)
         shown = found[: self.list_per_page][::-1]
@@ -149,11 +177,11 @@ class KeysetChangeList(StrictChangeList):
         return [key[-1] for key in sorted(keys, reverse=order[0].startswith("-"))[:count]]
 
     def _format_key(self, row: Model) -> str:
-        return SEPARATOR.join(keyset.encode(keyset.key_of(self.model_admin.keyset, row)))
+        return SEPARATOR.join(keyset.encode(keyset.key_of(self.order, row)))
 
     def _parse_key(self, place: str) -> Key:
         """Parse a key. Raises IncorrectLookupParameters, also for a time outside PostgreSQL's range."""
         try:
-            return keyset.decode(self.queryset, self.model_admin.keyset, place.split(SEPARATOR))
+            return keyset.decode(self.queryset, self.order, place.split(SEPARATOR), self.annotations)
         except ValueError:
             raise IncorrectLookupParameters from None

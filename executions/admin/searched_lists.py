@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from functools import reduce
 
-from django.db.models import F, Model, Q, QuerySet, TextField, UUIDField, Value
+from django.db.models import F, Model, Q, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
@@ -42,6 +42,5 @@ class SearchedChangeList(KeysetChangeList):
     def _unindexed(self, order: Sequence[str]) -> list[Combinable | str]:
         first, *others = order
         name = first.removeprefix("-")
-        is_id = isinstance(self.opts.get_field(name), UUIDField)
-        key = Cast(F(name), TextField()) if is_id else F(name) + Value(timedelta(0))
+        key = Cast(F(name), TextField()) if name == "id" else F(name) + Value(timedelta(0))
         return [key.desc() if first.startswith("-") else key.asc(), *others]

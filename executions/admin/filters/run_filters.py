@@ -19,6 +19,7 @@ from .linked_filters import LinkedFilter
 from .period_filters import CreatedFilter, PeriodFilter
 from .text_filters import FailedNodeFilter, OwnerFilter, RunErrorFilter, TagFilter
 from .time_filters import DurationFilter, FromToFilter, parse_local
+from .view_filters import ColumnsFilter, OrderFilter
 from .workflow_filters import WorkflowFilter
 
 BETWEEN = "~"
@@ -124,6 +125,8 @@ ALL = (
     EndedBetweenFilter,
     PaceFilter,
     CauseFilter,
+    OrderFilter,
+    ColumnsFilter,
 )
 
 
