@@ -23,6 +23,7 @@ class Part(NamedTuple):
     model: type[Model]
     fields: list[str]
     columns: slice
+    key: int  # the place of the primary key among them
     converters: list[tuple[int, Callable[..., object]]]
 
 
@@ -71,14 +72,14 @@ class RowLookup[M: Model]:
 
     def _model(self, columns: Sequence[Any], using: str) -> M | None:
         """Return the row with those that it refers to, or None if an outer join found none."""
-        if columns.count(None) == len(columns):
+        if not columns or columns[self.compiled.parts[0].key] is None:
             return None
         found: dict[str, Any] = {}
         for part in self.compiled.parts:
             values = [*columns[part.columns]]
             for place, convert in part.converters:
                 values[place] = convert(values[place], None, connections[using])
-            is_missing = values.count(None) == len(values)  # in an outer join
+            is_missing = values[part.key] is None  # in an outer join
             found[part.path] = None if is_missing else part.model.from_db(using, part.fields, values)
             if part.path:
                 setattr(found[part.parent], part.name, found[part.path])
@@ -104,7 +105,8 @@ class RowLookup[M: Model]:
             fields = [field for field in models[path]._meta.concrete_fields if field.attname in wanted]
             names, columns = [field.attname for field in fields], slice(start, start := start + len(fields))
             converters = [(n, f.from_db_value) for n, f in enumerate(fields) if hasattr(f, "from_db_value")]
-            yield Part(parent, name, path, models[path], names, columns, converters)
+            key = names.index(models[path]._meta.pk.attname)
+            yield Part(parent, name, path, models[path], names, columns, key, converters)
 
 
 @dataclass
