@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
 from uuid import UUID
 
+import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -50,8 +50,7 @@ class Changes(TypedDict, total=False):
     name: str
 
 
-@dataclass(frozen=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """The actor of a change. `name` identifies an actor without a `user`, such as the system user of a command."""
 
     through: Through = Through.IN_PROCESS
@@ -91,7 +90,7 @@ current: Callable[[], Actor] = _actor.get
 @contextmanager
 def act_as(**changes: Unpack[Changes]) -> Iterator[None]:
     """Change fields of the current Actor within the block."""
-    before = _actor.set(replace(current(), **changes))
+    before = _actor.set(msgspec.structs.replace(current(), **changes))
     try:
         yield
     finally:
@@ -100,7 +99,7 @@ def act_as(**changes: Unpack[Changes]) -> Iterator[None]:
 
 def set_actor(**changes: Unpack[Changes]) -> None:
     """Change fields of the current Actor until the end of the enclosing act_as() block."""
-    _actor.set(replace(current(), **changes))
+    _actor.set(msgspec.structs.replace(current(), **changes))
 
 
 def system_user() -> str:
