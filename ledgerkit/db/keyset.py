@@ -71,7 +71,12 @@ def first_of_parts[M: Model](column: str, parts: Sequence[Q], rows: QuerySet[M],
 
 def encode(key: Iterable[object]) -> list[str]:
     """Return the values of a key as text."""
-    return [_encode(value) for value in key]
+    return [
+        value.isoformat() if isinstance(value, datetime)
+        else duration_string(value) if isinstance(value, timedelta)
+        else str(value)
+        for value in key
+    ]  # fmt: skip
 
 
 def decode(
@@ -85,16 +90,6 @@ def decode(
         return [_decode(cast("Column", field), text) for field, text in zip(fields, texts, strict=True)]
     except (TypeError, OverflowError, ValidationError) as error:
         raise ValueError(str(error)) from error
-
-
-def _encode(value: object) -> str:
-    match value:
-        case datetime():
-            return value.isoformat()
-        case timedelta():
-            return duration_string(value)
-        case _:
-            return str(value)
 
 
 def _decode(field: Column, text: str) -> object:

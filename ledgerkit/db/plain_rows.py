@@ -53,4 +53,6 @@ def read(statement: Statement, model: type[Model], end: str = "") -> Table:
         for kind, loader in LOADERS.items():
             cursor.adapters.register_loader(kind, loader)  # of this cursor alone
         cursor.execute(*statement)
-        return Table(tuple(column.name.removesuffix(end) for column in cursor.description), cursor.fetchall())
+        result = cursor.pgresult  # `description` makes an object of each column
+        names = (result.fname(number).decode() for number in range(result.nfields))
+        return Table(tuple(name.removesuffix(end) for name in names), cursor.fetchall())
