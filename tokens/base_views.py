@@ -1,8 +1,8 @@
 """The base of the API's views. It sets everything that REST framework would take from the project's REST_FRAMEWORK, so
 that a project keeps its own defaults and the API responds the same in each."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, nullcontext
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +15,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import BasePagination
 from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import APISettings
@@ -38,11 +39,23 @@ if TYPE_CHECKING:
 
 
 BEGINS = {"HTTP_IDEMPOTENCY_KEY", "HTTP_IF_MATCH"}  # headers of requests that are one transaction
+ANY = "*/*"
 SETTINGS = APISettings({"EXCEPTION_HANDLER": "ledgerkit.rest.problems.exception_handler"})
 
 
 class LedgerNegotiation(DefaultContentNegotiation):
     settings = SETTINGS  # type: ignore[assignment]  # the stubs know the names of the global object alone
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        """Return the first renderer at once to who accepts it or anything. REST framework parses each media type."""
+        first = next(iter(renderers))
+        is_accepted = request.META.get("HTTP_ACCEPT", ANY) in {ANY, first.media_type}
+        if is_accepted and format_suffix is None and "format" not in request.query_params:
+            return first, str(first.media_type)
+        selected: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+        return selected
 
 
 class LedgerView(APIView):
@@ -67,7 +80,8 @@ class LedgerView(APIView):
     def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         """Respond in English and in UTC, to be stored nowhere. Programs read `code`, and a `detail` ends in their
         logs."""
-        with translation.override("en"), timezone.override(UTC), ExitStack() as self.work:
+        in_english = nullcontext() if translation.get_language() == "en" else translation.override("en")
+        with in_english, timezone.override(UTC), ExitStack() as self.work:
             response = super().dispatch(request, *args, **kwargs)
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
