@@ -16,7 +16,7 @@ from .secrets import key_value_patterns
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser
 
-HEADER = "X-Request-ID"
+HEADER, SENT = "X-Request-ID", "HTTP_X_REQUEST_ID"  # in the response, and of the request: `headers` is built at once
 SANE = re.compile(r"[A-Za-z0-9._:/+=-]{1,200}")
 
 
@@ -28,7 +28,7 @@ class ActorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        header = request.headers.get(HEADER, "")
+        header = request.META.get(SENT, "")
         is_sane = SANE.fullmatch(header) and key_value_patterns.is_clear(header, ledgerkit_settings.SECRET_KEYS_EXTRA)
         given = header if is_sane else ""
         request_id = given or str(uuid7())

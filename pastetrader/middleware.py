@@ -1,6 +1,7 @@
 """Middleware of the project."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.exceptions import BadRequest
@@ -98,7 +99,7 @@ class PageMiddleware:
         if not is_api(request.path_info):
             page: HttpResponse = self.page(request)
             return page
-        with translation.override("en"):
+        with nullcontext() if translation.get_language() == "en" else translation.override("en"):
             request.LANGUAGE_CODE = "en"
             response: HttpResponse = self.get_response(request)
         response.headers.setdefault("Content-Language", "en")

@@ -75,7 +75,7 @@ class RejectIfMatchOnCreateMixin:
     """View mixin that rejects If-Match, `*` included, on creation: a new row has no version (RFC 9110, 13.1.1)."""
 
     def create(self, request: Request, *args: object, **kwargs: object) -> Any:
-        if "If-Match" in request.headers:
+        if "HTTP_IF_MATCH" in request.META:
             raise PreconditionFailed("Nothing is there yet that If-Match could name: leave it out to make a new row.")
         return super().create(request, *args, **kwargs)  # type: ignore[misc]  # of the view that this is mixed into
 

@@ -25,7 +25,7 @@ def read_body(request: Request) -> None:
     negotiator: Any = request.negotiator
     if negotiator.select_parser(request, request.parsers) is None:
         raise exceptions.UnsupportedMediaType(request.content_type, "Send JSON, as Content-Type: application/json.")
-    if "Content-Encoding" in request.headers:
+    if "HTTP_CONTENT_ENCODING" in request.META:
         _unpack(request)
     if len(request.body) > LARGE:
         request.data  # noqa: B018  # REST framework parses it when it is first asked for

@@ -235,7 +235,7 @@ class RunChildView(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         super().initial(request, *args, **kwargs)
         self.execution = visible(request, self.named_row.row)
-        if self.action == "create" and "If-Match" in request.headers:
+        if self.action == "create" and "HTTP_IF_MATCH" in request.META:
             self.check_version(self.execution)
 
     def lists_all(self, model: str) -> bool:

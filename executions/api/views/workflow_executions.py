@@ -227,7 +227,7 @@ class WorkflowExecutionViewSet(
     def save(self, serializer: BaseSerializer[WorkflowExecution]) -> None:
         if serializer.validated_data.get("start"):
             self._check_action("start", serializer.validated_data["workflow"])
-        serializer.save(traceparent=self.request.headers.get("traceparent", ""))
+        serializer.save(traceparent=self.request.META.get("HTTP_TRACEPARENT", ""))
 
     def on_existing(self, row: WorkflowExecution, content: Content) -> None:
         """Start an existing pending run if the repeated request contains `start: true`. Raises the errors of start(),
