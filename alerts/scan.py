@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from alerts.ended_attempts import read_ended, store_place
+from alerts.error_group_events import error_group_events
 from alerts.events import event_of_missed, events_of_step, late_runs, runs_over_time, upkeep_event
 from alerts.missed import Missed, find_missed
 from alerts.models import AlertKind, Expectation, Miss, Scan
@@ -37,6 +38,8 @@ def scan() -> bool:
         rules.tell([*map(event_of_missed, check_expectations(now)), *upkeep_event()])
         if rules.are_about(AlertKind.LATE):
             rules.tell([*runs_over_time(now), *late_runs()])
+        if rules.are_about(AlertKind.NEW_ERROR) or rules.are_about(AlertKind.ERROR_REGRESSION):
+            rules.tell(error_group_events(place.scanned_at, now))
         rules.release_held()
         store_place(place)
         return True

@@ -28,6 +28,8 @@ class AlertKind(models.TextChoices):
     RECOVERY = "recovery", _("recovery")
     LATE = "late", _("run takes too long")
     MISSING = "missing", _("expected run is missing")
+    NEW_ERROR = "new_error", _("new error")
+    ERROR_REGRESSION = "error_regression", _("error came back")
     UPKEEP_SILENT = "upkeep_silent", _("upkeep has not run")
 
 
