@@ -1,4 +1,5 @@
-"""Comparison of a run with the last successful run of its workflow before it: durations, and the first difference."""
+"""Comparison of a run with another, by default the last successful run of its workflow before it: durations, and the
+first difference."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ from executions.admin import formatting
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import JSON, Runs, User
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
+from ledgerkit.db.models import parse_uuid
 
 from . import json_diff
 from .json_diff import Difference, differences, parse
@@ -97,6 +99,13 @@ class Comparison:
         """Return the input and output of the first node that differs."""
         pair = self.differing
         return _payloads(pair.now, pair.then) if pair and pair.now and pair.then else []
+
+
+def chosen_run(user: User, run: WorkflowExecution, named: str) -> WorkflowExecution | None:
+    """Return the other run that the address names; None if it names none that the user may see."""
+    pk = parse_uuid(named)
+    seen = WorkflowExecution.objects.visible_to(user).exclude(pk=run.pk).only(*COLUMNS, "workflow")
+    return seen.filter(pk=pk).first() if pk else None
 
 
 def last_success(user: User, run: WorkflowExecution) -> WorkflowExecution | None:

@@ -2,13 +2,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.db.models import F, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions import limits
@@ -50,7 +51,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
     search_help_text = gettext_lazy(
         "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a workflow"
     )
-    actions = ("cancel", "retry", "override_max_retries", "fail", "keep", "release", "delete_selected")
+    actions = ("cancel", "retry", "override_max_retries", "fail", "keep", "release", "compare", "delete_selected")
     exported: ClassVar[dict[str, str]] = {
         "id": "id", "workflow": "workflow_name", "workflow_id": "workflow_id", "status": "status",
         "trigger_type": "trigger_type", "attempt": "attempt", "created_at": "created_at", "started_at": "started_at",
@@ -73,6 +74,17 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         "workflow__name",
         "workflow__owner",
     )
+
+    @admin.action(permissions=["view"], description=gettext_lazy("Compare"))
+    def compare(self, request: HttpRequest, queryset: QuerySet[WorkflowExecution]) -> HttpResponse | None:
+        """Open the page of the newer of two runs, compared with the older one."""
+        found = list(queryset.order_by("-created_at", "-id")[:3])
+        if len(found) != 2:  # as the sentence says
+            self.message_user(request, _("Select two runs to compare them."), messages.WARNING)
+            return None
+        newer, older = found
+        address = reverse("admin:executions_workflowexecution_change", args=[newer.pk])
+        return redirect(f"{address}?compare={older.pk}#compare")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         shown = {

@@ -22,7 +22,8 @@ from executions.states import ExecutionStatus
 from ledgerkit.db.timeouts import no_sort
 from workflows.models import Graph
 
-from . import compare, failure_cascade, related_runs
+from . import compare, failure_cascade, head_facts, neighbours, related_runs
+from .curl import curl_command
 
 PAYLOADS = ("input_data", "output_data", "context", "metadata")
 NAMED = {
@@ -41,6 +42,12 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     _nodes_seen, sees_lines = can_see_nodes_and_logs(request.user, run)
     removed = log_removals.removed_lines(run) if sees_lines else []
     shown = {
+        "sign": statuses.SIGNS[run.status],
+        "previous_run": neighbours.previous_run(request.user, run),
+        "next_run": neighbours.next_run(request.user, run),
+        "progress": head_facts.progress(run),
+        "cancellation": head_facts.cancellation(run),
+        "curl": curl_command(request, "execution-detail", run.pk),
         "stream": page_streams.stream_url(run, "rows"),
         "run": run,
         "payloads": payloads,
@@ -67,7 +74,8 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     """Return the context that depends on the query: the selected node, and the comparison if it is requested."""
     node_id = request.GET.get("node", "")
     chosen = node_admin.selected_node(request, run, node_id) if node_id else None
-    then = compare.last_success(request.user, run)
+    chosen_run = compare.chosen_run(request.user, run, request.GET.get("compare", ""))
+    then = chosen_run or compare.last_success(request.user, run)
     compares = then is not None and "compare" in request.GET
     comparison = compare.compare_with(request.user, run, then) if then and compares else None
     return {
@@ -76,6 +84,7 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "chosen_id": chosen and cast("NodeExecution", chosen["node"]).pk,
         "node_is_requested": bool(node_id),
         "then": then,
+        "then_is_chosen": chosen_run is not None,
         "slower": compare.describe_change(_slower(run, then)) if then else None,
         "compares": compares,
         "comparison": comparison,

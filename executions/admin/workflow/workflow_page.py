@@ -27,7 +27,7 @@ from executions.querysets import can_see
 from workflows import drawing
 from workflows.models import Graph, Workflow
 
-from . import duration_chart, graph_changes, node_health, status_grid
+from . import duration_chart, graph_changes, node_health, slower_nodes, status_grid
 
 VIEWS = ("grid", "graph")
 FOLDER = "admin/executions/workflow"
@@ -126,6 +126,7 @@ class Sections:
             "more_changes": len(self.changes) - limits.DESCRIBED_CHANGES,
             "graph": self._graph(),
             "grid": self._grid(),
+            "weeks": self._weeks(),
             "today": self.today,
         }
 
@@ -140,6 +141,14 @@ class Sections:
             "nodes", lambda: node_health.get_node_health(self.user, window, nodes), limits.WORKFLOW_PAGE_MS
         )
         return None if found is None else _with_node_health(today, found) | {"number": window.number}
+
+    def _weeks(self) -> slower_nodes.Weeks | None:
+        number = len(self.today.nodes) if self.today else 0
+        return query_or_none(
+            "slower nodes",
+            lambda: slower_nodes.slower_nodes(self.user, self.workflow.pk, number),
+            limits.WORKFLOW_PAGE_MS,
+        )
 
     def _grid(self) -> Context | None:
         if (today := self.today) is None:

@@ -144,7 +144,7 @@ class TestRun:
         # One more for what was done to the run, where its nodes fill the history. Five of them are the numbers of lines
         # that are missing, and five of what needs attention, under timeouts of their own; three are of kept runs and of
         # lines that were not stored.
-        assert len(many) == len(few) + 1 <= 37
+        assert len(many) == len(few) + 1 <= 40
 
     def test_the_payloads_of_its_nodes_are_not_read(self, run: Any, staff: Any) -> None:
         with CaptureQueriesContext(connection) as queries:

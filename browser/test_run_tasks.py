@@ -1,0 +1,61 @@
+"""Tasks of an operator at a run and a workflow, in at most three clicks beside what is typed."""
+
+from playwright.sync_api import Page, expect
+
+from browser.live_site import LiveSite
+from browser.pages import RUN_PAGE, RUNS
+
+MOST_CLICKS = 3
+
+
+class Clicks:
+    """Counts the clicks of a task. Raises AssertionError for one too many."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self, page: Page, role: str, name: str) -> None:
+        self.number += 1
+        assert self.number <= MOST_CLICKS
+        page.get_by_role(role, name=name, exact=True).first.click()  # type: ignore[arg-type]  # a role
+
+
+def test_a_run_is_run_again_with_another_input(page: Page, site: LiveSite) -> None:
+    click = Clicks()
+    page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
+    click(page, "link", "Run again")
+    page.get_by_label("Input").fill('{"day": "2026-11-29", "markets": ["KRX"]}')
+    click(page, "button", "Run again")
+    expect(page.get_by_text("The new run waits until an engine starts it.")).to_be_visible()
+    expect(page.locator(".run-related")).to_contain_text("Nightly prices")
+    expect(page.locator(".ledger-payloads").last).to_contain_text("2026-11-29")
+    assert click.number == 2
+
+
+def test_the_link_to_a_line_is_sent_to_a_colleague(page: Page, site: LiveSite) -> None:
+    click = Clicks()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(site.url("/admin/executions/executionlog/{line}/change/"))
+    click(page, "button", "Copy the link to this line")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    page.goto(page.evaluate("navigator.clipboard.readText()"))
+    expect(page.locator(f"#line-{site.ids['line']}")).to_be_visible()
+
+
+def test_the_node_that_got_slower_this_week_is_found(page: Page, site: LiveSite) -> None:
+    click = Clicks()
+    page.goto(site.url("/admin/"))
+    click(page, "link", "Workflows")
+    click(page, "link", "Nightly prices")
+    section = page.get_by_role("region", name="Slower than the week before")
+    expect(section).to_contain_text("Medians of the newest")
+    assert click.number == 2
+
+
+def test_two_runs_of_the_list_are_compared(page: Page, site: LiveSite) -> None:
+    page.goto(site.url(RUNS + "?q=nightly"))
+    for box in page.locator(".action-select").all()[:2]:
+        box.check()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_role("heading", name="Compared with another run")).to_be_visible()
+    expect(page.get_by_role("heading", name="Input and output of the run")).to_be_visible()
