@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -23,13 +23,14 @@ from executions.admin import statuses
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.filter_presets import VIEW
 from executions.admin.filters import validation
+from executions.admin.filters.time_filters import FromToFilter
 from executions.admin.pagination import FIND, NEWER, OLDER
+from executions.admin.runs.changelist import RunChangeList
 from executions.bulk.selection import NothingMatches, Preview, TooMany, begin, preview
 from executions.bulk.verbs import VERBS, Verb
 from executions.models import BulkAction, BulkVerb, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
 from ledgerkit.admin.confirmation import MAX_REASON, is_confirmed, reason
-from ledgerkit.admin.lists import Chip
 from ledgerkit.db.models import parse_uuid, uuid7
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
@@ -85,6 +86,8 @@ def bulk_view(model_admin: ReadOnlyAdmin, request: HttpRequest, verb: str) -> Ht
         raise Http404(_("There is no such action."))
     if not (model_admin.has_view_permission(request) and request.user.has_perm(found.permission)):
         raise PermissionDenied(found.permission)
+    if request.method == "GET" and (given := without_empty(request.GET)) != request.GET:
+        return redirect(f"{request.path}?{given.urlencode()}")  # of fields of the period that nobody filled in
     try:
         with statement_timeout(limits.BULK_MS):
             return _answer(model_admin, request, found)
@@ -94,27 +97,34 @@ def bulk_view(model_admin: ReadOnlyAdmin, request: HttpRequest, verb: str) -> Ht
         return model_admin.render_message(request, "list_timeout", 503, title=_("This took too long"))
 
 
+def without_empty(query: QueryDict) -> QueryDict:
+    given = query.copy()
+    for name in [name for name, value in query.items() if not value]:
+        del given[name]
+    return given
+
+
 def _answer(model_admin: ReadOnlyAdmin, request: HttpRequest, verb: Verb) -> HttpResponse:
     asked = Asked.of(request)
     if is_confirmed(request) and (known := BulkAction.objects.visible_to(request.user).filter(pk=asked.pk).first()):
         return redirect(action_url(known))
-    runs, chips = filtered_runs(model_admin, request)
+    runs, changelist = filtered_runs(model_admin, request)
     found = preview(runs, verb, asked.until)
     error = ""
     if is_confirmed(request):
         error = _fault(request, verb, found, asked)
         if not error:
             return _begin(request, runs, verb, asked)
-    return _page(model_admin, request, verb, found, asked, chips, error)
+    return _page(model_admin, request, verb, found, asked, changelist, error)
 
 
-def filtered_runs(model_admin: ReadOnlyAdmin, request: HttpRequest) -> tuple[WorkflowExecutionQuerySet, list[Chip]]:
-    """Return the runs of the list with the filters of the address, on all of its pages, and the filters in words.
-    Raises IncorrectLookupParameters."""
+def filtered_runs(model_admin: ReadOnlyAdmin, request: HttpRequest) -> tuple[WorkflowExecutionQuerySet, RunChangeList]:
+    """Return the runs of the list with the filters of the address, on all of its pages, and the list itself. Raises
+    IncorrectLookupParameters."""
     if validation.invalid_parameters(model_admin, request, request.GET.dict(), model_admin.own_parameters):
         raise IncorrectLookupParameters
     changelist = model_admin.get_changelist_instance(request)
-    return changelist.queryset, changelist.chips  # type: ignore[attr-defined]  # of our own changelist
+    return changelist.queryset, changelist  # type: ignore[return-value]  # of our own changelist
 
 
 def _fault(request: HttpRequest, verb: Verb, found: Preview, asked: Asked) -> str:
@@ -145,7 +155,7 @@ def _page(
     verb: Verb,
     found: Preview,
     asked: Asked,
-    chips: list[Chip],
+    changelist: RunChangeList,
     error: str,
 ) -> HttpResponse:
     items = ngettext("workflow execution", "workflow executions", found.chosen)
@@ -155,7 +165,9 @@ def _page(
         "found": found,
         "asked": asked,
         "id": asked.pk,
-        "chips": chips,
+        "chips": changelist.chips,
+        "period": next((spec for spec in changelist.filter_specs if isinstance(spec, FromToFilter)), None),
+        "others": [(name, value) for name, value in request.GET.items() if name not in FromToFilter.fields],
         "error": error,
         "most": limits.BULK_RUNS,
         "left_out": found.matching - found.chosen,

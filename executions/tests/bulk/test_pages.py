@@ -77,6 +77,18 @@ class TestAsking:
         for query in ("?status=nothing", "?colour=red"):
             assert client_of(staff).get(f"{RUNS}bulk/cancel/{query}").status_code == 400
 
+    def test_a_period_is_typed_on_the_page_and_keeps_the_other_filters(self, staff: Any) -> None:
+        early, late = runs(2, "failed")
+        WorkflowExecution.objects.filter(pk=early.pk).update(
+            started_at="2026-11-28T02:10Z", ended_at="2026-11-28T02:30Z", created_at="2026-11-28T02:00Z"
+        )
+        response = client_of(staff).get(f"{RUNS}bulk/retry/?status=failed&time=ended&from=2026-11-28T02:00&to=&q=")
+        assert response.headers["Location"] == f"{RUNS}bulk/retry/?status=failed&time=ended&from=2026-11-28T02%3A00"
+        html = ask(staff, "retry", "?status=failed&time=ended&from=2026-11-28T02:00&to=2026-11-28T03:00")
+        assert "<strong>1 run</strong> is changed" in html
+        assert (str(early.pk) in html, str(late.pk) in html) == (True, False)
+        assert '<input type="hidden" name="status" value="failed">' in html
+
     def test_too_many_runs_have_no_button(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "BULK_RUNS", 2)
         runs(3)

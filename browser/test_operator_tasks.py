@@ -1,0 +1,66 @@
+"""Tasks of an operator about many runs: each takes three clicks at most, and typed words."""
+
+from playwright.sync_api import Locator, Page, expect
+
+from browser.engine import Engine
+from browser.live_site import LiveSite
+from browser.pages import RUN_PAGE, RUNS
+
+MOST = 3
+
+
+class Clicks:
+    """Clicks of one task, counted."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __call__(self, target: Locator) -> None:
+        self.number += 1
+        assert self.number <= MOST
+        target.click()
+
+
+def test_everything_of_a_workflow_is_stopped(page: Page, site: LiveSite, engine: Engine) -> None:
+    engine("start", "run")
+    engine("start", "Load")
+    click = Clicks()
+    page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    click(page.get_by_role("link", name="Everything of a workflow is stopped").first)
+    click(page.get_by_role("link", name="Stop everything"))
+    expect(page.get_by_text("1 run is changed")).to_be_visible()
+    page.get_by_label("Reason").fill("the exchange is closed")
+    click(page.get_by_role("button", name="Cancel 1 workflow execution"))
+    expect(page.get_by_role("link", name="done: 1")).to_be_visible()
+    expect(page.get_by_text("1 of 1 run")).to_be_visible()
+    status, refusal = engine("complete", "Load")
+    assert (status, refusal["current_state"]) == (409, "cancelled")
+
+
+def test_all_that_failed_in_a_period_is_retried(page: Page, site: LiveSite, engine: Engine) -> None:
+    for verb in ("start", "fail"):
+        engine(verb, "run")
+    click = Clicks()
+    page.goto(site.url(RUNS))
+    click(page.get_by_role("link", name="Failed today"))
+    click(page.get_by_role("navigation", name="All runs that match:").get_by_role("link", name="Retry"))
+    page.get_by_label("from").fill("2000-01-01T02:00")
+    page.get_by_label("to", exact=True).fill("2100-01-01T03:00")
+    page.get_by_label("to", exact=True).press("Enter")
+    page.wait_for_url("**to=2100**")
+    page.get_by_label("Reason").fill("the feed is right again")
+    click(page.get_by_role("button", name="Retry"))
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    page.wait_for_url("**/bulkaction/**")
+
+
+def test_what_a_user_did_yesterday(page: Page, site: LiveSite) -> None:
+    click = Clicks()
+    page.goto(site.url("/admin/"))
+    click(page.get_by_role("link", name="Activity", exact=True))
+    page.get_by_label("User").fill("admin")
+    page.get_by_label("Date").select_option("yesterday")
+    click(page.get_by_role("button", name="Apply"))
+    chips = page.get_by_role("list", name="Filters in use").get_by_role("listitem")
+    expect(chips).to_have_count(2)
+    expect(page.locator("#result_list .field-subject").first).to_contain_text("Nightly prices")
