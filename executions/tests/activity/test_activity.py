@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from executions import partitions
+from executions.admin import exports
 from executions.audit import Through, act_as
 from executions.models import Activity, HistoryEntry, WorkflowExecution
 from executions.tests.bulk.test_work import begin
@@ -135,6 +136,20 @@ class TestFilters:
         run, other = done_by(ann), done_by(ann)
         html = shown(staff, f"?q={run.pk}")
         assert (str(run.pk) in html, str(other.pk) in html) == (True, False)
+
+
+class TestExport:
+    def test_has_the_rows_of_the_filters_as_csv_and_ndjson(
+        self, staff: Any, ann: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The stream gives its connection back after each part; that of the test has the transaction.
+        monkeypatch.setattr(exports, "connection", type("Kept", (), {"close": staticmethod(lambda: None)}))
+        run, other = done_by(ann, reason="the feed is wrong"), done_by(staff)
+        for kind in ("csv", "ndjson"):
+            response = client_of(staff).get(f"{ACTIVITY}?user=ann&export={kind}")
+            text = response.getvalue().decode()
+            assert (text.count(str(run.pk)), text.count(str(other.pk))) == (1, 0), kind
+            assert "the feed is wrong" in text
 
 
 class TestRights:
