@@ -38,6 +38,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "/admin/": ("view", "q"),
     "/admin/executions/workflowexecution/find/": ("q", "format"),
     f"{RUN}/change/": ("node", "nodes", "lanes", "compare", "part", "_changelist_filters"),
+    f"{RUN}/rerun/": ("from_node",),
     f"{RUN}/stream/": ("last_event_id", "wait", "lines"),
     f"{RUN}/logs/": (
         "level",
@@ -226,7 +227,7 @@ def test_every_parameter_that_the_code_asks_for_is_tried_here() -> None:
 
 def test_every_page_of_ours_is_tried_here() -> None:
     """An address of the admin that is neither a list, a form nor one of OTHERS is a new page."""
-    own = {"views", "bulk", "logs", "stream", "monitor", "<uuid:pk>/"}
+    own = {"views", "bulk", "find", "logs", "stream", "monitor", "<uuid:pk>/"}
     routes = [str(each.pattern) for model_admin in ours() for each in model_admin.get_urls()]
     stock = {
         "",
