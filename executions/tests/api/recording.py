@@ -1,17 +1,16 @@
 """A small session with the API in which every operation is called once at least: what `examples.json` records, and what
 a server holds before it is fuzzed. Ids are chosen, so that the recorded requests may be sent again."""
 
-import base64
-import json
 import re
 import secrets
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 from .recording_of_actions import record_bulk_action
+from .steady_values import steady
 
 # (method, path under /api/v1/, body or None, headers) → (status, body or None, headers)
 Answer = tuple[int, Any, dict[str, str]]
@@ -31,11 +30,6 @@ CHOSEN = {
     AGAIN, REPORTED, REPORTED_LOAD,
     WORKFLOW, LOAD, RANK, SPARE, RUN, CANCELLED, FAILED, DELETED, RUN_LOAD, RUN_RANK, SPARE_LOAD, SPARE_RANK, NOBODY,
 }  # fmt: skip
-CURSOR = "WyI3NDg6NzQ4OiIsIjc0ODo3NDg6IiwiIixbXSxmYWxzZV0="  # what an event's id looks like
-HOST = "http://127.0.0.1:8000"
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-MADE_SECRET, MESSAGE = re.compile(r"whsec_[\w+/=]+"), re.compile("msg_[0-9a-f]{32}")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
 
 
 class Recorder:
@@ -60,7 +54,7 @@ class Recorder:
 
     def exchanges(self) -> dict[str, Any]:
         """Return all exchanges as `examples.json` stores them, without values that differ between sessions."""
-        return steady({"operations": self.operations, "problems": self.problems})
+        return steady({"operations": self.operations, "problems": self.problems}, CHOSEN)
 
 
 EVENT = {
@@ -258,73 +252,3 @@ def be_refused(say: Recorder) -> None:
     key = "9b2d7e30-6f0a-4a34-9d5e-53a3a1f7a001"
     say("failExecution", "", "POST", f"executions/{FAILED}/fail/", {"error_message": "One."}, Idempotency_Key=key)
     say("failExecution", "", "POST", f"executions/{FAILED}/fail/", {"error_message": "Two."}, Idempotency_Key=key)
-
-
-def steady(exchanges: Any) -> Any:
-    """Replace times and generated ids by numbers in their order: they differ between two sessions."""
-    text = json.dumps(exchanges)
-    found = dict.fromkeys(id for id in UUID.findall(text) if id not in CHOSEN)
-    ids = {id: f"019ab0c4-0000-7000-8000-00000000a{n:03x}" for n, id in enumerate(found)}
-    moments = sorted({datetime.fromisoformat(time) for time in times(exchanges)})
-    clock = {moment: datetime(2026, 11, 20, 21, tzinfo=UTC) + timedelta(seconds=n) for n, moment in enumerate(moments)}
-    return replace_values(exchanges, ids, clock)
-
-
-def times(value: Any) -> Iterator[str]:
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from times(item)
-    elif isinstance(value, str):
-        if TIME.fullmatch(value):
-            yield value
-        elif value.startswith("retry: "):
-            yield from (found[0] for found in TIME.finditer(value))
-        elif "cursor=" in value:
-            yield from times(json.loads(_cursor(value)))
-
-
-def replace_values(value: Any, ids: dict[str, str], clock: dict[datetime, datetime]) -> Any:
-    if isinstance(value, list):
-        return [replace_values(item, ids, clock) for item in value]
-    if isinstance(value, dict):
-        new = {key: replace_values(item, ids, clock) for key, item in value.items()}
-        return new | _duration(new) | ({"owner": 1} if new.get("owner") else {})
-    if not isinstance(value, str):
-        return value
-    if TIME.fullmatch(value):
-        return clock[datetime.fromisoformat(value)].isoformat().replace("+00:00", "Z")
-    if value.startswith("retry: ") or "cursor=" in value:
-        return (_address if "cursor=" in value else _stream)(value, ids, clock)
-    value = MADE_SECRET.sub("whsec_bWFkZSBieSB0aGUgc2VydmVyLCBzaG93biBvbmNl", value)
-    value = MESSAGE.sub("msg_019ab0c400007000800000000000aaaa", value)
-    return UUID.sub(lambda found: ids.get(found[0], found[0]), value)
-
-
-def _stream(text: str, ids: dict[str, str], clock: dict[datetime, datetime]) -> str:
-    """Do the same to a stream: its data are rows, and its ids name transactions."""
-    events = [dict(line.split(": ", 1) for line in block.splitlines()) for block in text.split("\n\n") if block]
-    for event in events:
-        if "data" in event:
-            data = replace_values(json.loads(event["data"]), ids, clock)
-            event |= {"id": CURSOR, "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False)}
-    return "".join("\n".join(f"{name}: {value}" for name, value in event.items()) + "\n\n" for event in events)
-
-
-def _duration(row: dict[str, Any]) -> dict[str, float]:
-    if not row.get("duration_seconds"):
-        return {}
-    start, end = (datetime.fromisoformat(row[name]) for name in ("started_at", "ended_at"))
-    return {"duration_seconds": (end - start).total_seconds()}
-
-
-def _cursor(address: str) -> str:
-    return base64.urlsafe_b64decode(parse_qs(urlsplit(address).query)["cursor"][0]).decode()
-
-
-def _address(value: str, ids: dict[str, str], clock: dict[datetime, datetime]) -> str:
-    """Do the same to a link to another page, whose cursor holds ids and times."""
-    parts = urlsplit(value)
-    cursor = json.dumps(replace_values(json.loads(_cursor(value)), ids, clock)).encode()
-    query = {name: values[0] for name, values in parse_qs(parts.query).items() if name not in {"after", "before"}}
-    query["cursor"] = base64.urlsafe_b64encode(cursor).decode()
-    return f"{HOST}{parts.path}?{urlencode(query)}"
