@@ -25,7 +25,7 @@ class GraphDefinitions:
         self.client = client
         self.defined: dict[tuple[str, tuple[Stage, ...]], None] = {}
 
-    def define(self, name: str, chain: Sequence[Any] | None, chord: Any) -> None:
+    def define(self, name: str, chain: Sequence[Any] | None, chord: object) -> None:
         """Let the sending thread define the workflow, unless this process has done it."""
         graph = (name, tuple(stages_of(name, chain, chord)))
         if graph not in self.defined:

@@ -34,7 +34,7 @@ class RunEnds:
         if is_new:
             self.client.call_later(QUIET_SECONDS, partial(self._check, run))
 
-    def _check(self, run: str, http: Any) -> None:
+    def _check(self, run: str, http: object) -> None:
         with self.lock:
             if (when := self.due.get(run)) is None:
                 return
@@ -67,7 +67,7 @@ class RunEnds:
             self.watched[run] = None
         self.client.call_later(FIRST_WATCH, partial(self._look, run, FIRST_WATCH))
 
-    def _look(self, run: str, seconds: float, http: Any) -> None:
+    def _look(self, run: str, seconds: float, http: object) -> None:
         has_ended = False
         try:
             has_ended = self.end_if_quiet(run, http)

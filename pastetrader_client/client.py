@@ -140,7 +140,7 @@ class Client:
     def workflow[**P, R](self, name: Callable[P, R], /) -> Callable[P, R]: ...
     @overload
     def workflow(
-        self, name: str | None = None, /, **options: Any
+        self, name: str | None = None, /, **options: object
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
     def workflow(self, name: Any = None, /, **options: Any) -> Any:
         """Make each call of the decorated function a run. Options are those of run()."""
@@ -152,7 +152,7 @@ class Client:
     def node[**P, R](self, name: Callable[P, R], /) -> Callable[P, R]: ...
     @overload
     def node(
-        self, name: str | None = None, /, **options: Any
+        self, name: str | None = None, /, **options: object
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]: ...
     def node(self, name: Any = None, /, **options: Any) -> Any:
         """Make each call of the decorated function, within a run, a node. Options are those of Run.node()."""

@@ -79,23 +79,23 @@ class Reporter:
     _create: Mapping[str, object] | None = None
     _create_size = OVERHEAD
 
-    def debug(self, message: object, *args: object, **data: Any) -> None:
+    def debug(self, message: object, *args: object, **data: object) -> None:
         self.check_stopped()
         self.record("debug", message_of(message, args), data)
 
-    def info(self, message: object, *args: object, **data: Any) -> None:
+    def info(self, message: object, *args: object, **data: object) -> None:
         self.check_stopped()
         self.record("info", message_of(message, args), data)
 
-    def warning(self, message: object, *args: object, **data: Any) -> None:
+    def warning(self, message: object, *args: object, **data: object) -> None:
         self.check_stopped()
         self.record("warning", message_of(message, args), data)
 
-    def error(self, message: object, *args: object, **data: Any) -> None:
+    def error(self, message: object, *args: object, **data: object) -> None:
         self.check_stopped()
         self.record("error", message_of(message, args), data)
 
-    def log(self, level: str, message: object, *args: object, **data: Any) -> None:
+    def log(self, level: str, message: object, *args: object, **data: object) -> None:
         """Record a line. The arguments are put into the message as logging does it; keywords are its data."""
         self.check_stopped()
         self.record(level, message_of(message, args), data)
@@ -129,7 +129,7 @@ class Reporter:
     def start(self) -> None:
         raise NotImplementedError
 
-    def complete(self, output: Any = None) -> None:
+    def complete(self, output: object = None) -> None:
         raise NotImplementedError
 
     def fail(self, error: BaseException | str) -> None:
@@ -167,6 +167,6 @@ class Reporter:
                 current.set(None)
 
 
-def copy_output(value: Any) -> tuple[object, int]:
+def copy_output(value: object) -> tuple[object, int]:
     """Return a copy of an output, and its size."""
     return (None, 0) if value is None else capture(value)

@@ -76,7 +76,7 @@ class Run(Reporter):
         self.has_started = True
         self.send("execution.start", OVERHEAD, attempt=self.attempt, at=at, **self.begin_lease())
 
-    def complete(self, output: Any = None) -> None:
+    def complete(self, output: object = None) -> None:
         found, size = copy_output(self.output if output is None else output)
         self._end("complete", size, output_data=found, token=self.token)
 
@@ -213,7 +213,7 @@ class Node(Reporter):
         self.has_started, self.has_ended = True, False
         self.send("node.start", OVERHEAD, attempt=self.attempt, run_token=self.run.token, **self.begin_lease())
 
-    def complete(self, output: Any = None) -> None:
+    def complete(self, output: object = None) -> None:
         found, size = copy_output(self.output if output is None else output)
         self._end("complete", size, output_data=found, token=self.token)
 

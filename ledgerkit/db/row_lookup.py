@@ -52,7 +52,7 @@ class RowLookup[M: Model]:
     ) -> None:
         self.rows, self.examples, self.fields, self.annotations = rows, examples, fields, annotations
 
-    def first(self, *keys: Any, beside: "RowByKey[Any] | None" = None) -> M | None:
+    def first(self, *keys: object, beside: "RowByKey[Any] | None" = None) -> M | None:
         """Return the row. If there is one, the row `beside` it is read too, by the same statement."""
         statement, using = self.compiled.statement, router.db_for_read(self.compiled.parts[0].model)
         lookups: list[tuple[RowLookup[Any], Sequence[Any]]] = [(self, keys)]

@@ -8,7 +8,7 @@ from drf_spectacular import utils
 from drf_spectacular.openapi import AutoSchema
 
 
-def extend_schema(**description: Any) -> Callable[[object], Any]:
+def extend_schema(**description: object) -> Callable[[object], Any]:
     """Describe a view, whose class names its base already, or one of its methods."""
     extend = utils.extend_schema(**description)
 

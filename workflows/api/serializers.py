@@ -90,7 +90,7 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
             raise serializers.ValidationError(faults, code="too_many")
         return super().to_internal_value(data)
 
-    def validate_config(self, value: Any) -> object:
+    def validate_config(self, value: object) -> object:
         try:
             retention_config.check(value)
             grouping_config.check(value)

@@ -1,5 +1,4 @@
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
@@ -21,7 +20,7 @@ class Command(BaseCommand):
             help=_("also report what only lineage events, saves and SQL do: corrected ends, rows inserted as ended"),
         )
 
-    def handle(self, *args: object, strict: bool, **options: Any) -> None:
+    def handle(self, *args: object, strict: bool, **options: object) -> None:
         total = sum(self._print(finding) for finding in check_ledger(strict=strict))
         if total:
             found = ngettext("%(n)d violation was found.", "%(n)d violations were found.", total)

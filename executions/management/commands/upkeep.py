@@ -1,6 +1,5 @@
 import time
 from argparse import ArgumentParser
-from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
@@ -27,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help=_("print what would be done, and change nothing"))
 
     @no_limit()
-    def handle(self, *args: object, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         outcomes = runner.plan_all() if options["dry_run"] else runner.run_all(self._progress)
         failed = []
         try:
