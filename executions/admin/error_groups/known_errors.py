@@ -3,20 +3,22 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
 from executions.admin.types import User
 from executions.error_groups.fingerprints import make_fingerprint
-from executions.error_groups.recording import rules_of
 from executions.error_groups.scan import is_late
 from executions.models import (
     ErrorFingerprint,
     ErrorGroup,
     ErrorOccurrence,
+    ErrorRule,
     ExecutionStatus,
     NodeExecution,
     WorkflowExecution,
 )
 
-from .rows import ErrorGroupRow, present_groups
+from .rows import ErrorGroupRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +47,29 @@ class PageError:
 
 
 def find_known(user: User, error: PageError) -> KnownError | None:
-    """Return what is known of the error: from its occurrence, else, until a scan has recorded it, from its texts. None
-    if the user may not see groups, or nobody looks for failures."""
+    """Return what is known of the error: by its occurrence, else, until a scan has recorded it, by its texts. None if
+    the user may not see groups, or nobody looks for failures."""
     if not user.has_perm("executions.view_errorgroup"):
         return None
-    recorded = _recorded_group(user, error)
-    if (group := recorded or _equal_group(user, error)) is None:
+    found = _fingerprints(user, error).first()
+    if found is None:
         return None if is_late() else KnownError(None)
-    return KnownError(present_groups([group])[0], is_recorded=recorded is not None)
+    return KnownError(ErrorGroupRow(found.group, "", 0), is_recorded=getattr(found, "is_recorded", False))
 
 
-def _recorded_group(user: User, error: PageError) -> ErrorGroup | None:
-    rows = ErrorOccurrence.objects.filter(workflow_execution=error.run, node_execution=error.node)
-    newest = rows.order_by("-attempt", "-id").values("fingerprint__group")[:1]
-    return ErrorGroup.objects.visible_to(user).select_related("assignee").filter(pk__in=newest).first()
+def _fingerprints(user: User, error: PageError) -> QuerySet[ErrorFingerprint]:
+    """Return the fingerprint of the error, first that which was recorded. One workflow has few."""
+    recorded = ErrorOccurrence.objects.filter(workflow_execution=error.run, node_execution=error.node)
+    is_recorded = Exists(recorded.filter(fingerprint=OuterRef("pk")))
+    groups = ErrorGroup.objects.visible_to(user).values("pk")
+    rows = ErrorFingerprint.objects.filter(workflow=error.workflow, group__in=groups).annotate(is_recorded=is_recorded)
+    found = rows.filter(Q(is_recorded=True) | Q(digest__in=_digests(error)))
+    return found.select_related("group__assignee").order_by("-is_recorded", "-last_seen", "-id")
 
 
-def _equal_group(user: User, error: PageError) -> ErrorGroup | None:
-    rule = rules_of([error.workflow])[error.workflow]
-    digest = make_fingerprint(error.message, error.traceback, error.node_name, rule).digest
-    groups = ErrorFingerprint.objects.filter(workflow=error.workflow, digest=digest).values("group")
-    return ErrorGroup.objects.visible_to(user).select_related("assignee").filter(pk__in=groups).first()
+def _digests(error: PageError) -> list[str]:
+    """Return the digests by all rules: that of the workflow need not be read."""
+    return [make_fingerprint(error.message, error.traceback, error.node_name, rule).digest for rule in ErrorRule]
 
 
 def of_run(user: User, run: WorkflowExecution, first: NodeExecution | None, message: str | None) -> KnownError | None:
