@@ -20,6 +20,10 @@ class Clicks:
         page.get_by_role(role, name=name, exact=True).first.click()  # type: ignore[arg-type]  # a role
 
 
+def width(page: Page, selector: str) -> float:
+    return float(page.locator(selector).evaluate("each => each.getBoundingClientRect().width"))
+
+
 def test_a_run_is_run_again_with_another_input(page: Page, site: LiveSite) -> None:
     click = Clicks()
     page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
@@ -59,3 +63,15 @@ def test_two_runs_of_the_list_are_compared(page: Page, site: LiveSite) -> None:
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.get_by_role("heading", name="Compared with another run")).to_be_visible()
     expect(page.get_by_role("heading", name="Input and output of the run")).to_be_visible()
+
+
+def test_the_graph_is_zoomed_fitted_and_searched(page: Page, site: LiveSite) -> None:
+    page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
+    drawn = width(page, "svg.graph")
+    page.get_by_role("button", name="Larger").click()
+    assert width(page, "svg.graph") > drawn
+    page.get_by_role("button", name="Fit").click()
+    assert width(page, "svg.graph") <= width(page, ".graph-scroll")
+    page.get_by_role("searchbox", name="Find a node").fill("krx")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Prices KRX: failed")).to_be_focused()
