@@ -95,6 +95,7 @@ def addresses() -> Iterator[str]:
         f"created_before={_at(first + timedelta(days=1))}", period,
         f"{of_node}&status=failed", f"{of_node}&status=pending",
         f"workflow={most.pk}&status=failed", f"workflow={least.pk}&status=failed", f"workflow={most.pk}&status=running",
+        "q=quote+service", "q=nowhere+to+be+found", f"q=quote+service&{period}",
         f"{of_node}&{period}", f"status=failed&{period}", f"workflow={least.pk}&{period}", "ordering=created",
         "page_size=500",
     ):  # fmt: skip
@@ -116,6 +117,8 @@ def addresses() -> Iterator[str]:
             "&level_min=warning",
             "&ordering=timestamp",
             "&level=error&ordering=timestamp",
+            "&q=refused",
+            "&q=nowhere+to+be+found",
         ):
             yield f"logs/?{period}{each}"
     yield f"logs/?{period}&page_size=500"
