@@ -158,6 +158,6 @@ def test_a_page_goes_on_from_before_its_rows_were_read(client: Any, moving: str,
     assert snapshot < min(place for place, text in enumerate(texts) if 'FROM "workflow_executions"' in text)
 
 
-def test_the_monitor_has_eight_live_parts(client: Any, staff: Any) -> None:
+def test_the_monitor_has_nine_live_parts(client: Any, staff: Any) -> None:
     client.force_login(staff)
-    assert client.get("/admin/").text.count("data-live=") == 8
+    assert client.get("/admin/").text.count("data-live=") == 9
