@@ -27,13 +27,15 @@ logger = logging.getLogger("pastetrader_client")
 
 class Batches:
     """Sends batches. `gone` has the runs and nodes that the ledger does not take, `no_moves` the runs that have not
-    started or have been ended by somebody else; `specs` has the nodes that the engine has described, by run and name.
+    started or have been ended by somebody else, `resumed` the attempts of runs that were resumed; `specs` has the nodes
+    that the engine has described, by run and name.
     """
 
     def __init__(self, transport: Transport, watch: Watch, leases: Leases) -> None:
         self.transport, self.watch, self.leases = transport, watch, leases
         self.gone: dict[str, None] = {}
         self.no_moves: dict[str, None] = {}
+        self.resumed: dict[str, int | None] = {}
         self.specs: dict[tuple[str, str], Mapping[str, object] | None] = {}
         self.said: dict[tuple[str, str, str], None] = {}
 
@@ -66,8 +68,9 @@ class Batches:
         """Note what a node is like, for the case that the workflow does not have it."""
         remember(self.specs, (run, name), fields, most=MAX_KNOWN)
 
-    def forget(self, run: str) -> None:
-        """Take facts of the run again: it has a new attempt."""
+    def resume(self, run: str, attempt: int) -> None:
+        """Take facts of the run again, of this attempt."""
+        remember(self.resumed, run, attempt, most=MAX_KNOWN)
         self.gone.pop(run, None)
         self.no_moves.pop(run, None)
 
@@ -140,6 +143,10 @@ class Batches:
         self.leases.fence(fact.token)
 
     def _end_here(self, fact: Fact) -> None:
+        """End the run or the node, but not a newer attempt of the run, which this process has resumed."""
+        attempt, resumed = self.leases.attempt_of_run(fact.token), self.resumed.get(fact.run)
+        if attempt and resumed and attempt < resumed:
+            return
         if not fact.node or fact.kind in OF_RUN_TOKEN:
             remember(self.gone, fact.run, most=MAX_KNOWN)
             self.watch.forget(fact.run)

@@ -122,7 +122,7 @@ class Client:
         Waits for the ledger. Raises LookupError, Unavailable or Stopped."""
         row = self._transport.read_run(id)
         nodes = {node["name"]: node for node in row["nodes"]}
-        self._sender.batches.forget(id)
+        self._sender.batches.resume(id, row["attempt"])
         return Run(self, row["workflow"], id=id, attempt=row["attempt"], nodes=nodes)
 
     def _define(self, workflow: str, graph: Graph) -> None:

@@ -20,6 +20,7 @@ class Leased(Identified, Protocol):
     """A run or a node of the engine."""
 
     lease_seconds: int
+    attempt: int
     token: str | None
 
     def hear_fenced(self) -> None: ...
@@ -58,6 +59,11 @@ class Leases:
     def is_own(self, token: str) -> bool:
         """Return whether the attempt of a token is executed by this process."""
         return token in self.begun or token in self.held or token in self.attached
+
+    def attempt_of_run(self, token: str) -> int | None:
+        """Return the attempt of the run that a lease is of, None without a lease."""
+        lease = self.held.get(token) or self.begun.get(token)
+        return None if lease is None else lease.run.attempt
 
     def note_delivered(self, facts: Iterable[Fact]) -> None:
         """Hold the leases of starts that the ledger has, and let go of those whose end it has."""

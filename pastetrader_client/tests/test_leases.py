@@ -240,6 +240,25 @@ def test_a_refused_start_without_a_token_stops_no_other_run(connect: Connect) ->
     assert WorkflowExecution.objects.get(pk=run.id).status == "running"
 
 
+def test_a_heartbeat_of_the_old_attempt_does_not_stop_the_new_one(connect: Connect) -> None:
+    client = connect(lease_seconds=60)
+    run = client.run(workflow="w")
+    run.start()
+    assert client.flush()
+    let_lapse(WorkflowExecutionLease.objects)
+    WorkflowExecution.objects.get().retry()
+    resumed = client.resume(run.id)
+    client.report([{"kind": "execution.heartbeat", "id": run.id, "token": run.token}])
+    assert client.flush()
+    assert run.is_fenced
+    with resumed, resumed.node("b"):
+        pass
+    assert client.flush()
+    row = WorkflowExecution.objects.get()
+    assert (row.status, row.attempt) == ("completed", 2)
+    assert row.node_executions.get(node_name="b").status == "completed"
+
+
 @pytest.mark.parametrize("kind", ["log", "execution.start", "execution.complete"])
 def test_what_an_ended_process_left_of_an_old_attempt_does_not_stop_the_new_one(
     connect: Connect, client_of: Connect, away: str, tmp_path: Path, kind: str
