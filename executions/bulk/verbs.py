@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 
 from executions.models import BulkVerb, ExecutionStatus, KeptRun, WorkflowExecution
-from executions.states import ACTIVE
+from executions.states import ACTIVE, ENDED
 from ledgerkit.types import StrOrPromise
 
 CHANGE, REMOVE = "executions.change_workflowexecution", "executions.delete_workflowexecution"
@@ -53,6 +53,10 @@ VERBS = {
         Verb(
             BulkVerb.RETRY, _("Retry %(count)d %(items)s"), lambda run, _reason: run.retry(),
             (ExecutionStatus.FAILED,), effect=_("Their failed nodes are retried too; completed ones do not change."),
+        ),
+        Verb(
+            BulkVerb.RERUN, _("Run %(count)d %(items)s again"), lambda run, _reason: run.rerun(), ENDED,
+            effect=_("For each, a new pending run with the same input is created, which an engine starts."),
         ),
         Verb(
             BulkVerb.FAIL, _("Mark %(count)d %(items)s as failed"), lambda run, reason: run.fail(reason),

@@ -13,6 +13,7 @@ from functools import cached_property
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -27,6 +28,7 @@ from .verbs import VERBS, Refused, Verb
 
 SECONDS = 1.0  # at one action, until it is the turn of the next
 GONE = "It was deleted meanwhile, or its user may not change it any longer."
+NEW_RUN = "The new run is {id}."
 NOBODY = "its user is gone"
 NO_RIGHT = "its user may not do this any longer"
 FAILED = "It could not be done, because of an error in the server; its log has more ({name})."
@@ -93,17 +95,19 @@ class Work:
         """Return what became of the run, and why."""
         try:
             with transaction.atomic():
-                self.verb.call(self.runs().defer(*NOT_READ).get(pk=pk), self.action.reason)
+                made = self.verb.call(self.runs().defer(*NOT_READ).get(pk=pk), self.action.reason)
         except WorkflowExecution.DoesNotExist:
             return BulkState.REFUSED, GONE
         except (InvalidTransition, Refused) as refusal:
             return BulkState.REFUSED, str(refusal)[:MOST_CHARACTERS]
+        except ValidationError as error:
+            return BulkState.REFUSED, " ".join(error.messages)[:MOST_CHARACTERS]
         except (
             Exception
         ) as error:  # whatever it is, the other runs have their turn; a lost connection fails again below
             logger.exception("The bulk action %s failed at the run %s.", self.action.pk, pk)
             return BulkState.REFUSED, FAILED.format(name=type(error).__name__)
-        return BulkState.DONE, ""
+        return BulkState.DONE, NEW_RUN.format(id=made.pk) if isinstance(made, WorkflowExecution) else ""
 
 
 def work_open(seconds: float = SECONDS) -> int:

@@ -16,6 +16,7 @@ type Counts = dict[str, int]
 class BulkVerb(models.TextChoices):
     CANCEL = "cancel", _("Cancel")
     RETRY = "retry", _("Retry")
+    RERUN = "rerun", _("Run again")
     FAIL = "fail", _("Mark as failed")
     KEEP = "keep", _("Keep")
     RELEASE = "release", _("Do not keep any longer")

@@ -43,7 +43,7 @@ class TestTheList:
     def test_offers_each_action_for_all_runs_with_its_filters(self, staff: Any) -> None:
         runs(1)
         html = client_of(staff).get(f"{RUNS}?status=pending&older=1&view=all".replace("older=1&", "")).content.decode()
-        for verb in ("cancel", "retry", "fail", "keep", "release", "delete"):
+        for verb in ("cancel", "retry", "rerun", "fail", "keep", "release", "delete"):
             assert f'href="{RUNS}bulk/{verb}/?status=pending"' in html
 
     def test_offers_only_what_the_user_may_do(self, teammate: Any) -> None:

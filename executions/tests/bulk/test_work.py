@@ -116,6 +116,17 @@ class TestTheWork:
         assert not WorkflowExecution.objects.filter(pk=old.pk).exists()
         assert Deletion.objects.get(workflow_execution_id=old.pk).reason == "the feed is wrong"
 
+    def test_runs_again_what_ended_as_new_runs_and_names_them(self, staff: Any, workflow: Workflow) -> None:
+        (failed,), (masked,) = runs(1, "failed", workflow=workflow, input_data={"day": 1}), runs(1, "failed")
+        WorkflowExecution.objects.filter(pk=masked.pk).update(input_data={"key": MASK})
+        action = begin(staff, "rerun")
+        work.work_open()
+        new = WorkflowExecution.objects.get(metadata__rerun_of=str(failed.pk))
+        assert (new.status, new.input_data) == ("pending", {"day": 1})
+        assert answers(action)[failed.pk] == ("done", f"The new run is {new.pk}.")
+        assert answers(action)[masked.pk][0] == "refused"
+        assert "masked values" in answers(action)[masked.pk][1]
+
     def test_refuses_a_run_that_changed_meanwhile_and_says_why(self, staff: Any) -> None:
         ended, gone, still = runs(3)
         action = begin(staff, "cancel")
