@@ -1,6 +1,5 @@
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast, runtime_checkable
-from uuid import UUID
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -20,13 +19,15 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.admin.confirmation import Question, run_on_each
 from ledgerkit.admin.history import ChangesMixin
-from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin, StrictChangeList
+from ledgerkit.admin.lists import EVERYWHERE, StrictAdmin
 from ledgerkit.db.exceptions import StaleObject
 from ledgerkit.types import Context
 from workflows.exceptions import HasHistory
 from workflows.models import Edge, Node, NodeType, Workflow
+from workflows.querysets import User
 
 from . import graph_text
+from .changelist import ColumnsOfRuns, PagesChangeList
 from .fields import JSONMixin
 from .filters import ActiveFilter, TrashFilter
 from .forms import WorkflowForm
@@ -44,36 +45,6 @@ NOT_IN_TRASH = _("It is not in the trash.")
 BETWEEN = _("Another change came in between, so nothing was saved. Repeat yours.")
 PREVIEW = "_preview"
 ADDED = ("add_name", "add_type", "add_source", "add_target")  # form fields that add a node or an edge
-
-
-@runtime_checkable
-class ColumnsOfRuns(Protocol):
-    """Columns about the runs of the listed workflows, by the app that has runs."""
-
-    @property
-    def css(self) -> Sequence[str]: ...
-
-    def load(self, workflows: list[UUID]) -> None: ...
-
-    @property
-    def columns(self) -> Sequence[Callable[[Workflow], str]]: ...
-
-
-class PagesChangeList(StrictChangeList):
-    """Link a workflow's name to its page of runs instead of the form, if the user may see runs."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """Read the page, then what the columns about its runs show, all rows at once."""
-        super().get_results(request)
-        for column in self.list_display:
-            if isinstance(columns := getattr(column, "__self__", None), ColumnsOfRuns):
-                columns.load([row.pk for row in self.result_list])
-                return
-
-    def url_for_result(self, result: Model) -> str:
-        return reverse("admin:workflows_workflow_page", args=[result.pk])
-
-
 LESS_IMPORTANT = ("version", "updated_at")  # than the columns of runs
 OWNER_NAME = f"owner__{get_user_model().USERNAME_FIELD}"
 
@@ -96,7 +67,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     autocompletes = ("owner",)
     actions = ("move_to_trash", "restore", "delete_selected")
     page_view: Callable[..., HttpResponse] | None = None  # the page of a workflow's runs, set by the app that has them
-    run_columns: Callable[[Any], ColumnsOfRuns] | None = None  # for a user; set by the same app
+    run_columns: Callable[[User], ColumnsOfRuns] | None = None  # for a user; set by the same app
 
     @property
     def media(self) -> forms.Media:
