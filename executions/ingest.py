@@ -120,17 +120,21 @@ def _line_row(line: "ExecutionLog") -> Row:
 def vacuum(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:
     """Update the planner's statistics and the visibility map of freshly filled tables. Autovacuum would do so minutes
     later, and never for a partitioned table. Cannot run inside a transaction."""
-    names = ", ".join(connections[using].ops.quote_name(table._meta.db_table) for table in tables)
     with no_limit(using), connections[using].cursor() as cursor:
-        cursor.execute(f"VACUUM (ANALYZE) {names}")
+        cursor.execute(f"VACUUM (ANALYZE) {_names(tables, using)}")
 
 
 def empty(tables: Iterable[type[models.Model]], using: str = DEFAULT_DB_ALIAS) -> None:
     """Delete all rows of `tables` by TRUNCATE. The database refuses if another table has a foreign key to one of
     them."""
-    names = ", ".join(connections[using].ops.quote_name(table._meta.db_table) for table in tables)
     with connections[using].cursor() as cursor:
-        cursor.execute(f"TRUNCATE {names}")
+        cursor.execute(f"TRUNCATE {_names(tables, using)}")
+
+
+def _names(tables: Iterable[type[models.Model]], using: str) -> str:
+    """Return the names of those that are tables: some models read views."""
+    own = (table._meta.db_table for table in tables if table._meta.managed)
+    return ", ".join(map(connections[using].ops.quote_name, own))
 
 
 def _encode_row(row: Row, documents: list[int], by_keys: Scrubber) -> Row:

@@ -98,6 +98,7 @@ class World:
         texts = {"error_message": f"went astray {name}!"}
         metadata = {"tags": [f"{name}tag"], "correlation_id": f"{name}corr", "allow_concurrent": True}
         metadata |= {key: f"{name}{key}" for key in ("triggered_by", "schedule_id", "priority")}
+        metadata["rerun_of"] = str(workflow.pk)
         parent = {"parent_execution_id": str(workflow.pk)}
         run = WorkflowExecutionFactory(workflow=workflow, metadata=metadata, context=parent, **texts)
         node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get(name=f"{name}fetch"))

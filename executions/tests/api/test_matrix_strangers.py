@@ -93,7 +93,8 @@ def test_a_list_holds_the_callers_rows_and_no_others(world: World, cast: Any, ur
 FOREIGN = {
     "executions/": {
         "workflow": "workflow", "tag": "tag", "correlation_id": "corr", "triggered_by": "triggered_by",
-        "schedule_id": "schedule_id", "priority": "priority", "parent": "workflow", "q": "went astray !",
+        "schedule_id": "schedule_id", "priority": "priority", "parent": "workflow", "rerun_of": "workflow",
+        "q": "went astray !",
     },
     "node-executions/": {"node": "node definition", "workflow": "workflow", "q": "went wrong"},
     "logs/": {"q": "astray warning !"},
