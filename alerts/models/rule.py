@@ -112,7 +112,7 @@ class Rule(VersionedModel):
 
 
 class RuleChannel(models.Model):
-    """That a rule sends through a channel. Django's own table of such pairs has no cascade in the database."""
+    """A channel through which a rule sends. Django's own table of such pairs has no cascade in the database."""
 
     rule = models.ForeignKey(Rule, on_delete=models.DB_CASCADE, db_index=False)
     channel = models.ForeignKey(Channel, on_delete=models.DB_CASCADE)

@@ -31,7 +31,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ActivityRow:
-    """What was done, ready to render. `name` is that of the workflow or the token, `address` the page about it."""
+    """An entry of the activity, ready to render. `name` is of the workflow or token, `address` its page."""
 
     done: Activity
     name: str

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 
 from executions.admin import download_escaping
-from executions.admin.filters.selection import selected
+from executions.admin.filters.selection import select_rows
 from executions.admin.pagination import EXPORT
 from ledgerkit.db import keyset
 from ledgerkit.db.read_database import read_primary
@@ -44,7 +44,7 @@ def export_response(model_admin: "ReadOnlyAdmin", request: HttpRequest, kind: st
     """Stream the rows. Raises IncorrectLookupParameters for filters that the list does not have."""
     read_primary()  # as the rows, which are read after the request
     query = without_export(request)
-    rows = selected(model_admin, request.user, query, model_admin.own_parameters)
+    rows = select_rows(model_admin, request.user, query, model_admin.own_parameters)
     logger.info("%s exports %s as %s: %s", request.user, model_admin.opts.model_name, kind, query.urlencode())
     parts = _parts(rows, model_admin.exported, model_admin.keyset, kind)
     # Under ASGI, Django reads a synchronous iterator to its end before it sends anything.

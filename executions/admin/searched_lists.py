@@ -37,9 +37,9 @@ class SearchedChangeList(KeysetChangeList):
             return super()._first(rows, order)
         narrowed = [each for spec in self.filter_specs if (each := getattr(spec, "narrowed", None))]
         found = reduce(QuerySet[Model].filter, (Q(**each) for each in narrowed), rows)
-        return super()._first(found.order_by(*self._unindexed(order)), order)
+        return super()._first(found.order_by(*self._without_index(order)), order)
 
-    def _unindexed(self, order: Sequence[str]) -> list[Combinable | str]:
+    def _without_index(self, order: Sequence[str]) -> list[Combinable | str]:
         first, *others = order
         name = first.removeprefix("-")
         key = Cast(F(name), TextField()) if name == "id" else F(name) + Value(timedelta(0))

@@ -40,7 +40,8 @@ class ReasonSerializer(ActionSerializer):
 
 
 class RetrySerializer(ReasonSerializer):
-    """With `override_max_retries` failed nodes are retried once more than their `max_retries`; needs a `reason`."""
+    """The body of a retry. `override_max_retries` retries failed nodes once more than their `max_retries`; it needs a
+    `reason`."""
 
     override_max_retries = serializers.BooleanField(required=False, default=False)
 

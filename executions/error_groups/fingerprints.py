@@ -41,7 +41,7 @@ def make_fingerprint(message: str | None, traceback: str | None, node: str, rule
     """Return the fingerprint of a failure by the rule of its workflow. `node` is empty for an error of the run."""
     raised = tracebacks.parse(traceback or "")
     text = _normalize(message)
-    exception = raised.exception or exception_class_in(traceback or "") or _named(message)
+    exception = raised.exception or exception_class_in(traceback or "") or _class_in_message(message)
     return Fingerprint(rule, _title(exception, text), _values(rule, exception, raised.frames, text, node))
 
 
@@ -66,7 +66,7 @@ def _normalize(message: str | None) -> str:
     return "\n".join(normalize_message(line[:LONGEST]) for line in first)[:LONGEST]
 
 
-def _named(message: str | None) -> str:
+def _class_in_message(message: str | None) -> str:
     found = NAMED.match((message or "")[:MOST_TEXT].lstrip()[:LONGEST])
     return found[1] if found else ""
 

@@ -34,7 +34,7 @@ ACTOR = "upkeep"
 
 
 class Read(NamedTuple):
-    """What a transaction stored, and whether there is more to be read."""
+    """The number that a transaction stored, and whether there is more to be read."""
 
     number: int
     is_more: bool

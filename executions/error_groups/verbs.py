@@ -1,5 +1,5 @@
-"""What people do with a group of errors: change its state, assign it, note something, merge it with others, split it. A
-trigger writes each into the history of the group, with the actor and the reason (sql/error_groups.sql)."""
+"""The verbs of people for a group of errors: change its state, assign it, note something, merge and split it. A trigger
+writes each into the history of the group, with the actor and the reason (sql/error_groups.sql)."""
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager

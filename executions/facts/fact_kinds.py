@@ -86,8 +86,8 @@ class RunMove(OfRun, kw_only=True):
 
 
 class RunStart(RunMove, kw_only=True, tag="execution.start"):
-    """With a worker, seconds or a token, the attempt has a lease (executions/leases.py). The caller may choose the
-    token, as it chooses ids."""
+    """A start. Naming a worker, seconds or a token gives the attempt a lease (executions/leases.py). The caller may
+    choose the token, as it chooses ids."""
 
     worker: Worker = ""
     lease_seconds: Seconds | None = None

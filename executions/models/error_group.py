@@ -109,7 +109,7 @@ class ErrorGroup(VersionedModel):
 
 
 class ErrorFingerprint(UUID7Model):
-    """What failures of one workflow have in common. `values` are those by which they were grouped under `rule`."""
+    """The features that failures of a workflow have in common. `values` are those by which `rule` grouped them."""
 
     workflow = models.ForeignKey(
         Workflow, on_delete=models.DB_CASCADE, db_index=False, related_name="+", verbose_name=_("workflow")

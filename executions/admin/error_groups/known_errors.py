@@ -1,4 +1,4 @@
-"""Whether the error of a failed run or node is new: what its page says about the group that it belongs to."""
+"""The group of the error of a failed run or node, and whether it is new, for their pages."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -32,7 +32,7 @@ class ErrorGroupRow:
         return duration_cells.format_ago(self.group.last_seen)
 
     @property
-    def known(self) -> str:
+    def first_seen_ago(self) -> str:
         return duration_cells.format_ago(self.group.first_seen)
 
     @property

@@ -14,7 +14,7 @@ from ledgerkit.admin.lists import ConstantFilter, ModelAdmin
 from . import validation
 
 
-def selected(model_admin: ModelAdmin, user: User, query: QueryDict, others: Iterable[str] = ()) -> QuerySet[Model]:
+def select_rows(model_admin: ModelAdmin, user: User, query: QueryDict, others: Iterable[str] = ()) -> QuerySet[Model]:
     """Return the rows that the user sees in the list with these filters and this search, in no order. Periods such as
     the last 3 days end now. Raises IncorrectLookupParameters; `others` are parameters of the list that are no
     filters."""

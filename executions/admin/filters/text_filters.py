@@ -123,7 +123,7 @@ class FailedNodeFilter(TextFilter):
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         failed = NodeExecution.objects.visible_to(self.request.user).failed()
-        return queryset.filter(Exists(_named(failed, value).filter(workflow_execution=OuterRef("pk"))))
+        return queryset.filter(Exists(_with_name(failed, value).filter(workflow_execution=OuterRef("pk"))))
 
 
 class NodeNameFilter(TextFilter):
@@ -169,5 +169,5 @@ class OwnerFilter(TextFilter):
         return owner
 
 
-def _named(rows: NodeExecutionQuerySet, name: str) -> NodeExecutionQuerySet:
+def _with_name(rows: NodeExecutionQuerySet, name: str) -> NodeExecutionQuerySet:
     return rows.filter(node_name__in=names.forms(name))

@@ -47,8 +47,8 @@ class Link:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a confirmation sends back: the time of the count, its number, and the id that the action will have, so that
-    the form that is sent twice begins one action."""
+    """The fields that a confirmation sends back: the time of the count, its number, and the id that the action will
+    have, so that the form that is sent twice begins one action."""
 
     until: datetime
     number: int

@@ -82,9 +82,9 @@ class RunChangeList(SearchedChangeList):
         return super().ways or ((nullcontext,) if self.query else ())
 
     def _first(self, rows: QuerySet[Model], order: Sequence[str]) -> list[Model]:
-        return super()._first(rows if self.ways else self._bounded(rows, order), order)
+        return super()._first(rows if self.ways else self._limit_walk(rows, order), order)
 
-    def _bounded(self, rows: QuerySet[Model], order: Sequence[str]) -> QuerySet[Model]:
+    def _limit_walk(self, rows: QuerySet[Model], order: Sequence[str]) -> QuerySet[Model]:
         """Return the same rows. By times or a duration, the ids of the first ones are found in an index that includes
         these (see executions/creation_bounds.py)."""
         parts = next(

@@ -24,7 +24,7 @@ SHOWN = ("status", "failed_nodes", "is_queued", "workflow", "workflow_name", "cr
 
 
 class RunColumns:
-    """What is known of the workflows of one page, for one user."""
+    """The columns about runs, of the workflows of one page, for one user."""
 
     css = ("executions/admin.css", "executions/monitor.css")
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from executions import limits
 from executions.admin import searched_lists
-from executions.admin.filters.selection import selected
+from executions.admin.filters.selection import select_rows
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -256,8 +256,8 @@ def test_the_rows_of_an_address_are_known_without_a_request(staff: Any) -> None:
     """A bulk action works on what the list with these filters shows, after the request is over."""
     run = failed_run("timeout", metadata={"tags": ["t"]})
     failed_run("timeout")
-    rows = selected(
+    rows = select_rows(
         admin.site.get_model_admin(WorkflowExecution), staff, QueryDict("status=failed&tag=t&error=timeout")
     )
     assert [row.pk for row in rows] == [run.pk]
-    assert list(selected(admin.site.get_model_admin(WorkflowExecution), staff, QueryDict("q=t"))) == [run]
+    assert list(select_rows(admin.site.get_model_admin(WorkflowExecution), staff, QueryDict("q=t"))) == [run]
