@@ -32,7 +32,7 @@ def test_a_log_that_is_resized_while_its_lines_are_fetched_is_shown(page: Page, 
 
 def test_a_line_is_found_among_the_others(page: Page, site: LiveSite) -> None:
     page.goto(site.url(f"{RUNS}{{failed_run}}/logs/"))
-    page.get_by_label("Search").fill("0 of 953")
+    page.locator("main").get_by_label("Search").fill("0 of 953")
     page.keyboard.press("Enter")
     expect(page.locator("#log mark").first).to_be_visible()
     page.get_by_role("link", name="First error", exact=True).click()
