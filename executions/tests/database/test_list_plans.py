@@ -30,6 +30,7 @@ RUNS = {
     "schedule_id=x": "metadata",
     "priority=5": "metadata",
     "parent=01900000-0000-7000-8000-000000000000": "context",
+    "rerun_of=01900000-0000-7000-8000-000000000000": "metadata",
     f"created_after={AFTER}": "created",
     f"created_before={BEFORE}": "created",
     f"started_after={AFTER}": "started",
