@@ -113,7 +113,7 @@ def _groups_of(digests: set[str]) -> dict[tuple[object, str], UUID]:
 
 def _make_group(found: Found) -> UUID:
     at = found.failure.happened_at
-    return ErrorGroup.objects.create(title=found.fingerprint.title, first_seen=at, last_seen=at).pk
+    return ErrorGroup.objects.create(title=found.fingerprint.title, first_seen=at, last_seen=at, opened_at=at).pk
 
 
 def _row_of(found: Found, group: UUID) -> ErrorFingerprint:

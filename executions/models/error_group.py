@@ -50,8 +50,8 @@ class ErrorGroupQuerySet(VersionedQuerySet["ErrorGroup"]):
 
 
 class ErrorGroup(VersionedModel):
-    """`opened_at` is when the group was made, or came back after it was resolved (`is_regression`). `version` counts
-    what people change, not failures."""
+    """`opened_at` is when its first failure was, or when it came back after it was resolved (`is_regression`).
+    `version` counts what people change, not failures."""
 
     title = models.TextField(_("error"), default="", db_default="")
     state = models.CharField(

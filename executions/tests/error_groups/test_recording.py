@@ -231,6 +231,14 @@ class TestBackfill:
         assert ErrorOccurrence.objects.count() == len(runs)
         assert ErrorScan.read().backfill_from is None
 
+    def test_the_group_that_failed_first_of_all_is_the_last_one(self, workflow: Workflow) -> None:
+        for days, word in ((1, "red"), (3, "blue"), (2, "green")):
+            run = failed_run(workflow, word)
+            then = timezone.now() - timedelta(days=days)
+            WorkflowExecution.objects.filter(pk=run.pk).update(started_at=then, ended_at=then)
+        scan()
+        assert [group.title for group in ErrorGroup.objects.all()] == ["red", "green", "blue"]
+
     def test_older_ones_are_not_read(self, workflow: Workflow) -> None:
         run = failed_run(workflow)
         long_ago = timezone.now() - timedelta(days=31)
