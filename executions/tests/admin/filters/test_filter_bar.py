@@ -261,3 +261,15 @@ def test_the_rows_of_an_address_are_known_without_a_request(staff: Any) -> None:
     )
     assert [row.pk for row in rows] == [run.pk]
     assert list(select_rows(admin.site.get_model_admin(WorkflowExecution), staff, QueryDict("q=t"))) == [run]
+
+
+def test_enter_in_a_field_applies_the_filters_where_workflows_are_found_by_name(
+    staff: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser presses the first button of the form."""
+    monkeypatch.setattr("executions.limits.OFFERED_WORKFLOWS", 1)
+    WorkflowFactory.create_batch(2)
+    page = client_of(staff).get(RUNS).content.decode()
+    form = page[page.index('id="changelist-search"') :]
+    assert 'id="find-workflow"' in form
+    assert form.partition("<button")[2].startswith(' type="submit" hidden>')
