@@ -140,7 +140,7 @@ def history_row(entry: Columns) -> Row:
 
 
 def bulk_action_row(found: Columns | BulkAction) -> Row:
-    action = vars(found) if isinstance(found, BulkAction) else found
+    action = found if not isinstance(found, BulkAction) else _columns_of(found)
     ended = "ended" if action["ended_at"] else "open"
     return {
         "id": action["id"],
@@ -153,6 +153,11 @@ def bulk_action_row(found: Columns | BulkAction) -> Row:
         "stopped_by": action["stopped_by"],
         "ended_at": action["ended_at"] and action["ended_at"].astimezone(UTC),
     }
+
+
+def _columns_of(row: BulkAction) -> Columns:
+    """Return its columns. Those that the request did not name are read now."""
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
 
 
 def bulk_action_run_row(run: Columns) -> Row:

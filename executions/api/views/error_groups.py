@@ -83,7 +83,7 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Quer
 
     def get_queryset(self) -> ErrorGroupQuerySet:
         groups = visible_groups(self.request)
-        return columns(groups, self.fields) if self.action == "list" else groups
+        return columns(groups) if self.action == "list" else groups
 
     def get_serializer_class(self) -> type[Body]:
         return self.of_action.get(self.action, ErrorGroupDetailSerializer)
@@ -198,7 +198,7 @@ class OccurrencesOfErrorGroupViewSet(RowsOfGroupView):
     ordering = ("-happened_at", "-id")
 
     def get_queryset(self) -> QuerySet[ErrorOccurrence]:
-        return columns(ErrorOccurrence.objects.filter(fingerprint__group=self.group), self.fields)
+        return columns(ErrorOccurrence.objects.filter(fingerprint__group=self.group))
 
 
 @extend_schema(tags=["error groups"])

@@ -143,3 +143,16 @@ class TestTheAction:
         assert (answer.status_code, answer.json()["state"], answer.json()["stopped_by"]) == (200, "stopped", "owner")
         work.work_open()
         assert statuses(chosen) == ["pending"]
+
+
+@pytest.mark.parametrize("path", ["", "{id}/", "{id}/runs/"])
+def test_each_field_is_answered_alone(engine: Any, workflow: Workflow, path: str) -> None:
+    runs(1, workflow=workflow)
+    url = ACTIONS + path.format(id=post(engine, action="cancel", filter={"status": "pending"}).json()["id"])
+    for name in first_row(engine, url):
+        assert list(first_row(engine, f"{url}?fields={name}")) == [name]
+
+
+def first_row(client: Any, url: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(url).json()
+    return found["results"][0] if "results" in found else found

@@ -125,3 +125,16 @@ def test_a_list_takes_as_many_queries_for_many_groups_as_for_few(client: APIClie
     with CaptureQueriesContext(connection) as many:
         client.get(GROUPS)
     assert len(many) == len(few)
+
+
+@pytest.mark.parametrize("path", ["", "{id}/", "{id}/occurrences/", "{id}/history/"])
+def test_each_field_is_answered_alone(client: APIClient, path: str) -> None:
+    url = GROUPS + path.format(id=group("no prices").pk)
+    client.post(f"{GROUPS}{group('no prices').pk}/notes/", {"reason": "seen"}, format="json")
+    for name in first_row(client, url):
+        assert list(first_row(client, f"{url}?fields={name}")) == [name]
+
+
+def first_row(client: APIClient, url: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(url).json()
+    return found["results"][0] if "results" in found else found
