@@ -10,7 +10,7 @@ SQL = Path(__file__).parents[1] / "sql"
 
 
 class Migration(migrations.Migration):
-    """What people and programs did, as one view."""
+    """A view of what people and programs did."""
 
     dependencies = [
         ("executions", "0055_searched_lines"),

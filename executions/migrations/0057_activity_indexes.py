@@ -6,7 +6,7 @@ from ledgerkit.db.online_operations import AddIndexOnline
 
 
 class Migration(migrations.Migration):
-    """What people did is found without the reports of engines."""
+    """Indexes of what people did, which hold no reports of engines."""
 
     atomic = False
 
