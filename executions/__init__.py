@@ -1,3 +1,3 @@
 """The execution ledger, a Django app."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

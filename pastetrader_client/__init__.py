@@ -30,7 +30,7 @@ from .reporter import NodeCancelled, NodeFenced, RunCancelled, RunFenced
 from .runs import Node, Run, current_node, current_run
 from .transport import Answer, Notice, Refusal, Stopped, Transport, Unavailable
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Answer", "Client", "Node", "NodeCancelled", "NodeFenced", "Notice", "Refusal", "Run", "RunCancelled", "RunFenced",
     "Stopped", "Transport", "Unavailable", "current_node", "current_run",
