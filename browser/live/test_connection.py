@@ -97,6 +97,7 @@ def test_every_live_page_says_that_its_session_has_ended_and_asks_nothing_more(
             page.goto(site.url(path))
     other = context.new_page()
     other.goto(site.url("/admin/executions/nodeexecution/"))
+    other.locator(".site-account summary").click()
     other.get_by_role("button", name="Log out").click()
     for page in pages:
         expect(lost(page, "session")).to_be_visible()
