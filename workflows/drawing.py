@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from unicodedata import east_asian_width
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from ledgerkit.db.read_database import read_alias
 from .crossings import Spot
 from .layout import Layout, layered_layout
 from .models import Graph
+from .natural_order import natural_key
 
 WIDTH, HEIGHT = 188, 44  # of a box, in pixels
 PITCH = 58  # distance between the middles of two boxes of a column
@@ -42,7 +44,7 @@ class Plan:
 
     width: int
     height: int
-    places: list[tuple[int, int]]  # upper left corners of the boxes
+    places: dict[str, tuple[int, int]]  # upper left corners of the boxes, roots first, each column from its top
     lines: dict[UUID, str]  # lines from each node, as the `d` of an SVG path
     heads: str
 
@@ -77,18 +79,21 @@ def draw_graph(graph: Graph) -> Drawing[Box] | None:
     """Draw the graph. Return None for a graph without nodes, or one that is too large."""
     if (plan := plan_graph(graph)) is None:
         return None
-    return Drawing(plan, [Box(x, y, name) for name, (x, y) in zip(names_of(graph).values(), plan.places, strict=True)])
+    names = names_of(graph)
+    return Drawing(plan, [Box(x, y, names[node]) for node, (x, y) in plan.places.items()])
 
 
 def plan_graph(graph: Graph) -> Plan | None:
     """Compute the plan. Return None for a graph without nodes, or one that is too large."""
     if not 0 < len(graph.nodes) <= MOST_NODES or len(graph.edges) > MOST_EDGES:
         return None
-    return _plan(tuple(names_of(graph)), tuple((edge["source_node"], edge["target_node"]) for edge in graph.edges))
+    names = names_of(graph)
+    nodes = sorted(names, key=lambda node: natural_key(names[node]))
+    return _plan(tuple(nodes), tuple((edge["source_node"], edge["target_node"]) for edge in graph.edges))
 
 
 def names_of(graph: Graph) -> dict[str, str]:
-    """Return the names of the nodes by their ids, in the order of the boxes."""
+    """Return the names of the nodes by their ids."""
     return {node["id"]: node["name"] for node in graph.nodes}
 
 
@@ -116,16 +121,17 @@ def _wide(text: str) -> float:
 
 @lru_cache(maxsize=32)
 def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
-    """Compute the plan. Cached, because most runs of a workflow share a graph. Releases the database connection
-    first."""
+    """Compute the plan of nodes, which come in the order of their names. Cached, because most runs of a workflow share
+    a graph. Releases the database connection first."""
     if len(nodes) + len(edges) > QUICK:
         release_connection(read_alias())
     layout = layered_layout(nodes, edges)
     places = [_point(spot) for spot in layout.spots]
     width = 2 * MARGIN + layout.columns * (WIDTH + CHANNEL) - CHANNEL
     height = 2 * MARGIN + round(layout.rows * PITCH) - (PITCH - HEIGHT)
-    corners = [(x, y - HEIGHT // 2) for x, y in places[: len(layout.nodes)]]
-    return Plan(width, height, corners, _lines(layout, places), _heads(layout, places))
+    corners = ((x, y - HEIGHT // 2) for x, y in places[: len(layout.nodes)])
+    boxes = dict(sorted(zip(layout.nodes, corners, strict=True), key=itemgetter(1)))
+    return Plan(width, height, boxes, _lines(layout, places), _heads(layout, places))
 
 
 def _point(spot: Spot) -> tuple[int, int]:

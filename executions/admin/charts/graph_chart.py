@@ -1,7 +1,7 @@
 """The graph of a run: a box for each node with the execution that is shown, for _graph.html."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -82,14 +82,14 @@ def draw_run(graph: Graph, rows: Iterable[object], ways: set[UUID]) -> RunDrawin
     return RunDrawing(plan, _boxes(graph, plan.places, rows), ways)
 
 
-def _boxes(graph: Graph, places: list[tuple[int, int]], rows: Iterable[Any]) -> list[RunBox]:
+def _boxes(graph: Graph, places: Mapping[str, tuple[int, int]], rows: Iterable[Any]) -> list[RunBox]:
     names, before, found = names_of(graph), defaultdict(list), defaultdict(list)
     for edge in graph.edges:
         before[edge["target_node"]].append(names[edge["source_node"]])
     for row in rows:
         found[str(row.node_id)].append(row)
     boxes = []
-    for (node, name), (x, y) in zip(names.items(), places, strict=True):
+    for node, (x, y) in places.items():
         shown = min(found[node], key=lambda row: PRIORITY.index(row.status), default=None)
-        boxes.append(RunBox(x, y, name, shown, len(found[node]), before[node]))
+        boxes.append(RunBox(x, y, names[node], shown, len(found[node]), before[node]))
     return boxes

@@ -21,6 +21,7 @@ from executions.admin.types import JSON, User
 from executions.models import NodeExecution
 from workflows.drawing import Box, Drawing
 from workflows.models import Graph
+from workflows.natural_order import natural_key
 
 WORST = 3
 OFTEN = 90  # percent; below it the rate is "many"
@@ -126,7 +127,8 @@ def count_executions(user: User, window: Window) -> Any:
 def sort_topologically(graph: Graph, found: dict[UUID, NodeHealth]) -> list[tuple[str, NodeHealth]]:
     """Return (name, results) pairs in topological order, by name within a level."""
     names, levels = {UUID(node["id"]): node["name"] for node in graph.nodes}, graph.levels()
-    return [(names[node], found[node]) for node in sorted(names, key=lambda node: (levels[node], names[node]))]
+    order = sorted(names, key=lambda node: (levels[node], natural_key(names[node])))
+    return [(names[node], found[node]) for node in order]
 
 
 def worst_nodes(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealth]]:
@@ -135,7 +137,7 @@ def worst_nodes(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealt
     return sorted(failed, key=lambda row: (row[1].success, -row[1].failed.number))[:WORST]
 
 
-def build_boxes(graph: Graph, drawn: Drawing[Box], found: dict[UUID, NodeHealth]) -> list[NodeBox]:
-    """Pair each node with its box; the drawing keeps the order of the graph's nodes."""
-    nodes = [UUID(pk) for pk in dict.fromkeys(node["id"] for node in graph.nodes)]
+def build_boxes(drawn: Drawing[Box], found: dict[UUID, NodeHealth]) -> list[NodeBox]:
+    """Pair each node with its box."""
+    nodes = map(UUID, drawn.plan.places)
     return [NodeBox(node, box, found[node]) for node, box in zip(nodes, drawn.boxes, strict=True)]

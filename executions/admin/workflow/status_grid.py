@@ -25,6 +25,7 @@ from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows import drawing
 from workflows.models import Graph, Node
+from workflows.natural_order import natural_key
 
 from . import duration_chart
 from .duration_chart import Axis
@@ -165,7 +166,7 @@ def _in_order(names: Mapping[UUID, str], today: Graph, graphs: Iterable[Graph]) 
     levels: dict[UUID, int] = {}
     for graph in [*sorted(graphs, key=lambda graph: graph.pk), today]:
         levels |= graph.levels()
-    return sorted(names, key=lambda node: (levels.get(node, 0), names[node], node))
+    return sorted(names, key=lambda node: (levels.get(node, 0), natural_key(names[node]), node))
 
 
 def _columns(runs: list[Any], found: list[Change]) -> list[Column]:

@@ -168,7 +168,7 @@ def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -
     plan, rows = drawing.draw_graph(today), node_health.sort_topologically(today, found)
     return {
         "drawing": plan,
-        "boxes": node_health.build_boxes(today, plan, found) if plan else [],
+        "boxes": node_health.build_boxes(plan, found) if plan else [],
         "rows": rows,
         "worst": node_health.worst_nodes(rows),
         "rates": [(rate, node_health.SHAPES[rate], word) for rate, word in node_health.RATES.items()],
