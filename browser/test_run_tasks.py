@@ -75,3 +75,22 @@ def test_the_graph_is_zoomed_fitted_and_searched(page: Page, site: LiveSite) -> 
     page.get_by_role("searchbox", name="Find a node").fill("krx")
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Prices KRX: failed")).to_be_focused()
+
+
+def fan_out(site: LiveSite, number: int) -> str:
+    """Return the address of the page of a run with a fan-out of that many equal nodes."""
+    return site.url(RUN_PAGE.format(run=site.python("-m", "browser.fan_out", str(number)).strip()))
+
+
+def test_a_fan_out_is_opened_and_folded_by_the_keyboard(page: Page, site: LiveSite) -> None:
+    page.goto(fan_out(site, 12))
+    box = page.get_by_role("link", name="load_…: 12 equal nodes, folded; 12 pending; after start")
+    box.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="load_12: pending, –; after start")).to_be_visible()
+    fold = page.get_by_role("link", name="Fold load_1 … load_12 (12)")
+    expect(fold).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(box).to_be_focused()
+    page.go_back()
+    expect(fold).to_be_visible()

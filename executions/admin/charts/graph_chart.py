@@ -1,7 +1,8 @@
-"""The graph of a run: a box for each node with the execution that is shown, for _graph.html."""
+"""The graph of a run: a box for each node with the execution that is shown, for _graph.html. A fan-out of equals is one
+box, unless it is opened."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,8 @@ from django.utils.translation import ngettext
 
 from executions.admin import formatting, statuses
 from executions.admin.statuses import PRIORITY
-from workflows.drawing import Box, Drawing, names_of, plan_graph
+from workflows.drawing import MOST_NODES, Box, Drawing, names_of, plan_graph
+from workflows.fan_outs import FanOut, find_fan_outs, fold
 from workflows.models import Graph
 
 NAMED = 3  # preceding nodes that are named to a screen reader
@@ -43,9 +45,14 @@ class RunBox(Box):
         }
         if not self.before:
             return _("%(name)s: %(status)s, %(duration)s") % values
-        return _("%(name)s: %(status)s, %(duration)s; after %(before)s") % (values | {"before": self._names_before()})
+        return _("%(name)s: %(status)s, %(duration)s; after %(before)s") % (values | {"before": self.names_before()})
 
-    def _names_before(self) -> str:
+    @property
+    def rows(self) -> list[Any]:
+        """Return the node executions that the box stands for."""
+        return [] if self.row is None else [self.row]
+
+    def names_before(self) -> str:
         names, more = ", ".join(self.before[:NAMED]), len(self.before) - NAMED
         if more <= 0:
             return names
@@ -56,8 +63,41 @@ class RunBox(Box):
 
 
 @dataclass
+class FanOutBox(RunBox):
+    """The box of a folded fan-out. `shown` are the executions of its nodes, one of each that was reported."""
+
+    fan_out: FanOut = field(kw_only=True)
+    shown: list[Any] = field(kw_only=True)
+
+    @property
+    def rows(self) -> list[Any]:
+        return self.shown
+
+    @property
+    def numbers(self) -> list[tuple[str, int]]:
+        """Return the statuses with their numbers of nodes, in the order of PRIORITY; last "" for those that were not
+        reported."""
+        counted = Counter(row.status for row in self.shown)
+        missing = len(self.fan_out.nodes) - len(self.shown)
+        return [(status, counted[status]) for status in PRIORITY if counted[status]] + [("", missing)] * bool(missing)
+
+    @property
+    def description(self) -> str:
+        words = [
+            f"{number} {statuses.label(status) if status else _('not reported')}" for status, number in self.numbers
+        ]
+        values = {"name": self.name, "count": len(self.fan_out.nodes), "numbers": ", ".join(words)}
+        if not self.before:
+            return _("%(name)s: %(count)d equal nodes, folded; %(numbers)s") % values
+        after = values | {"before": self.names_before()}
+        return _("%(name)s: %(count)d equal nodes, folded; %(numbers)s; after %(before)s") % after
+
+
+@dataclass
 class RunDrawing(Drawing[RunBox]):
     ways: set[UUID]  # nodes whose failure affected the nodes behind them
+    fan_outs: list[FanOut]
+    folded: list[FanOut]  # those that are drawn as one box
 
     @property
     def lines(self) -> list[str]:
@@ -71,25 +111,66 @@ class RunDrawing(Drawing[RunBox]):
     @property
     def first_shown(self) -> Any:
         """Return the box to scroll to: the first that failed, else a running one, in the order of PRIORITY."""
-        rows = [box.row for box in self.boxes if box.row is not None and box.row.status in PRIORITY[:2]]
+        rows = [row for box in self.boxes for row in box.rows if row.status in PRIORITY[:2]]
         return min(rows, key=lambda row: (PRIORITY.index(row.status), row.ended_at or row.started_at), default=None)
 
 
-def draw_run(graph: Graph, rows: Iterable[object], ways: set[UUID]) -> RunDrawing | None:
-    """Draw the graph with the executions of its nodes. Return None for one without nodes, or one that is too large."""
-    if (plan := plan_graph(graph)) is None:
+def draw_run(
+    graph: Graph, rows: Iterable[object], ways: set[UUID], opened: Collection[str] | None = None
+) -> RunDrawing | None:
+    """Draw the graph with the executions of its nodes, and each fan-out of equals as one box, without those whose keys
+    are in `opened`; None opens all. Return None for a graph without nodes, or one that is too large."""
+    fan_outs = find_fan_outs(graph)
+    folded = [each for each in fan_outs if opened is not None and each.key not in opened]
+    shown = fold(graph, folded)
+    if len(graph.nodes) > MOST_NODES or (plan := plan_graph(shown)) is None:
         return None
-    return RunDrawing(plan, _boxes(graph, plan.places, rows), ways)
+    stand_ins = {UUID(node): UUID(each.first) for each in folded for node in each.nodes}
+    boxes = _boxes(shown, plan.places, _by_node(rows), {each.first: each for each in folded})
+    return RunDrawing(plan, boxes, {stand_ins.get(node, node) for node in ways}, fan_outs, folded)
 
 
-def _boxes(graph: Graph, places: Mapping[str, tuple[int, int]], rows: Iterable[Any]) -> list[RunBox]:
-    names, before, found = names_of(graph), defaultdict(list), defaultdict(list)
+def _by_node(rows: Iterable[Any]) -> Mapping[str, list[Any]]:
+    """Return the executions of each node, the most telling first."""
+    found = defaultdict(list)
+    for row in sorted(rows, key=lambda row: PRIORITY.index(row.status)):
+        found[str(row.node_id)].append(row)
+    return found
+
+
+def _boxes(
+    graph: Graph,
+    places: Mapping[str, tuple[int, int]],
+    found: Mapping[str, list[Any]],
+    folded: Mapping[str, FanOut],
+) -> list[RunBox]:
+    """Return the boxes in the order of their places. `folded` are fan-outs by their first nodes."""
+    names, before = names_of(graph), defaultdict(list)
     for edge in graph.edges:
         before[edge["target_node"]].append(names[edge["source_node"]])
-    for row in rows:
-        found[str(row.node_id)].append(row)
-    boxes = []
+    boxes: list[RunBox] = []
     for node, (x, y) in places.items():
-        shown = min(found[node], key=lambda row: PRIORITY.index(row.status), default=None)
-        boxes.append(RunBox(x, y, names[node], shown, len(found[node]), before[node]))
+        if node in folded:
+            boxes.append(_fan_out_box(folded[node], (x, y), found, before[node]))
+        else:
+            rows = found.get(node, [])
+            boxes.append(RunBox(x, y, names[node], rows[0] if rows else None, len(rows), before[node]))
     return boxes
+
+
+def _fan_out_box(
+    fan_out: FanOut,
+    place: tuple[int, int],
+    found: Mapping[str, list[Any]],
+    before: list[str],
+) -> FanOutBox:
+    shown = [found[node][0] for node in fan_out.nodes if node in found]
+    return FanOutBox(
+        *place,
+        fan_out.name,
+        min(shown, key=lambda row: PRIORITY.index(row.status), default=None),
+        len(shown),
+        before,
+        fan_out=fan_out,
+        shown=shown,
+    )

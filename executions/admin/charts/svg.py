@@ -4,7 +4,7 @@ A template takes ten times as long as string formatting. Texts are escaped where
 boxes share are in _graph.html, graph.css and run.css.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from executions.admin import formatting, statuses
 from executions.admin.types import JSON
 
-from .graph_chart import RunBox, RunDrawing
+from .graph_chart import FanOutBox, RunBox, RunDrawing
 from .timeline import Bar, Lane
 
 BOX = (
@@ -27,6 +27,12 @@ UNREPORTED = (
     '<g class="box unreported" role="img" aria-label="{description}" transform="translate({x} {y})">{title}'
     '<use href="#box"/><text>{label}</text><text class="box-state">{word}</text></g>\n'
 )
+FAN_OUT = (
+    '<a class="box fan-out status-{status}"{anchor} href="{address}" data-fan-out="{key}" data-names="{names}"{current}'
+    ' aria-label="{description}" transform="translate({x} {y})"><title>{all_names}</title><use href="#box-fan-out"/>'
+    '<text>{label}</text><text class="numbers">{numbers}</text><text class="time">{count}×</text></a>\n'
+)
+NUMBER = '<tspan class="status-{status}">{sign} {number}</tspan>'
 LANE = (
     '<li><a class="lane status-{status}" href="?node={id}#node"{current}{title}><span class="lane-name">'
     '<span class="visually-hidden">{word}: </span>{label}</span>{bars}'
@@ -35,12 +41,21 @@ LANE = (
 BAR = '<rect class="bar bar-{kind}" x="{left}%" width="{width}%"><title>{label}</title></rect>'
 HATCH = '<rect class="bar hatch" x="{left}%" width="{width}%"/>'
 CURRENT = ' aria-current="true"'
+TITLE_NAMES = 20  # of a fan-out, shown under the pointer
 
 
-def render_boxes(drawn: RunDrawing, chosen: UUID | None) -> SafeString:
-    """Render the boxes. The panel shows the execution whose id is `chosen`. The box to scroll to has an id."""
+def render_boxes(drawn: RunDrawing, chosen: UUID | None, addresses: Mapping[str, str]) -> SafeString:
+    """Render the boxes. The panel shows the execution whose id is `chosen`. The box to scroll to has an id. `addresses`
+    lead to the page with a fan-out opened."""
     unreported, first_shown = escape(_("not reported")), drawn.first_shown
-    each = (_box(box, chosen, first_shown) if box.row else _missing(box, unreported) for box in drawn.boxes)
+    each = (
+        _fan_out(box, chosen, first_shown, addresses[box.fan_out.key])
+        if isinstance(box, FanOutBox)
+        else _box(box, chosen, first_shown)
+        if box.row
+        else _missing(box, unreported)
+        for box in drawn.boxes
+    )
     return SafeString("".join(each))
 
 
@@ -65,6 +80,28 @@ def _box(box: RunBox, chosen: UUID | None, first_shown: Any) -> str:
         time=often + escape(box.time),
         **_label(box),
     )
+
+
+def _fan_out(box: FanOutBox, chosen: UUID | None, first_shown: Any, address: str) -> str:
+    names = box.fan_out.names
+    shown = names if len(names) <= TITLE_NAMES else [*names[:TITLE_NAMES], "…"]
+    is_first = first_shown is not None and any(row is first_shown for row in box.shown)
+    return FAN_OUT.format(
+        key=box.fan_out.key,
+        address=escape(address),
+        names=escape("\n".join(names)),
+        all_names=escape(", ".join(shown)),
+        status=box.row.status if box.row else "none",
+        anchor=f' id="box-{first_shown.pk}"' if is_first else "",
+        current=CURRENT if any(row.pk == chosen for row in box.shown) else "",
+        numbers=" ".join(_number(status, number) for status, number in box.numbers),
+        count=len(names),
+        **{name: value for name, value in _label(box).items() if name != "title"},
+    )
+
+
+def _number(status: str, number: int) -> str:
+    return NUMBER.format(status=status or "none", sign=statuses.SIGNS.get(status, "·"), number=number)
 
 
 def _missing(box: RunBox, word: str) -> str:

@@ -30,7 +30,11 @@ from .find import find_view
 from .keep import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
 
-PARTS = {"panel": "admin/executions/_node_panel.html", "comparison": "admin/executions/_comparison.html"}
+PARTS = {
+    "panel": ("admin/executions/_node_panel.html", run_page.part_context),
+    "comparison": ("admin/executions/_comparison.html", run_page.part_context),
+    "graph": ("admin/executions/_graph_section.html", run_page.graph_context),
+}
 
 register_search("admin:executions_find")
 
@@ -166,8 +170,8 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
     ) -> HttpResponse:
         """Render the page; with `?part=...` only that part, which the page's script replaces."""
         if (part := request.GET.get("part")) in PARTS and obj:
-            parts = run_page.part_context(request, obj)
-            return TemplateResponse(request, PARTS[part], {"run": obj, **parts})
+            template, part_context = PARTS[part]
+            return TemplateResponse(request, template, {"run": obj, **part_context(request, obj)})
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def page_context(self, request: HttpRequest, row: WorkflowExecution) -> Context:

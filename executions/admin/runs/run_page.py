@@ -11,7 +11,8 @@ from django.utils import timezone
 from executions import limits, log_removals, queue, run_graph
 from executions.admin import attention_marks, earlier_attempts, formatting, log_lines, page_streams, statuses
 from executions.admin.again_links import again_url
-from executions.admin.charts import graph_chart, svg, timeline
+from executions.admin.charts import fan_out_links, graph_chart, svg, timeline
+from executions.admin.charts.graph_chart import RunDrawing
 from executions.admin.error_groups import known_errors
 from executions.admin.log_lines import LogLine
 from executions.admin.nodes import node_admin, paging
@@ -19,6 +20,7 @@ from executions.admin.types import JSON, Attempt, Context
 from executions.models import KeptRun, NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
 from executions.states import ExecutionStatus
+from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.timeouts import no_sort
 from workflows.models import Graph
 
@@ -61,7 +63,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "ahead": queue.runs_ahead(run.pk, limits.RUNS_AHEAD) if run.is_queued else [],
         "marks": attention_marks.marks_of_runs([run]).get(run.pk, []),
         "lease": run.leases.filter(attempt=run.attempt).first(),
-        "statuses": [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()],
+        "statuses": _statuses(),
     }
     parts = part_context(request, run)
     of_nodes = _nodes(request, run, tries, cast("UUID | None", parts["chosen_id"]))
@@ -111,12 +113,29 @@ def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], c
     shown = {"node_page": page, "node_rows": node_admin.present_nodes(page.rows)}
     shown |= {"nodes_shown": limits.NODES, "more_nodes": more}
     shown |= {"cascade": went_wrong, "graph_nodes": len(graph.nodes)}
-    return shown | _graph_context(graph, rows, went_wrong.ways, chosen) | _in_time(request, run, tries, rows, chosen)
+    drawn = graph_chart.draw_run(graph, rows, went_wrong.ways, fan_out_links.opened_keys(request))
+    return shown | _graph_context(request, drawn, chosen) | _in_time(request, run, tries, rows, chosen)
 
 
-def _graph_context(graph: Graph, rows: list[NodeExecution], ways: set[UUID], chosen: UUID | None) -> Context:
-    drawn = graph_chart.draw_run(graph, rows, ways)
-    return {"drawing": drawn, "boxes": svg.render_boxes(drawn, chosen) if drawn else ""}
+def graph_context(request: HttpRequest, run: WorkflowExecution) -> Context:
+    """Return the context of the graph alone, which the page's script replaces where a fan-out is opened or folded."""
+    chosen = parse_uuid(request.GET.get("node", ""))
+    return _nodes(request, run, [], chosen) | {"statuses": _statuses()}
+
+
+def _graph_context(request: HttpRequest, drawn: RunDrawing | None, chosen: UUID | None) -> Context:
+    if drawn is None:
+        return {"drawing": None}
+    links = fan_out_links.fan_out_links(request, drawn)
+    return {
+        "drawing": drawn,
+        "boxes": svg.render_boxes(drawn, chosen, links.to_open),
+        "fan_outs": links,
+    }
+
+
+def _statuses() -> list[tuple[str, str, str]]:
+    return [(status, statuses.SIGNS[status], word) for status, word in statuses.labels().items()]
 
 
 def _in_time(

@@ -43,7 +43,7 @@ function find(text) {
     const wanted = text.trim().toLocaleLowerCase();
     if (!wanted) return;
     const boxes = [...frame().querySelectorAll("a.box")];
-    const name = (box) => (box.getAttribute("aria-label") ?? box.textContent).toLocaleLowerCase();
+    const name = (box) => `${box.getAttribute("aria-label")}\n${box.dataset.names ?? ""}`.toLocaleLowerCase();
     const start = boxes.indexOf(document.activeElement) + 1;
     const found = [...boxes.slice(start), ...boxes.slice(0, start)].find((box) => name(box).includes(wanted));
     if (!found) return;

@@ -73,6 +73,33 @@ async function compare(holder) {
     }
 }
 
+const openOf = (address) => new URL(address, location.href).searchParams.get("open") ?? "";
+let shownOpen = openOf(location.href);
+
+// Replace the graph by that of the address, which opens or folds fan-outs.
+async function showGraph(address) {
+    const query = Object.fromEntries(new URL(address, location.href).searchParams);
+    const html = await fetchPart("graph", query);
+    shownOpen = openOf(address);
+    view.querySelector("#graph").outerHTML = html;
+    document.dispatchEvent(new CustomEvent("renewed", { detail: view }));
+}
+
+async function toggleFanOut(link) {
+    const [address, key] = [link.getAttribute("href"), link.dataset.fanOut];
+    try {
+        await showGraph(address);
+    } catch {
+        location.assign(address);
+        return;
+    }
+    history.pushState({}, "", address.split("#")[0]);
+    const frame = view.querySelector(".graph-scroll");
+    const box = frame.querySelector(`a[data-fan-out="${CSS.escape(key)}"]`);
+    if (box) centre(frame, box);
+    (box ?? view.querySelector(`[data-fan-out="${CSS.escape(key)}"]`) ?? frame).focus({ preventScroll: true });
+}
+
 /* From the graph to the table of the same nodes, and back. */
 function switchView() {
     const [graph, table] = [view.querySelector(".graph-scroll"), document.querySelector(".nodes-scroll")];
@@ -91,10 +118,11 @@ function centre(frame, box) {
 if (view) {
     document.addEventListener("click", (event) => {
         if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-        const link = event.target.closest('[href^="?node="], [data-close], [data-compare]');
+        const link = event.target.closest('[href^="?node="], [data-close], [data-compare], [data-fan-out]');
         if (!link) return;
         event.preventDefault();
-        if (link.hasAttribute("data-compare")) compare(link.closest(".comparison"));
+        if (link.hasAttribute("data-fan-out")) toggleFanOut(link);
+        else if (link.hasAttribute("data-compare")) compare(link.closest(".comparison"));
         else if (link.hasAttribute("data-close")) close();
         else choose(link);
     });
@@ -112,12 +140,18 @@ if (view) {
     const frame = view.querySelector(".graph-scroll");
     const first = box ?? frame?.querySelector(".box");
     if (first) centre(frame, first);
-    shortcut?.addEventListener("click", (event) => {
+    document.addEventListener("click", (event) => {
+        const link = event.target.closest("[data-focus]");
+        const target = link && document.getElementById(link.hash.slice(1));
+        if (!target) return;
         event.preventDefault();
-        centre(frame, box);
-        box.focus({ preventScroll: true });
+        centre(view.querySelector(".graph-scroll"), target);
+        target.focus({ preventScroll: true });
     });
-    addEventListener("popstate", () => showNode(new URLSearchParams(location.search).get("node")));
+    addEventListener("popstate", () => {
+        showNode(new URLSearchParams(location.search).get("node"));
+        if (openOf(location.href) !== shownOpen) showGraph(location.href).catch(() => location.reload());
+    });
     mark(new URLSearchParams(location.search).get("node"));
     aside.querySelector(".node-panel")?.focus({ preventScroll: true });
 }

@@ -1,0 +1,67 @@
+"""Links that open and fold the fan-outs of a run's graph. What is open is in the address: `?open=1a2b3c4d,...`, or
+`?open=all`."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+
+from workflows.fan_outs import FanOut
+
+from .graph_chart import RunDrawing
+
+OPEN, EVERY = "open", "all"
+ANCHOR = "#graph"
+SHOWN = 20  # links that fold one; another one folds all
+
+
+@dataclass(frozen=True)
+class FoldLink:
+    """An opened fan-out, and the address of the page with it folded."""
+
+    fan_out: FanOut
+    address: str
+
+    @property
+    def last(self) -> str:
+        return self.fan_out.names[-1]
+
+    @property
+    def count(self) -> int:
+        return len(self.fan_out.nodes)
+
+
+@dataclass(frozen=True)
+class FanOutLinks:
+    """`to_open` leads from the key of a folded fan-out to the page with it opened. `to_all` opens all, or folds all if
+    none is folded; it is empty where there is no fan-out."""
+
+    to_open: dict[str, str]
+    to_fold: list[FoldLink]
+    to_all: str
+
+
+def opened_keys(request: HttpRequest) -> Collection[str] | None:
+    """Return the keys of the opened fan-outs, None for all."""
+    asked = request.GET.get(OPEN, "").split(",")
+    return None if EVERY in asked else asked
+
+
+def fan_out_links(request: HttpRequest, drawn: RunDrawing) -> FanOutLinks:
+    folded = {each.key for each in drawn.folded}
+    opened = [each for each in drawn.fan_outs if each.key not in folded]
+    keys = {each.key for each in opened}
+    return FanOutLinks(
+        {key: _address(request, keys | {key}) for key in folded},
+        [FoldLink(each, _address(request, keys - {each.key})) for each in opened[:SHOWN]],
+        _address(request, [EVERY] if folded else []) if drawn.fan_outs else "",
+    )
+
+
+def _address(request: HttpRequest, opened: Iterable[str]) -> str:
+    """Return the address of the page with these opened. `open` comes first: "?node=" begins the links of nodes."""
+    query = request.GET.copy()
+    for name in ("part", OPEN):
+        query.pop(name, None)
+    others = f"&{query.urlencode()}" if query else ""
+    return f"?{OPEN}={','.join(sorted(opened))}{others}{ANCHOR}"
