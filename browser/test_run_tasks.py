@@ -94,3 +94,23 @@ def test_a_fan_out_is_opened_and_folded_by_the_keyboard(page: Page, site: LiveSi
     expect(box).to_be_focused()
     page.go_back()
     expect(fold).to_be_visible()
+
+
+def test_the_map_of_a_large_graph_moves_it(page: Page, site: LiveSite) -> None:
+    page.goto(fan_out(site, 60) + "?open=all")
+    shown = page.locator(".graph-map")
+    expect(shown.locator(".map-box")).to_have_count(61)
+    around = shown.bounding_box()
+    assert around is not None
+    frame = page.locator(".graph-scroll")
+    before = frame.evaluate("each => each.scrollTop")
+    page.mouse.move(around["x"] + around["width"] / 2, around["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(around["x"] + around["width"] / 2, around["y"] + around["height"] - 5)
+    page.mouse.up()
+    assert frame.evaluate("each => each.scrollTop") > before + 500
+    seen = shown.locator(".map-seen").bounding_box()
+    assert seen is not None
+    assert seen["y"] + seen["height"] > around["y"] + around["height"] - 20
+    page.set_viewport_size({"width": 375, "height": 800})
+    expect(shown).to_be_hidden()

@@ -24,6 +24,8 @@ LETTERS = 21  # characters of a name that fit into a box
 CAPITAL = 1.25  # width of a capital letter relative to others
 MOST_NODES, MOST_EDGES = 1_000, 5_000  # a larger drawing is useless
 QUICK = 200  # up to so many nodes and edges, drawing takes a few milliseconds
+MAP_FROM = 50  # boxes of a drawing that has a map
+MAP_WIDTH, MAP_HEIGHTS = 144, (64, 384)  # of the map, in pixels: a long graph is squeezed
 FITS = range(700, 1_400)  # widths that may be shrunk to the page and stay readable
 
 
@@ -73,6 +75,13 @@ class Drawing[B: Box]:
     @property
     def fits(self) -> bool:
         return self.width in FITS
+
+    @property
+    def map_size(self) -> tuple[int, int] | None:
+        """Return width and height of the map; None for a drawing that needs none."""
+        least, most = MAP_HEIGHTS
+        height = round(MAP_WIDTH * self.height / self.width)
+        return (MAP_WIDTH, min(max(height, least), most)) if len(self.boxes) >= MAP_FROM else None
 
 
 def draw_graph(graph: Graph) -> Drawing[Box] | None:

@@ -69,6 +69,11 @@ def test_a_folded_graph_has_one_node_and_its_edges_in_place_of_the_fan_out() -> 
     assert len(whole.nodes) == 42
 
 
+def test_a_drawing_of_fifty_boxes_has_a_map_of_a_bounded_size() -> None:
+    drawn = [drawing.draw_graph(fan_out(number)) for number in (47, 48, 900)]
+    assert [each and each.map_size for each in drawn] == [None, (144, 384), (144, 384)]
+
+
 def test_a_thousand_nodes_are_folded_in_linear_time() -> None:
     def seconds(number: int) -> float:
         whole, start = fan_out(number), time.perf_counter()

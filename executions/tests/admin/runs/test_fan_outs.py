@@ -111,11 +111,13 @@ def test_a_fan_out_that_is_none_is_passed_over(run: Any, teammate: Any, query: s
     assert boxes(page(teammate, run, query)) == ["start", "load_…", "join", "check_…"]
 
 
-def test_opened_fan_outs_are_in_natural_order(teammate: Any) -> None:
+def test_opened_fan_outs_are_in_natural_order_and_fifty_boxes_have_a_map(teammate: Any) -> None:
     workflow = WorkflowFactory(owner=teammate)
     names = [f"n{number}" for number in range(60)]
     edges = [{"source_node_id": "start", "target_node_id": name} for name in names]
     SubmittedGraph(workflow, [{"name": name, "node_type": "tool"} for name in ("start", *names)], edges).save(workflow)
     run = run_with_nodes(workflow)
+    assert "graph-map" not in page(teammate, run)
     html = page(teammate, run, "?open=all")
     assert boxes(html) == ["start", *names]
+    assert '<svg class="graph-map" aria-hidden="true"' in html
