@@ -1,5 +1,5 @@
-"""Comparison of a run with another, by default the last successful run of its workflow before it: durations, and the
-first difference."""
+"""Comparison of a run with another, by default the last successful run of its workflow before it: the first difference,
+and durations, also against what was usual before the run."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,7 +12,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import formatting
+from executions.admin import formatting, node_medians
+from executions.admin.node_medians import WeekMedians
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import JSON, Runs, User
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
@@ -37,6 +38,16 @@ class ComparedValue:
     more: bool = False
 
 
+@dataclass(frozen=True)
+class UsualDuration:
+    """The median of a node in the week before the run, or in that before it, and how the duration of the run differs.
+    Both are texts."""
+
+    median: str
+    change: str
+    is_slower: bool
+
+
 @dataclass
 class Pair:
     """The executions of one node in both runs; one of them may be None. `longest` is the longest duration of all, in
@@ -46,6 +57,8 @@ class Pair:
     now: Any
     then: Any
     longest: float = 0.0
+    usual: UsualDuration | None = None
+    week_before: UsualDuration | None = None
 
     @property
     def differs(self) -> bool:
@@ -75,11 +88,17 @@ class Comparison:
     then: Any
     pairs: list[Pair]
     is_cut: bool  # whether one of the runs has more nodes than were compared
+    weeks: tuple[WeekMedians, WeekMedians] | None = None  # the week before the run, and that before it
 
     @property
     def first_pairs(self) -> list[Pair]:
         """Return the rows of the table."""
         return self.pairs[:SHOWN]
+
+    @property
+    def has_usual(self) -> bool:
+        """Return whether any of the nodes has a usual duration."""
+        return bool(self.weeks and (self.weeks[0].nodes or self.weeks[1].nodes))
 
     @cached_property
     def differing_count(self) -> int:
@@ -125,8 +144,35 @@ def successful_runs(user: User, run: WorkflowExecution) -> Runs:
 
 
 def compare_with(user: User, run: WorkflowExecution, then: WorkflowExecution) -> Comparison | None:
-    """Compare with two queries, and four more for the documents. Return None if it takes too long."""
-    return query_or_none("comparison", lambda: _compare_runs(user, run, then), limits.COMPARISON_MS)
+    """Compare with two queries, four for the documents, and four for what is usual. Return None if it takes too long;
+    without what is usual if only that does."""
+    found = query_or_none("comparison", lambda: _compare_runs(user, run, then), limits.COMPARISON_MS)
+    if found is not None:
+        found.weeks = query_or_none(
+            "usual durations", lambda: _weeks(user, run, len(found.pairs)), limits.COMPARISON_MS
+        )
+        _set_usual(found)
+    return found
+
+
+def _weeks(user: User, run: WorkflowExecution, nodes: int) -> tuple[WeekMedians, WeekMedians]:
+    return node_medians.medians_of_two_weeks(user, run.workflow_id, run.created_at, nodes)
+
+
+def _set_usual(found: Comparison) -> None:
+    usual, before = found.weeks or (None, None)
+    for pair in found.first_pairs:
+        pair.usual, pair.week_before = _usual_duration(pair.now, usual), _usual_duration(pair.now, before)
+
+
+def _usual_duration(now: Any, week: WeekMedians | None) -> UsualDuration | None:
+    """Return the median of this week; None for a node that is not in the run, or has none."""
+    median = week.seconds(now.node_id) if week and now else None
+    if median is None:
+        return None
+    seconds = _seconds(now)
+    slower = seconds is not None and node_medians.is_slower(seconds, median)
+    return UsualDuration(formatting.format_duration(median), describe_share(seconds, median), slower)
 
 
 def _compare_runs(user: User, run: WorkflowExecution, then: WorkflowExecution) -> Comparison:
@@ -150,6 +196,16 @@ def describe_change(slower: float | None) -> str:
         return _("as long")
     words = _("%(duration)s longer") if slower > 0 else _("%(duration)s shorter")
     return words % {"duration": formatting.format_duration(abs(slower))}
+
+
+def describe_share(now: float | None, usual: float) -> str:
+    """Return "12 % longer", "8 % shorter" or "as long"; "" if it has not ended."""
+    if now is None:
+        return ""
+    percent = round(100 * (now / usual - 1)) if usual > 0 else 0
+    if not percent:
+        return _("as long")
+    return (_("%(percent)d %% longer") if percent > 0 else _("%(percent)d %% shorter")) % {"percent": abs(percent)}
 
 
 def _nodes(user: User, run: UUID) -> tuple[dict[UUID, Any], bool]:

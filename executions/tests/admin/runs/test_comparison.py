@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import F, Func, TextField, Value
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from executions import limits
 from executions.admin.runs import compare
@@ -80,7 +81,7 @@ class TestComparison:
                 client.get(f"/admin/executions/workflowexecution/{run.pk}/change/?compare=1&part=comparison")
             return len(found)
 
-        assert queries(2) == queries(30) <= 14  # four of them bound the time
+        assert queries(2) == queries(30) <= 22  # eight of them bound the time
 
     def test_large_documents_are_compared_by_digest(self, workflow: Any, teammate: Any) -> None:
         noise = ["".join(random.Random(seed).choices(ascii_letters, k=243_000)) for seed in (1, 2)]
@@ -160,3 +161,56 @@ def test_the_last_success_is_looked_for_90_days_back(workflow: Workflow, staff: 
 def test_the_last_success_is_read_off_the_index_on_the_runs_of_a_workflow(only: Any, run: Any, staff: Any) -> None:
     only("workflow_executions", "idx_workflow_executions_workflow")
     assert uses(plan(compare.successful_runs(staff, run)[:1]), "idx_workflow_executions_workflow")
+
+
+class TestUsualDurations:
+    def ended(self, workflow: Workflow, days_ago: float, **seconds: float) -> WorkflowExecution:
+        made = timezone.now() - timedelta(days=days_ago)
+        run = WorkflowExecutionFactory(workflow=workflow, created_at=made)
+        run.start(at=made)
+        for name, took in seconds.items():
+            node = run.add_node(workflow.nodes.get(name=name))
+            node.start(at=made)
+            node.complete(at=made + timedelta(seconds=took))
+        run.complete(at=made + timedelta(hours=1))
+        return run
+
+    def row(self, user: Any, run: WorkflowExecution, name: str) -> str:
+        section = part(page(user, run, "?compare=1"), 'class="ledger-table durations"', "</table>")
+        return text(part(section, f">{name}</a>", "</tr>"))
+
+    def test_a_node_is_compared_with_the_week_before_the_run_and_the_week_before_that(
+        self, workflow: Any, teammate: Any
+    ) -> None:
+        for seconds in (9, 10, 11):
+            self.ended(workflow, 13, fetch=seconds / 2, rank=seconds)
+            self.ended(workflow, 6, fetch=seconds, rank=seconds)
+        run = self.ended(workflow, 1, fetch=25, rank=10)
+        self.ended(workflow, 0.1, fetch=100, rank=100)
+        assert "10.0 s 150 % longer 5.0 s 400 % longer" in self.row(teammate, run, "fetch")
+        assert "10.0 s as long 10.0 s as long" in self.row(teammate, run, "rank")
+        html = page(teammate, run, "?compare=1")
+        assert html.count("median is-slower") == 2
+        assert "the newest 3 completed runs of the 7 days before this run; the week before, those of 3" in html
+
+    def test_a_node_that_ran_too_rarely_has_no_usual_duration(self, workflow: Any, teammate: Any) -> None:
+        for _number in range(3):
+            self.ended(workflow, 3, rank=10)
+        self.ended(workflow, 3, fetch=10)
+        run = self.ended(workflow, 1, fetch=25, rank=8)
+        assert self.row(teammate, run, "fetch").endswith("longer – –")
+        assert "10.0 s 20 % shorter –" in self.row(teammate, run, "rank")
+
+    def test_without_runs_in_both_weeks_there_are_no_such_columns(self, workflow: Any, teammate: Any) -> None:
+        self.ended(workflow, 20, fetch=10)
+        html = page(teammate, self.ended(workflow, 1, fetch=25), "?compare=1")
+        assert "The week before</th>" not in html
+
+    def test_it_is_compared_although_what_is_usual_takes_too_long(
+        self, workflow: Any, teammate: Any, monkeypatch: Any
+    ) -> None:
+        self.ended(workflow, 3, fetch=10)
+        run = self.ended(workflow, 1, fetch=25)
+        monkeypatch.setattr(compare, "_weeks", lambda *_any: connection.cursor().execute("SELECT pg_sleep(2)"))
+        monkeypatch.setattr(limits, "COMPARISON_MS", 300)
+        assert "15.0 s longer" in text(page(teammate, run, "?compare=1"))
