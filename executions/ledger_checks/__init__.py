@@ -23,6 +23,7 @@ SET LOCAL statement_timeout = 0;
 SET LOCAL enable_indexscan = off;
 SET LOCAL enable_indexonlyscan = off;
 SET LOCAL enable_bitmapscan = off;
+SET LOCAL jit = off; -- what is off counts as very expensive, so that each statement would be compiled, for a second
 SET LOCAL enable_nestloop = off -- it is chosen where few rows are expected, and reads all moves again for each row
 """
 
