@@ -173,6 +173,14 @@ class WorkflowExecution(Execution):
         (executions/leases.py)."""
         with self._one_running("start"):
             return self._start(at, worker, lease_seconds)
+        try:
+            return self._start_alone(at, worker, lease_seconds)
+        except ConcurrentExecution as error:
+            if not self.is_queued or isinstance(error, QueuedExecution):
+                raise
+        return self._start_alone(at, worker, lease_seconds)  # what it waited for has just ended
+
+    def _start_alone(self, at: datetime | None, worker: str, lease_seconds: int | None) -> UUID | None:
 
     def complete(self, output_data: object = None, at: datetime | None = None, token: UUID | None = None) -> None:
         """running → completed; pending nodes are skipped. Raises InvalidTransition, with their number, while nodes are

@@ -2,14 +2,16 @@
 
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
 
+from executions import queue
 from executions.exceptions import ConcurrentExecution, QueuedExecution
 from executions.models import HistoryEntry, WorkflowExecution
-from executions.queue import runs_ahead
+from executions.queue import first_ahead, runs_ahead
 from executions.tests.acceptance import fresh, race
 from executions.tests.admin.monitor.front_page import front_page_of, section
 from executions.tests.factories import WorkflowExecutionFactory, in_state
@@ -54,6 +56,17 @@ class TestOrder:
         assert refused_for(second) == first.pk
         first.complete()
         second.start()
+
+    def test_it_starts_if_what_it_waited_for_ends_while_it_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        running, queued = queue_of(WorkflowFactory(), 1)
+
+        def ends_first(run: UUID) -> UUID | None:
+            fresh(running).complete()
+            return first_ahead(run)
+
+        monkeypatch.setattr(queue, "first_ahead", ends_first)
+        queued.start()
+        assert fresh(queued).status == "running"
 
     def test_who_is_cancelled_lets_the_next_one_up(self) -> None:
         running, first, second = queue_of(WorkflowFactory(), 2)
