@@ -6,10 +6,13 @@ database.py      PostgreSQL in a folder of its own, on a disk of its own that ca
 site.py          `manage.py serve`, started again when it ends, and its log
 calls.py         requests that are sent again, with their key, until they are answered
 stories.py       runs from their creation to their end, request by request
+lease_stories.py, queue_stories.py   those of workers under leases, and of the runs in a queue
+leased_worker.py a worker under a lease, as a process
+webhooks.py      a client whose runs fail, and the process of receiver.py, which is to be told of it
 proxy.py         a TCP proxy that cuts connections
 engine.py        an engine that reports by pastetrader_client, as a process
 engines.py       these processes, started again when they are killed
 journal.py       what was acknowledged, compared with what is stored
-kinds.py         the faults; kinds_of_database.py, kinds_of_clients.py
+kinds.py         the faults; kinds_of_database.py, kinds_of_clients.py, kinds_of_workers.py, kinds_of_receivers.py
 trial.py         one fault: strike, wait for the service, compare, read the log
 """

@@ -31,23 +31,37 @@ class Calls:
 
     def act(self, path: str, body: object) -> Any:
         """Send the request until it is answered, and return the answer. Raises Unanswered."""
+        status, content = self.answer(path, body)
+        if status not in {200, 201}:
+            raise Unanswered(f"{status} to {path}: {content}")
+        return content
+
+    def refuse(self, path: str, body: object, code: str) -> None:
+        """Send the request until it is answered. Raises Unanswered unless it is refused with this code."""
+        status, content = self.answer(path, body)
+        if (status, content.get("code")) != (409, code):
+            raise Unanswered(f"{status} and not 409, code {code}, to {path}: {content}")
+
+    def read(self, path: str) -> Any:
+        """Read a row."""
+        return self.act(path, None)
+
+    def answer(self, path: str, body: object) -> tuple[int, Any]:
+        """Send the request until it is answered, and return status and content. Raises Unanswered."""
         key, until = str(uuid.uuid4()), time.monotonic() + PATIENCE
         while time.monotonic() < until:
             found = self.attempt(path, body, key)
-            if found is None or found[0] in AGAIN or (found[0] == 409 and found[1]["code"] == KEY_IN_USE):
-                time.sleep(0.05)
-            elif found[0] in {200, 201}:
-                return found[1]
-            else:
-                raise Unanswered(f"{found[0]} to {path}: {found[1]}")
+            if found is not None and not _is_to_be_repeated(*found):
+                return found
+            time.sleep(0.05)
         raise Unanswered(f"no answer to {path} in {PATIENCE:.0f} s")
 
     def attempt(self, path: str, body: object, key: str, port: int | None = None) -> tuple[int, Any] | None:
-        """Send the request once. Return status and content, None if the connection broke."""
+        """Send the request once; without a body it reads. Return status and content, None if the connection broke."""
         headers = {"Authorization": f"Token {self.token}", "Content-Type": "application/json", "Idempotency-Key": key}
         line = self._line or http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=self.timeout)
         try:
-            line.request("POST", API + path, json.dumps(body), headers)
+            line.request("GET" if body is None else "POST", API + path, body and json.dumps(body), headers)
             response = line.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException):
@@ -88,6 +102,10 @@ class CutCalls(Calls):
         super().attempt(path, body, key, self.proxy.port)
         self.cuts["answer" if where else "request"] += 1
         self._line = line
+
+
+def _is_to_be_repeated(status: int, content: Any) -> bool:
+    return status in AGAIN or (status == 409 and content["code"] == KEY_IN_USE)
 
 
 def _content(content: bytes) -> Any:

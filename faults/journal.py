@@ -1,10 +1,9 @@
 """Facts that the ledger has acknowledged, and the comparison with what it stores."""
 
-import copy
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 
@@ -18,21 +17,27 @@ SAME_LINES = "SELECT message FROM execution_logs GROUP BY message HAVING count(*
 @dataclass
 class Record:
     """Acknowledged facts of one run: the versions of the run and its nodes, which count their moves from 1, and log
-    lines by their message. While a request about the run is `under_way`, each row may be a move ahead."""
+    lines by their message. `ahead` is how many moves each row may be ahead, while something is under way. `fenced` are
+    the lines of a worker that was replaced."""
 
     run: str
     versions: dict[str, int] = field(default_factory=dict)
     lines: set[str] = field(default_factory=set)
-    under_way: bool = False
+    fenced: set[str] = field(default_factory=set)
+    ahead: int = 0
 
     def most(self, row: str) -> int:
-        return self.versions[row] + self.under_way
+        return self.versions[row] + self.ahead
+
+    def copy(self) -> "Record":
+        return replace(self, versions=dict(self.versions), lines=set(self.lines), fenced=set(self.fenced))
 
 
 @dataclass
 class Comparison:
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
+    impossible: list[str] = field(default_factory=list)
 
 
 class Journal:
@@ -52,7 +57,7 @@ class Journal:
         """Compare all records, or the newest ones, with the rows."""
         with self.lock:
             records = self.records[-newest:]
-            before = copy.deepcopy(records)  # what is acknowledged later may be missing in what is read now
+            before = [each.copy() for each in records]  # what is acknowledged later may be missing in what is read now
         runs = [each.run for each in before]
         rows = [row for each in before for row in each.versions]
         stored = dict(connection.execute(RUNS, [runs]).fetchall() + connection.execute(NODES, [rows]).fetchall())
@@ -60,6 +65,7 @@ class Journal:
         return Comparison(
             [lost for each in before for lost in _lost(each, stored, lines)],
             [*_moved_twice(records, stored), *_stored_twice(connection)],
+            [f"{line}, of a worker that was replaced" for each in before for line in each.fenced if lines[line]],
         )
 
 

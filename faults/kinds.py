@@ -5,6 +5,8 @@ import time
 
 from .kinds_of_clients import CLIENTS
 from .kinds_of_database import DATABASE
+from .kinds_of_receivers import RECEIVERS
+from .kinds_of_workers import WORKERS
 from .trial import Kind
 from .world import World
 
@@ -25,12 +27,12 @@ def stop_server(world: World) -> None:
 
 def kill_worker(world: World) -> None:
     at_a_random_moment(world)
-    world.site.kill_child(world.chance.randrange(2))
+    world.site.kill_worker(world.chance)
 
 
 def kill_upkeep(world: World) -> None:
     at_a_random_moment(world)
-    world.site.kill_child(2)
+    world.site.kill_upkeep(world.chance)
 
 
 def kill_engine(world: World) -> None:
@@ -46,4 +48,6 @@ KINDS = [
     Kind("kill -9 of an engine that reports", kill_engine),
     *DATABASE,
     *CLIENTS,
+    *WORKERS,
+    *RECEIVERS,
 ]

@@ -31,6 +31,12 @@ class Story:
         end()
 
     def begin(self) -> None:
+        self.create()
+        self.move_node("start")
+        self.log()
+
+    def create(self) -> None:
+        """Create the run, start it, and create its node."""
         created = self.calls.act(RUNS, {
             "workflow": self.workflow, "trigger_type": "event", "metadata": CONCURRENT, "context": {"key": self.key},
         })  # fmt: skip
@@ -41,8 +47,6 @@ class Story:
             "id"
         ]
         self.record.versions[self.node] = 1
-        self.move_node("start")
-        self.log()
 
     def complete(self) -> None:
         self.move_node("complete", {"output_data": {"key": self.key}})
@@ -88,12 +92,12 @@ class Story:
         self._note(self.record.run, found["version"], verb)
         for node in moved:
             self.record.versions[node] += 1
-        self.record.under_way = False
+        self.record.ahead = 0
 
     def move_node(self, verb: str, body: dict[str, object] | None = None) -> None:
         found = self.about(f"{NODES}{self.node}/{verb}/", body or {})
         self._note(self.node, found["version"], verb)
-        self.record.under_way = False
+        self.record.ahead = 0
 
     def _note(self, row: str, version: int, verb: str) -> None:
         if version != self.record.versions[row] + 1:
@@ -104,10 +108,10 @@ class Story:
         lines = [f"{self.key} {uuid.uuid4()} {number}" for number in range(self.chance.randint(1, 4))]
         self.about(f"{RUNS}{self.record.run}/logs/", [{"level": "info", "message": line} for line in lines])
         self.record.lines.update(lines)
-        self.record.under_way = False
+        self.record.ahead = 0
 
     def about(self, path: str, body: object) -> dict[str, object]:
-        self.record.under_way = True
+        self.record.ahead = 1
         found: dict[str, object] = self.calls.act(path, body)
         return found
 
@@ -115,16 +119,18 @@ class Story:
 class Teller(threading.Thread):
     """A client that tells stories until it is stopped. `errors` are answers that no client should get."""
 
-    def __init__(self, calls: Calls, journal: Journal, workflow: str, seed: str, most: int = 10**9) -> None:
+    def __init__(
+        self, calls: Calls, journal: Journal, workflow: str, seed: str, most: int = 10**9, kind: type[Story] = Story
+    ) -> None:
         super().__init__(daemon=True)
         self.calls, self.journal, self.workflow, self.chance = calls, journal, workflow, random.Random(seed)
-        self.most, self.errors, self.told = most, list[str](), 0
+        self.most, self.errors, self.told, self.kind = most, list[str](), 0, kind
         self.is_wanted = True
 
     def run(self) -> None:
         while self.is_wanted and self.told < self.most:
             try:
-                Story(self.calls, self.journal, self.workflow, self.chance).tell()
+                self.kind(self.calls, self.journal, self.workflow, self.chance).tell()
             except Unanswered as error:
                 self.errors.append(str(error))
             self.told += 1

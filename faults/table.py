@@ -17,6 +17,8 @@ def print_table(outcomes: dict[str, Outcome], seed: int, seconds: float, facts: 
     tries = sum(each.tries for each in outcomes.values())
     sys.stdout.write("\n".join(["", *lines, ""]))
     sys.stdout.write(f"Seed {seed}: {tries} faults in {seconds / 60:.0f} minutes, {facts} acknowledged facts.\n")
+    struck, compared = (sum(getattr(each, part) for each in outcomes.values()) for part in ("struck", "compared"))
+    sys.stdout.write(f"{struck:.0f} s to strike and to come back, {compared:.0f} s to compare.\n")
     faults = [fault for name, each in outcomes.items() for fault in _faults(name, each, back_in)]
     sys.stdout.write("\n".join([*faults, "Nothing is wrong." if not faults else f"{len(faults)} are wrong.", ""]))
     return not faults

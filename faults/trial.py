@@ -12,6 +12,7 @@ from django.db import connection
 
 from executions.ledger_checks import check_ledger
 
+from .queue_stories import out_of_turn
 from .world import World
 
 BACK_IN = 10.0  # seconds, which are allowed
@@ -40,41 +41,53 @@ class Outcome:
     impossible: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)  # all else, such as an answer that no client should get
     unsaid: int = 0  # tries without a line in the log
+    struck: float = 0.0  # seconds of all strikes, until the service was back
+    compared: float = 0.0  # seconds
 
     def __str__(self) -> str:
         back = f"back in {self.recoveries[-1]:.1f} s; " if self.recoveries else ""
         counts = {"lost": self.lost, "doubled": self.doubled, "impossible": self.impossible, "wrong": self.wrong}
-        return f"{self.tries}, {back}" + ", ".join(f"{len(found)} {name}" for name, found in counts.items())
+        spent = f"; {self.struck:.0f} s to strike, {self.compared:.0f} to compare"
+        return f"{self.tries}, {back}" + ", ".join(f"{len(found)} {name}" for name, found in counts.items()) + spent
 
 
 def try_once(world: World, kind: Kind, outcome: Outcome) -> None:
     """Strike once, and add what follows to the outcome."""
     offset, cuts = world.site.offset(LIMITED if kind.is_limited else 0), world.cuts
+    began = time.monotonic()
     if fault := kind.strike(world):
         outcome.wrong.append(fault)
     outcome.recoveries.append(_wait_for_service(world))
     outcome.tries += max(1, world.cuts - cuts)
+    outcome.struck += time.monotonic() - began
     _compare(world, outcome, NEWEST)
     if kind.log and not _says(world, kind.log, offset):
         outcome.unsaid += 1
 
 
 def compare_all(world: World) -> Outcome:
-    """Compare all that was acknowledged since the start."""
-    outcome = Outcome()
+    """Let what waits come to its end, and compare all that was acknowledged since the start."""
+    outcome, began = Outcome(), time.monotonic()
+    world.settle()
+    if fault := world.fault_of_messages():
+        outcome.wrong.append(fault)
+    outcome.struck = time.monotonic() - began
     _compare(world, outcome, newest=0)
     return outcome
 
 
 def _compare(world: World, outcome: Outcome, newest: int) -> None:
+    began = time.monotonic()
     with world.database.connect() as session:
         found = world.journal.compare(session, newest)
-    impossible = [f"{finding.name}: {each}" for finding in check_ledger(strict=True) for each in finding.violations]
+        found.impossible += out_of_turn(session)
+    found.impossible += [f"{each.name}: {row}" for each in check_ledger(strict=True) for row in each.violations]
     outcome.lost += world.only_new(found.lost)
     outcome.doubled += world.only_new(found.doubled)
-    outcome.impossible += world.only_new(impossible)
+    outcome.impossible += world.only_new(found.impossible)
     outcome.wrong += world.take_errors()
     connection.close()
+    outcome.compared += time.monotonic() - began
 
 
 def _says(world: World, pattern: str, offset: int) -> bool:

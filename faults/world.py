@@ -16,10 +16,14 @@ from .calls import Calls, CutCalls
 from .database import Database
 from .engines import Engine
 from .journal import Journal
-from .site import Site
-from .stories import Teller
+from .lease_stories import LeaseStory
+from .queue_stories import Queue
+from .site import Site, free_port
+from .stories import Story, Teller
+from .webhooks import Failing, Receiver, watch
 
-CLIENTS, ENGINES = 2, 2
+CLIENTS, SILENT, ENGINES = 2, 3, 2  # SILENT: clients of which each first worker falls silent
+TRIED_AGAIN = {"max_retries": 1, "delay": 0}
 START = 180.0  # seconds for the first start, which migrates
 
 
@@ -31,7 +35,8 @@ class World:
         self.database = Database(self.home)
         self.site = Site(self.home, self.database.address)
         self.journal = Journal()
-        self.tellers: list[Teller] = []
+        self.receiver = Receiver(self.home / "receiver", free_port())
+        self.clients: list[Teller | Queue | Failing] = []
         self.engines: list[Engine] = []
         self.cuts = 0  # connections that were cut
         self.known: set[str] = set()  # violations
@@ -49,18 +54,43 @@ class World:
         self.site.start()
         self._wait_for_start()
         self.token = self.site.manage("create_token", _name_of_user(self.site), *ALL_SCOPES, "--name", "faults")
-        self.workflow = self.calls().act(
-            "workflows/ensure/",
-            {"name": "told", "nodes": [{"name": "one", "node_type": "tool", "retry_config": {"max_retries": 1}}]},
-        )["id"]
-        self.tellers = [self.teller(f"client {number}") for number in range(CLIENTS)]
+        self.workflow, self.leased = self.ensure("told"), self.ensure("leased")
+        self.failing = self._tell_of_failures()
+        self.queue = Queue(self.calls, self.journal, self.ensure("queued"), f"{self.seed} queue")
+        self.clients += [self.teller(f"client {number}", self.workflow) for number in range(CLIENTS)]
+        self.clients += [self.teller(f"silent {number}", self.leased, LeaseStory) for number in range(SILENT)]
+        self.clients += [self.failing, self.queue]
         self.engines = [self.engine(f"engine-{number}") for number in range(ENGINES)]
 
+    def ensure(self, name: str) -> str:
+        nodes = [{"name": "one", "node_type": "tool", "retry_config": TRIED_AGAIN}]
+        return str(self.calls().act("workflows/ensure/", {"name": name, "nodes": nodes})["id"])
+
+    def _tell_of_failures(self) -> Failing:
+        """Start the receiver, and the client whose failures it is told of."""
+        self.receiver.start()
+        workflow = self.ensure("failing")
+        watch(self.calls(), workflow, self.receiver.address)
+        failing = Failing(self.calls(), self.journal, workflow)
+        failing.start()
+        return failing
+
+    def fault_of_messages(self) -> str | None:
+        """Wait until the failures up to now are told to the receiver. Return what is wrong."""
+        return self.receiver.fault(set(self.failing.runs))
+
+    def settle(self) -> None:
+        """Let all queued runs start and end, and no more runs fail."""
+        self.queue.drain()
+        self.failing.is_wanted = False
+        self.failing.join()
+
     def __exit__(self, *_error: object) -> None:
-        for each in (*self.engines, *self.tellers):
+        for each in (*self.engines, *self.clients):
             each.is_wanted = False
         for engine in self.engines:
             engine.stop()
+        self.receiver.kill()
         self.site.stop()
         self.database.remove()
         shutil.rmtree(self.home)
@@ -71,8 +101,8 @@ class World:
     def cut_calls(self, seed: str) -> CutCalls:
         return CutCalls(self.site.port, self.token, random.Random(seed))
 
-    def teller(self, name: str) -> Teller:
-        started = Teller(self.calls(), self.journal, self.workflow, f"{self.seed} {name}")
+    def teller(self, name: str, workflow: str, kind: type[Story] = Story) -> Teller:
+        started = Teller(self.calls(), self.journal, workflow, f"{self.seed} {name}", kind=kind)
         started.start()
         return started
 
@@ -89,9 +119,9 @@ class World:
 
     def take_errors(self) -> list[str]:
         """Return the answers that no client should have got, since the last call."""
-        found = [error for teller in self.tellers for error in teller.errors]
-        for teller in self.tellers:
-            teller.errors.clear()
+        found = [error for client in self.clients for error in client.errors]
+        for client in self.clients:
+            client.errors.clear()
         return found
 
     @property
