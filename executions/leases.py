@@ -69,12 +69,13 @@ def extend(row: "Execution", token: UUID, seconds: int | None = None) -> "Lease"
     return lease
 
 
-def report(row: "Execution", act: str, token: UUID, transition: Callable[[], None]) -> None:
-    """Make the transition that a worker reports. Raises FencedExecution if the token is not that of the attempt, also
-    if the attempt was ended or replaced while the transition waited for the row."""
+def report[R](row: "Execution", act: str, token: UUID, transition: Callable[[], R]) -> R:
+    """Make the transition that a worker reports, and return what it returns. Raises FencedExecution if the token is not
+    that of the row's attempt, also if the attempt was ended or replaced while the transition waited for the row. A
+    report about a node may have the token of its run too, which is then the row."""
     check(row, act, token)
     try:
-        transition()
+        return transition()
     except InvalidTransition:
         check(row, act, token)
         raise

@@ -19,7 +19,6 @@ MISSING = {"execution.create", "node.create"}  # the kinds that name what a work
 ENDED = {"completed", "failed", "skipped", "cancelled"}
 NO_MOVES = {"log", *MISSING}
 FENCED = "fenced"  # the code of a refusal: another worker has the attempt
-OF_RUN_TOKEN = {"node.create", "node.skip"}
 MAX_KNOWN = 10_000
 
 logger = logging.getLogger("pastetrader_client")
@@ -147,7 +146,7 @@ class Batches:
         attempt, resumed = self.leases.attempt_of_run(fact.token), self.resumed.get(fact.run)
         if attempt and resumed and attempt < resumed:
             return
-        if not fact.node or fact.kind in OF_RUN_TOKEN:
+        if not fact.node or fact.is_of_run:
             remember(self.gone, fact.run, most=MAX_KNOWN)
             self.watch.forget(fact.run)
         else:

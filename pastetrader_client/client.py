@@ -169,14 +169,14 @@ class Client:
 
     def add_line(
         self, run: Run, node: Node | None, level: str, message: str, data: Mapping[str, object],
-        nanoseconds: int | None = None, token: str | None = None,
+        nanoseconds: int | None = None, token: str | None = None, run_token: str | None = None,
     ) -> None:  # fmt: skip
         """Add a log line with the next number that the source has for the run."""
         numbers = self._numbers.get(run.id) or self._begin_numbers(run.id)
         size = OVERHEAD + (len(message) if message.isascii() else WIDEST * len(message))
         kept, of_data = capture(data) if data else (None, 0)
         ns = time_ns() if nanoseconds is None else nanoseconds
-        line = (node, level, message, kept, ns, self.source, next(numbers), token)
+        line = (node, level, message, kept, ns, self.source, next(numbers), token, run_token)
         self.add((size + of_data, "log", run, encode_line, line))
 
     def _begin_numbers(self, run: str) -> Iterator[int]:

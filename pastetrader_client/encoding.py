@@ -13,7 +13,7 @@ from .ids import uuid7
 from .tracebacks import CapturedTraceback
 
 OVERHEAD = 300  # bytes of a fact beside its texts
-OF_NODE, OF_LEASE = '"node_execution":"%s",', '"token":"%s",'
+OF_NODE, OF_LEASE, OF_RUN = '"node_execution":"%s",', '"token":"%s",', '"run_token":"%s",'
 DOCUMENTS = {"input_data", "output_data", "context", "metadata", "data"}
 
 text = encode_basestring_ascii
@@ -21,13 +21,14 @@ text = encode_basestring_ascii
 
 class Fact(NamedTuple):
     """A fact as it will be sent. `run` is "" for a definition, `node` is the node execution that it is about, `token`
-    that of its attempt; of the creation or the skip of a node, which has none, that of its run."""
+    that of its attempt or, with `is_of_run`, that of the run: a node may have none."""
 
     run: str
     kind: str
     body: bytes
     node: str = ""
     token: str = ""
+    is_of_run: bool = False
 
 
 class Identified(Protocol):
@@ -63,11 +64,13 @@ def encode_transition(kind: str, run: Identified, node: Identified | None, field
 
 def fact_of(run: str, kind: str, node: str, fields: Fields) -> Fact:
     parts = [f'"kind":"{kind}"', *(f'"{name}":{_encode(name, value)}' for name, value in fields.items())]
-    return Fact(run, kind, f"{{{','.join(parts)}}}".encode("ascii"), node, _token_of(fields))
+    return Fact(run, kind, f"{{{','.join(parts)}}}".encode("ascii"), node, *_token_of(fields))
 
 
-def _token_of(fields: Fields) -> str:
-    return str(fields.get("token") or fields.get("run_token") or "")
+def _token_of(fields: Fields) -> tuple[str, bool]:
+    """Return the token of a fact, and whether it is that of the run."""
+    own = fields.get("token")
+    return str(own or fields.get("run_token") or ""), not own and bool(fields.get("run_token"))
 
 
 def _encode(name: str, value: object) -> str:
@@ -80,18 +83,18 @@ def _encode(name: str, value: object) -> str:
 
 def encode_line(
     _kind: str, run: Identified, node: Identified | None, level: str, message: str, data: object, ns: int,
-    source: str | None = None, seq: int | None = None, token: str | None = None,
+    source: str | None = None, seq: int | None = None, token: str | None = None, run_token: str | None = None,
 ) -> Fact:  # fmt: skip
     """Encode a log line. Its id has the time of the call."""
-    of_node = OF_NODE % node.id if node is not None else ""
-    of_lease = OF_LEASE % token if token else ""
+    of_node, node_id = (OF_NODE % node.id, node.id) if node is not None else ("", "")
+    of_lease = OF_LEASE % token if token else OF_RUN % run_token if run_token else ""
     numbered = f'"source":{text(source)},"seq":{seq},' if source else ""
     with_data = f'"data":{document(data)},' if data else ""
     body = (
         f'{{"kind":"log","id":"{uuid7(ns)}","workflow_execution":"{run.id}",{of_node}{of_lease}"level":"{level}",'
         f'{numbered}{with_data}"message":{text(message)},"at":"{moment(ns)}"}}'
     )
-    return Fact(run.id, "log", body.encode("ascii"), node.id if node is not None else "", token or "")
+    return Fact(run.id, "log", body.encode("ascii"), node_id, token or run_token or "", not token and bool(run_token))
 
 
 def draft_of(fact: Fact) -> Draft:
@@ -119,12 +122,14 @@ def of_body(fields: Mapping[str, Any], body: bytes) -> Fact:
     kind = fields["kind"]
     run = fields.get("id" if kind.startswith("execution.") else "workflow_execution") or ""
     node = fields.get("id" if kind.startswith("node.") else "node_execution") or ""
-    return Fact(str(run), kind, body, str(node), _token_of(fields))
+    return Fact(str(run), kind, body, str(node), *_token_of(fields))
 
 
 def without_node(fact: Fact) -> Fact:
     """Return the line as one of the run alone, without the token of the node."""
     body = fact.body.replace((OF_NODE % fact.node).encode(), b"", 1)
+    if fact.is_of_run:
+        return fact._replace(body=body, node="")
     return fact._replace(body=body.replace((OF_LEASE % fact.token).encode(), b"", 1), node="", token="")
 
 

@@ -2,6 +2,7 @@
 other workers. A lease is held from the delivery of its start to the delivery of its end."""
 
 import time
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,7 @@ class Leased(Identified, Protocol):
     lease_seconds: int
     attempt: int
     token: str | None
+    has_ended: bool
 
     def hear_fenced(self) -> None: ...
 
@@ -43,7 +45,8 @@ class Leases:
     def __init__(self) -> None:
         self.begun: dict[str, Lease] = {}  # their start is not delivered
         self.held: dict[str, Lease] = {}
-        self.attached: dict[str, None] = {}  # tokens of runs whose nodes this process executes
+        # Runs whose nodes this process executes, by their tokens.
+        self.attached: dict[str, weakref.ref[Leased] | None] = {}
         self.fenced: dict[str, None] = {}
 
     def begin(self, run: Leased, node: Leased | None) -> None:
@@ -52,18 +55,24 @@ class Leases:
         if of.token is not None and of.lease_seconds:
             self.begun[of.token] = Lease(run, node, of.token, of.lease_seconds)
 
-    def attach(self, token: str) -> None:
-        """Note the token of a run, of which this process may have no lease."""
-        remember(self.attached, token, most=MOST_ATTACHED)
+    def attach(self, run: Leased) -> None:
+        """Note a run with a token, of which this process may have no lease."""
+        if run.token and run.token not in self.attached:
+            remember(self.attached, run.token, weakref.ref(run), most=MOST_ATTACHED)
 
     def is_own(self, token: str) -> bool:
         """Return whether the attempt of a token is executed by this process."""
         return token in self.begun or token in self.held or token in self.attached
 
     def attempt_of_run(self, token: str) -> int | None:
-        """Return the attempt of the run that a lease is of, None without a lease."""
+        """Return the attempt of the run that a lease is of, or whose token it is; None of an unknown token."""
         lease = self.held.get(token) or self.begun.get(token)
-        return None if lease is None else lease.run.attempt
+        run = self._attached_run(token) if lease is None else lease.run
+        return None if run is None else run.attempt
+
+    def _attached_run(self, token: str) -> Leased | None:
+        found = self.attached.get(token)
+        return None if found is None else found()
 
     def note_delivered(self, facts: Iterable[Fact]) -> None:
         """Hold the leases of starts that the ledger has, and let go of those whose end it has."""
@@ -91,6 +100,9 @@ class Leases:
         remember(self.fenced, token, most=MOST_FENCED)
         lease = self.held.pop(token, None) or self.begun.pop(token, None)
         if lease is None:
+            run = self._attached_run(token)
+            if run is not None and not run.has_ended:
+                run.hear_fenced()
             return
         (lease.node or lease.run).hear_fenced()
         if lease.node is None:
@@ -127,7 +139,7 @@ class Leases:
 def act_of_lease(fact: Fact) -> str:
     """Return the verb of a fact that has the token of its own attempt, "" for others."""
     act = fact.kind.rpartition(".")[2]
-    return act if fact.token and act in ACTS else ""
+    return act if fact.token and not fact.is_of_run and act in ACTS else ""
 
 
 def checked_seconds(seconds: int) -> int:

@@ -212,10 +212,15 @@ class Node(Reporter):
             self.retry()
         self.has_started, self.has_ended = True, False
         self.send("node.start", OVERHEAD, attempt=self.attempt, run_token=self.run.token, **self.begin_lease())
+    @property
+    def run_token(self) -> str | None:
+        """Return the token of the run where the node has none of its own."""
+        return self.run.token if self.token is None else None
+
 
     def complete(self, output: object = None) -> None:
         found, size = copy_output(self.output if output is None else output)
-        self._end("complete", size, output_data=found, token=self.token)
+        self._end("complete", size, output_data=found, token=self.token, run_token=self.run_token)
 
     def fail(self, error: BaseException | str, traceback: str | None = None) -> None:
         message, trace = capture_error(error)
@@ -224,7 +229,9 @@ class Node(Reporter):
         self.has_failed = True
         trace = traceback or trace
         size = size_of(message) + (size_of(trace) if isinstance(trace, str) else trace.size if trace else 0)
-        self._end("fail", size, error_message=message, error_traceback=trace, token=self.token)
+        self._end(
+            "fail", size, error_message=message, error_traceback=trace, token=self.token, run_token=self.run_token
+        )
 
     def skip(self) -> None:
         self._end("skip", 0, run_token=self.run.token)
@@ -249,7 +256,7 @@ class Node(Reporter):
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         if self._create is not None:
             self.create()
-        self.client.add_line(self.run, self, level, message, data, nanoseconds, self.token)
+        self.client.add_line(self.run, self, level, message, data, nanoseconds, self.token, self.run_token)
 
     def __repr__(self) -> str:
         return f"<Node {self.name} of run {self.run.id}>"

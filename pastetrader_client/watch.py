@@ -28,6 +28,9 @@ class WatchedNode(Identified, Protocol):
     watched_at: float
 
     @property
+    def run_token(self) -> str | None: ...
+
+    @property
     def run(self) -> Watched: ...
 
     def hear_cancel(self) -> None: ...
@@ -118,7 +121,12 @@ class Watch:
         found = [node for node in list(self.nodes.values()) if node.watched_at < before]
         for node in found:
             node.watched_at = now
-        return [encode_transition("node.start", node.run, node, {"attempt": node.attempt}, now_ns) for node in found]
+        return [
+            encode_transition(
+                "node.start", node.run, node, {"attempt": node.attempt, "run_token": node.run_token}, now_ns
+            )
+            for node in found
+        ]
 
     def notice(self, notice: Notice) -> bool:
         """Pass a notice on to the engine, once. Return whether the run was cancelled in the ledger."""

@@ -20,6 +20,16 @@ class StartSerializer(ActionSerializer):
     lease_seconds = serializers.IntegerField(required=False, min_value=1, max_value=MAX_SECONDS)
 
 
+class StartNodeSerializer(StartSerializer):
+    """`run_token` is the token of the run's attempt: a worker whose run was given to another one starts no node."""
+
+    run_token = UUIDField(required=False, allow_null=True)
+
+
+class SkipSerializer(ActionSerializer):
+    run_token = UUIDField(required=False, allow_null=True)
+
+
 class HeartbeatSerializer(StrictTypes, serializers.Serializer[None]):
     """`lease_seconds` replaces those of the lease."""
 
@@ -66,6 +76,12 @@ class CompleteSerializer(ReportSerializer):
     output_data = DocumentField(required=False, allow_null=True)
 
 
+class CompleteNodeSerializer(CompleteSerializer):
+    """`run_token` is the token of the run's attempt, for a node that was started without a lease."""
+
+    run_token = UUIDField(required=False, allow_null=True)
+
+
 class FailSerializer(ReportSerializer):
     """A missing or empty message becomes a sentence, with the class of the exception if the traceback ends with it."""
 
@@ -74,3 +90,4 @@ class FailSerializer(ReportSerializer):
 
 class FailNodeSerializer(FailSerializer):
     error_traceback = serializers.CharField(trim_whitespace=False, required=False, allow_null=True, allow_blank=True)
+    run_token = UUIDField(required=False, allow_null=True)

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from executions import run_graph, validators
 from executions.exceptions import QueuedExecution
 from executions.models import NodeExecution, TriggerType, WorkflowExecution
-from ledgerkit.rest.fields import ChoiceField, MomentField, ObjectField, RelatedField, UUID7Field
+from ledgerkit.rest.fields import ChoiceField, MomentField, ObjectField, RelatedField, UUID7Field, UUIDField
 from ledgerkit.rest.strict_types import StrictTypes
 from tokens.permissions import limit_to_token
 from workflows.models import Node, Workflow
@@ -91,6 +91,12 @@ class NewNodeExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerializer):
     node = serializers.CharField(source="node_id")
     execution_order = serializers.IntegerField(required=False, min_value=0, max_value=LAST_PLACE)
     input_data = ObjectField(required=False)
+    run_token = UUIDField(
+        required=False,
+        allow_null=True,
+        write_only=True,
+        help_text="Of the attempt of the run: a worker whose run was given to another one adds no node.",
+    )
 
     def validate_node(self, value: str) -> Node:
         found = run_graph.node_in(self.context["execution"], value)

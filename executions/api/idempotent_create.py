@@ -19,9 +19,10 @@ type Row = WorkflowExecution | NodeExecution | ExecutionLog
 type Content = dict[str, Any]  # of a body, by field, as the serializer has checked it
 
 # Set by the server if omitted, so a repeated request cannot be compared on these: the time of a row is that of its
-# call, the order of a node execution that of its node in the graph, the attempt of a line that of its node. `start` is
-# an instruction, not a field.
-SERVER_DEFAULTS = {"id", "start", "at", "timestamp", "execution_order", "attempt"}
+# call, the order of a node execution that of its node in the graph, the attempt of a line that of its node.
+# INSTRUCTIONS are no fields of the row.
+INSTRUCTIONS = {"start", "token", "run_token"}
+SERVER_DEFAULTS = {"id", "at", "timestamp", "execution_order", "attempt"} | INSTRUCTIONS
 
 
 class IdTaken(exceptions.APIException):
@@ -81,7 +82,7 @@ class CreateMixin[R: WorkflowExecution | NodeExecution | ExecutionLog]:
 
 def _stored_row(content: Content) -> Content:
     """Return the fields that are stored, without instructions."""
-    return {name: value for name, value in content.items() if name != "start"}
+    return {name: value for name, value in content.items() if name not in INSTRUCTIONS}
 
 
 def _defaults(serializer: Serializer[Model], model: Any) -> dict[str, object]:

@@ -62,6 +62,8 @@ def _readers(node_executions: Collection[UUID]) -> Readers:
         "source": ("source", _source),
         "seq": ("seq", partial(_number_or_none, LAST_SEQ)),
         "attempt": ("attempt", partial(_number_or_none, LAST_ATTEMPT)),
+        "token": ("token", _id_or_none),
+        "run_token": ("run_token", _id_or_none),
     }
 
 
@@ -80,6 +82,10 @@ def _log_id(period: tuple[datetime, datetime], text: str) -> UUID:
     if not period[0] < partitions.time_of(id) < period[1]:
         raise ValueError
     return id
+
+
+def _id_or_none(value: object) -> UUID | None:
+    return None if value is None else UUID(_text(value))
 
 
 def _text(value: object) -> str:

@@ -256,7 +256,8 @@ class StartedNodeExecutionSerializer(NodeExecutionSerializer):
 class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
     """`node_execution` is one of the same run; `timestamp` defaults to now. The time in an `id` selects the partition,
     so it has to be recent. `source` names the process that writes, and `seq` is the number that it gives the line, from
-    1. `attempt` defaults to the current one of the node execution, or of the run."""
+    1. `attempt` defaults to the current one of the node execution, or of the run. `token` is that of the attempt of the
+    node execution, or of the run if there is none; `run_token` is always that of the run."""
 
     row = json_rows.log_row
     listed = json_rows.ListedLine
@@ -267,13 +268,15 @@ class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
     source = NameField(required=False, allow_null=True, max_length=MAX_SOURCE)  # type: ignore[assignment]  # REST framework removes it from the class
     seq = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=2**63 - 1)
     attempt = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=LAST_PLACE)
+    token = UUIDField(required=False, allow_null=True, write_only=True)
+    run_token = UUIDField(required=False, allow_null=True, write_only=True)
 
     class Meta:
         model = ExecutionLog
         list_serializer_class = LogLinesSerializer
         fields = [
             "id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp", "is_cut", "source",
-            "seq", "attempt",
+            "seq", "attempt", "token", "run_token",
         ]  # fmt: skip
         read_only_fields = ["workflow_execution", "is_cut"]
 

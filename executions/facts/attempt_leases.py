@@ -18,7 +18,7 @@ from .locked_rows import NodeRow, Row, RunRow
 
 STARTS = (kinds.RunStart, kinds.NodeStart)
 ENDS = (kinds.RunComplete, kinds.RunFail, kinds.NodeComplete, kinds.NodeFail)
-OF_RUN_TOKEN = (kinds.NodeCreate, kinds.NodeStart, kinds.NodeSkip)
+OF_RUN_TOKEN = (kinds.NodeCreate, kinds.NodeStart, kinds.NodeSkip, kinds.NodeComplete, kinds.NodeFail)
 
 
 class LeaseRow(msgspec.Struct, kw_only=True):
@@ -42,7 +42,8 @@ def have_leases(facts: FactsOfCall) -> bool:
         bool(facts.of(*HEARTBEATS))
         or any(is_leased(start) for start in facts.of(*STARTS))
         or any(fact.run_token is not None for fact in facts.of(*OF_RUN_TOKEN))
-        or any(fact.token is not None for fact in facts.of(*ENDS, kinds.Line))
+        or any(fact.token is not None for fact in facts.of(*ENDS))
+        or any(line.token is not None or line.run_token is not None for line in facts.of(kinds.Line))
     )
 
 

@@ -130,8 +130,8 @@ class RunHeartbeat(OfRun, kw_only=True, tag="execution.heartbeat"):
 
 
 class NodeCreate(OfNode, kw_only=True, tag="node.create"):
-    """`node` is an id or a name in the graph of the run. `run_token` is that of the run's attempt, for facts about
-    nodes that have no token of their own."""
+    """`node` is an id or a name in the graph of the run. `run_token`, here and in other facts about nodes, is that
+    of the run's attempt: these nodes have none yet, or never get one."""
 
     TEXTS: ClassVar[tuple[str, ...]] = ("input_data",)
 
@@ -159,6 +159,7 @@ class NodeComplete(NodeMove, kw_only=True, tag="node.complete"):
 
     output_data: Any = None
     token: UUID | None = None
+    run_token: UUID | None = None
 
 
 class NodeFail(NodeMove, kw_only=True, tag="node.fail"):
@@ -167,6 +168,7 @@ class NodeFail(NodeMove, kw_only=True, tag="node.fail"):
     error_message: str | None = None
     error_traceback: str | None = None
     token: UUID | None = None
+    run_token: UUID | None = None
 
 
 class NodeSkip(NodeMove, kw_only=True, tag="node.skip"):
@@ -192,7 +194,7 @@ class NodeHeartbeat(OfNode, kw_only=True, tag="node.heartbeat"):
 
 class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and none in a circle
     """A log line. Its `at` is stored as its `timestamp`; `attempt` is the current one unless it is given. `token` is
-    that of its node execution's attempt, or of the run's if it has none."""
+    that of its node execution's attempt, or of the run's if it names none; `run_token` is always that of the run."""
 
     TEXTS: ClassVar = ("message", "data", "source")
 
@@ -201,6 +203,7 @@ class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and
     seq: Number | None = None
     attempt: Attempt | None = None
     token: UUID | None = None
+    run_token: UUID | None = None
     level: Literal["debug", "info", "warning", "error"]
     message: str
     data: Any = None

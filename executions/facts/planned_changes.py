@@ -147,14 +147,23 @@ class Plan:
 
     def end_node(self, fact: Any, reported: Reported) -> bool:
         node = self.node_of(fact)
-        if not self.is_new(node, node.id, fact):
+        if not self._is_new_end(node, fact):
             return False
-        if isinstance(fact, kinds.NodeSkip):
-            self.check_run_token(fact)
-        node.ended_at = self._end_of(node, reported.at)
+        node.ended_at = self._end_of(node, reported)
         self._take_texts(node, reported, fact.act)
         self.move(node, node.id, TARGETS[fact.act], fact.act, self.reason_of(reported))
         return True
+
+    def _is_new_end(self, node: NodeRow, fact: Any) -> bool:
+        """Return whether it is. A worker whose run was taken is told so, and not what its node came to then."""
+        try:
+            is_new = self.is_new(node, node.id, fact)
+        except InvalidTransition:
+            self.check_run_token(fact)
+            raise
+        if is_new:
+            self.check_run_token(fact)
+        return is_new
 
     # --- parts --------------------------------------------------------------
     @property
@@ -220,9 +229,10 @@ class Plan:
         default = lease.attempt if lease else self.default_attempts.get(row.id, row.attempt)
         return fact.attempt or default
 
-    def check_run_token(self, fact: kinds.NodeCreate | kinds.NodeStart | kinds.NodeSkip) -> None:
-        if fact.run_token is not None:
-            self.known.leases.check(fact.act, self.the_run, fact.run_token)
+    def check_run_token(self, fact: kinds.Fact, act: str = "") -> None:
+        """Raise FencedExecution if the fact has the token of a run, and it is not that of its present attempt."""
+        if (token := getattr(fact, "run_token", None)) is not None:
+            self.known.leases.check(act or fact.act, self.the_run, token)
 
     def _was_made(self, node: UUID | None, attempt: int, act: str, to: str) -> bool:
         if (wanted := (node, attempt, act, str(to))) in self.made:

@@ -17,6 +17,8 @@ def add_line(plan: Plan, fact: kinds.Line, reported: Reported) -> bool:
             raise BadFact("exists_with_other_content", TAKEN)
         return False
     run, row = plan.the_run, _row_of(plan, fact)
+    if fact.run_token is not None:
+        plan.check_run_token(fact, log_preparation.ADD_LINE)
     if fact.token is not None:
         plan.known.leases.check(log_preparation.ADD_LINE, row, fact.token)
     texts = reported.texts

@@ -32,8 +32,8 @@ def _take_turn(plan: Plan, run: RunRow) -> None:
 
 def start_node(plan: Plan, fact: kinds.NodeStart, reported: Reported) -> bool:
     node = plan.node_of(fact)
+    plan.check_run_token(fact)  # of a start that is reported again too: so a worker hears that its run was taken
     if is_new := plan.is_new(node, node.id, fact):
-        plan.check_run_token(fact)
         plan.check_run(node, fact.act, (ExecutionStatus.RUNNING,))
         node.started_at = reported.at or plan.known.now
         plan.move(node, node.id, ExecutionStatus.RUNNING, "start")

@@ -4,8 +4,10 @@ A new one is inserted by one call of the database where that is possible, else b
 run: 2.7 ms of processor time for `POST nodes/`, and 5.1 with save() alone (docs/decisions.md).
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from django.db.models import Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
-from executions import masking, refusal_reasons, reported_texts, retry, states, validators
+from executions import leases, masking, refusal_reasons, reported_texts, retry, states, validators
 from executions.exceptions import InvalidTransition
 from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet
 from executions.secrets import run_secrets
@@ -26,12 +28,12 @@ from ledgerkit.db.indexes import GinIndex, Index
 from workflows.models import Node, retries_in
 
 from .base import RESET, Changes, Execution, state_constraints
-from .workflow_execution import WorkflowExecution
+from .workflow_execution import ADD_NODE, WorkflowExecution
 
 if TYPE_CHECKING:
     from .lease import NodeExecutionLease
 
-RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, "add a node to": ACTIVE}
+RUN_STATES = {"start": (ExecutionStatus.RUNNING,), "retry": ACTIVE, ADD_NODE: ACTIVE}
 
 
 class NodeExecution(Execution):
@@ -160,30 +162,44 @@ class NodeExecution(Execution):
             self._state.adding, self._state.db = False, DEFAULT_DB_ALIAS
         return stored is not None
 
-    def start(self, at: datetime | None = None, *, worker: str = "", lease_seconds: int | None = None) -> UUID | None:
+    def start(
+        self, at: datetime | None = None, *, worker: str = "", lease_seconds: int | None = None,
+        run_token: UUID | None = None,
+    ) -> UUID | None:  # fmt: skip
         """pending → running. Raises InvalidTransition unless its run is running. With a worker or a lease, return the
-        token of the attempt (executions/leases.py)."""
-        return self._start(at, worker, lease_seconds)
+        token of the attempt (executions/leases.py).
 
-    def complete(self, output_data: object = None, at: datetime | None = None, token: UUID | None = None) -> None:
+        `run_token`, here and below, is that of the run's attempt, for a worker whose node has none of its own. Raises
+        FencedExecution if it is not."""
+        return self._of_run("start", run_token, partial(self._start, at, worker, lease_seconds))
+
+    def complete(
+        self, output_data: object = None, at: datetime | None = None, token: UUID | None = None,
+        run_token: UUID | None = None,
+    ) -> None:  # fmt: skip
         """running → completed. Raises FencedExecution if `token` is not that of the attempt."""
-        self._transition("complete", {} if output_data is None else {"output_data": output_data}, at, token)
+        texts = {} if output_data is None else {"output_data": output_data}
+        self._of_run("complete", run_token, partial(self._transition, "complete", texts, at, token))
 
     def fail(
-        self,
-        error_message: object,
-        error_traceback: str | None = None,
-        at: datetime | None = None,
-        token: UUID | None = None,
-    ) -> None:
+        self, error_message: object, error_traceback: str | None = None, at: datetime | None = None,
+        token: UUID | None = None, run_token: UUID | None = None,
+    ) -> None:  # fmt: skip
         """running → failed. `error_message` may be an exception. Raises FencedExecution if `token` is not that of the
         attempt."""
         message, trace = reported_texts.standard_error(error_message, error_traceback)
-        self._transition("fail", {"error_message": message, "error_traceback": trace}, at, token)
+        texts: Changes = {"error_message": message, "error_traceback": trace}
+        self._of_run("fail", run_token, partial(self._transition, "fail", texts, at, token))
 
-    def skip(self, at: datetime | None = None) -> None:
+    def skip(self, at: datetime | None = None, run_token: UUID | None = None) -> None:
         """pending → skipped."""
-        self._transition("skip", at=at)
+        self._of_run("skip", run_token, partial(self._transition, "skip", at=at))
+
+    def _of_run[R](self, act: str, run_token: UUID | None, transition: Callable[[], R]) -> R:
+        """Make the transition that a worker of the run reports."""
+        if run_token is None:
+            return transition()
+        return leases.report(self.workflow_execution, act, run_token, transition)
 
     def cancel(self, at: datetime | None = None) -> None:
         """pending or running → cancelled."""

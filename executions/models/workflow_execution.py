@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import (
     audit,
+    leases,
     masking,
     queue,
     refusal_reasons,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 
 ONE_RUNNING = "one_running_execution_per_workflow"
+ADD_NODE = "add a node to"
 CODED = (ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)  # by upkeep, with an error code
 NEVER_SAVED = {"encrypted_secrets", "failed_nodes"}
 
@@ -171,8 +173,6 @@ class WorkflowExecution(Execution):
         """pending → running. Raises ConcurrentExecution if another run of the workflow is running, QueuedExecution if
         the run is queued and it is not its turn. With a worker or a lease, return the token of the attempt
         (executions/leases.py)."""
-        with self._one_running("start"):
-            return self._start(at, worker, lease_seconds)
         try:
             return self._start_alone(at, worker, lease_seconds)
         except ConcurrentExecution as error:
@@ -181,6 +181,8 @@ class WorkflowExecution(Execution):
         return self._start_alone(at, worker, lease_seconds)  # what it waited for has just ended
 
     def _start_alone(self, at: datetime | None, worker: str, lease_seconds: int | None) -> UUID | None:
+        with self._one_running("start"):
+            return self._start(at, worker, lease_seconds)
 
     def complete(self, output_data: object = None, at: datetime | None = None, token: UUID | None = None) -> None:
         """running → completed; pending nodes are skipped. Raises InvalidTransition, with their number, while nodes are
@@ -230,11 +232,22 @@ class WorkflowExecution(Execution):
         if not rows.exclude(running).delete()[0] and rows.filter(running).exists():
             raise InvalidTransition("delete", ExecutionStatus.RUNNING, refusal_reasons.CANCEL_FIRST, self.version)
 
-    def add_node(self, node: Node, execution_order: int | None = None, **fields: object) -> "NodeExecution":
+    def add_node(
+        self, node: Node, execution_order: int | None = None, run_token: UUID | None = None, **fields: object
+    ) -> "NodeExecution":
         """Create a pending execution of `node`. `execution_order` defaults to the node's topological level.
 
-        Raises InvalidTransition if the run has ended, ValidationError if the node belongs to another workflow.
+        Raises InvalidTransition if the run has ended, ValidationError if the node belongs to another workflow,
+        FencedExecution if `run_token` is not that of the run's attempt.
         """
+        if run_token is None:
+            return self._add_node(node, execution_order, fields)
+        with transaction.atomic():  # or the run might be given to another worker before the row is inserted
+            type(self).objects.select_for_update(no_key=True).only("pk").get(pk=self.pk)
+            leases.check(self, ADD_NODE, run_token)
+            return self._add_node(node, execution_order, fields)
+
+    def _add_node(self, node: Node, execution_order: int | None, fields: dict[str, object]) -> "NodeExecution":
         if execution_order is None:
             execution_order = run_graph.level_in(self, node.pk)
         new = self.node_executions.model(workflow_execution=self, node=node, execution_order=execution_order, **fields)
@@ -243,7 +256,7 @@ class WorkflowExecution(Execution):
         if is_usual and new.insert_as_read():
             return new
         with transaction.atomic():
-            new._lock_run("add a node to")
+            new._lock_run(ADD_NODE)
             new.save(force_insert=True)
             run_graph.remember(self, node.pk)
         return new

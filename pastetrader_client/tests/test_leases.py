@@ -220,9 +220,62 @@ def test_a_process_that_is_attached_records_nothing_more_of_any_node_after_one_i
     let_lapse(WorkflowExecutionLease.objects)
     attached.node("b").start()
     assert worker.flush()
-    began.info("late")
+    with pytest.raises(RunFenced):
+        began.info("late")
     assert worker.flush()
     assert not ExecutionLog.objects.exists()
+
+
+def attached_and_replaced(connect: Connect, told: list[Any]) -> Node:
+    """Return the node of an attached process without a lease of its own, after its run has got another worker."""
+    client = connect(lease_seconds=60)
+    run = client.run(workflow="w", graph=["a"])
+    run.start()
+    assert client.flush()
+    assert run.token is not None
+    worker = connect(on_fenced=told.append)
+    node = worker.attach(run.id, token=run.token).node("a")
+    node.start()
+    assert worker.flush()
+    let_lapse(WorkflowExecutionLease.objects)
+    row = WorkflowExecution.objects.get()
+    row.retry()
+    row.start(worker="another", lease_seconds=60)
+    row.node_executions.get().start()
+    return node
+
+
+@pytest.mark.parametrize("report", [lambda node: node.info("late"), lambda node: node.complete({"by": "the old one"})])
+def test_an_attached_process_without_a_lease_records_nothing_more_and_is_told_by_its_next_report(
+    connect: Connect, report: Callable[[Node], None]
+) -> None:
+    told: list[Any] = []
+    node = attached_and_replaced(connect, told)
+    report(node)
+    assert node.client.flush()
+    with pytest.raises(RunFenced):
+        node.info("told")
+    row = NodeExecution.objects.get()
+    assert (told, row.status, row.output_data, row.logs.count()) == ([node.run], "running", None, 0)
+
+
+def test_an_attached_process_without_a_lease_that_reports_nothing_is_told_too(connect: Connect) -> None:
+    told: list[Any] = []
+    node = attached_and_replaced(connect, told)
+    wait_until(lambda: told)
+    assert (told, node.run.is_fenced) == ([node.run], True)
+
+
+def test_the_end_of_a_node_without_a_lease_leaves_that_of_its_run(connect: Connect) -> None:
+    client = connect(lease_seconds=1)
+    with client.run(workflow="w") as run:
+        with run.node("a", lease_seconds=0) as node:
+            node.info("of the run")
+        assert client.flush()
+        beat = WorkflowExecutionLease.objects.get().heartbeat_at
+        wait_until(lambda: WorkflowExecutionLease.objects.get().heartbeat_at > beat)
+    assert client.flush()
+    assert (WorkflowExecution.objects.get().status, ExecutionLog.objects.count()) == ("completed", 1)
 
 
 def test_a_refused_start_without_a_token_stops_no_other_run(connect: Connect) -> None:

@@ -12,6 +12,7 @@ from executions.api.absent_lines import LogPagination, absent_lines
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import log_row
+from executions.api.line_tokens import take_tokens
 from executions.api.list_querysets import lines_of_run, listed_lines
 from executions.api.row_lookups import HAS_ABSENT_LINES, PARENT_OF_LINES
 from executions.api.serializers import ExecutionLogSerializer, MissingLinesSerializer
@@ -114,7 +115,8 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
         self, lines: list[Content], existing: dict[UUID, ExecutionLog]
     ) -> tuple[list[ExecutionLog], bool]:
         run, now = self.execution.pk, timezone.now()
-        missing = (self._with_attempt(line) for line in lines if line.get("id") not in existing)
+        missing = [self._with_attempt(line) for line in lines if line.get("id") not in existing]
+        take_tokens(self.execution, self.node_executions, missing)
         new = [ExecutionLog.from_values(run, line, now) for line in missing]
         created = iter(ingest.write_lines(new))
         return [existing[line["id"]] if line.get("id") in existing else next(created) for line in lines], bool(new)

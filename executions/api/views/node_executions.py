@@ -7,7 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import attention
-from executions.api.action_serializers import ActionSerializer, FailNodeSerializer
+from executions.api.action_serializers import (
+    CompleteNodeSerializer,
+    FailNodeSerializer,
+    SkipSerializer,
+    StartNodeSerializer,
+)
 from executions.api.create_serializers import NewNodeExecutionSerializer
 from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
@@ -98,8 +103,10 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionAc
     serializer_classes = {
         **VERBS,
         "list": NodeExecutionListSerializer,
+        "start": StartNodeSerializer,
+        "complete": CompleteNodeSerializer,
         "fail": FailNodeSerializer,
-        "skip": ActionSerializer,
+        "skip": SkipSerializer,
     }
     response_classes = {"start": StartedNodeExecutionSerializer, "heartbeat": LeaseSerializer}
     lookups = dict.fromkeys([*VERBS, "skip"], NODE)
