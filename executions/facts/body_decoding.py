@@ -117,7 +117,7 @@ def _decode(pieces: list[Any], checks: Checks) -> Decoded:
             texts = _texts(fact)  # after the check, which normalizes names
             if type(fact) is not Line or fact.data is not None:
                 decoded.sent.append(dict(texts))
-            decoded.facts.append(Reported(index, fact, at, texts))
+            decoded.facts.append(Reported(index, fact, at, texts, bool(checks.ahead)))
         except BadFact as error:
             decoded.refusals.append(Refusal.of(index, _run_of(piece), error))
     decoded.workflows.extend(distinct_definitions(definitions))

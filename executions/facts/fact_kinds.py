@@ -252,9 +252,11 @@ ACT_OF = {kind: name.rpartition(".")[2] for kind, name in KIND_OF.items()}
 
 
 class Reported(msgspec.Struct, gc=False):
-    """A fact with its place in the call, its time as it was read, and its texts as they may be stored."""
+    """A fact with its place in the call, its time as it was read, and its texts as they may be stored. `is_corrected`:
+    the server has put its own estimate in the place of the time of a wrong clock."""
 
     index: int
     fact: Any
     at: datetime | None
     texts: dict[str, Any]
+    is_corrected: bool = False

@@ -131,7 +131,7 @@ class Plan:
         still = sum(node.status == S.RUNNING for node in self.nodes_of_run())
         if running is None and still:
             raise InvalidTransition(fact.act, run.status, refusal_reasons.still_running(still), run.version)
-        run.ended_at = self._end_of(run, reported.at)
+        run.ended_at = self._end_of(run, reported)
         self._take_texts(run, reported, fact.act)
         self.move(run, None, TARGETS[fact.act], fact.act, self.reason_of(reported))
         for node in self.nodes_of_run():
@@ -260,8 +260,11 @@ class Plan:
         if state not in states:
             raise InvalidTransition(act, node.status, refusal_reasons.run_is(state, act), node.version)
 
-    def _end_of(self, row: Row, at: datetime | None) -> datetime:
-        if at is not None and row.started_at is not None and at < row.started_at:
+    def _end_of(self, row: Row, reported: Reported) -> datetime:
+        """Return the time of the end. What the server stamps or estimates is never before the start: its own clock may
+        have been set back. Raises BadFact if the engine's own time is."""
+        at = reported.at
+        if at is not None and row.started_at is not None and at < row.started_at and not reported.is_corrected:
             raise BadFact("end_before_start", f"at: before its start, which was at {row.started_at.isoformat()}.")
         end = at or self.known.now
         return max(end, row.started_at or end)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.http import http_date
 
 from executions.models import WorkflowExecution
+from executions.tests.factories import run_with_nodes
 from executions.tests.facts.reporting import new_id, send
 from workflows.models import Workflow
 
@@ -68,3 +69,58 @@ def test_facts_in_lines_are_corrected_too(engine: Any, workflow: Workflow) -> No
         "/api/v1/events/", body, content_type="application/x-ndjson", headers=date(now + HOUR + timedelta(seconds=5))
     )
     assert response.json()["refused"] == 0
+
+
+SET_BACK = timedelta(minutes=5, seconds=30)
+
+
+@pytest.fixture(params=["execution", "node"])
+def started_before_the_clock_was_set_back(request: Any, engine: Any, workflow: Workflow) -> Any:
+    """Return a row that the server started, by a clock that has been set back since, and what a fact about it has."""
+    run = run_with_nodes(workflow)
+    row: Any = run if request.param == "execution" else run.node_executions.all()[0]
+    if row is not run:
+        row.start()
+    later = timezone.now() + SET_BACK
+    type(row).objects.filter(pk=row.pk).update(started_at=later)
+    of_node = {} if row is run else {"workflow_execution": str(run.pk)}
+    return row, {"kind": f"{request.param}.complete", "id": str(row.pk), **of_node}
+
+
+def test_after_the_servers_clock_was_set_back_an_end_without_a_time_is_that_of_the_start(
+    engine: Any, started_before_the_clock_was_set_back: Any
+) -> None:
+    row, fact = started_before_the_clock_was_set_back
+    assert send(engine, fact)["refusals"] == []
+    row.refresh_from_db()
+    assert (row.status, row.ended_at) == ("completed", row.started_at)
+
+
+def test_so_is_one_over_rest(engine: Any, started_before_the_clock_was_set_back: Any) -> None:
+    row, fact = started_before_the_clock_was_set_back
+    noun = "executions" if fact["kind"].startswith("execution") else "node-executions"
+    assert engine.post(f"/api/v1/{noun}/{row.pk}/complete/", "{}", content_type="application/json").status_code == 200
+    row.refresh_from_db()
+    assert row.ended_at == row.started_at
+
+
+def test_so_is_an_end_whose_time_the_server_has_corrected(
+    engine: Any, started_before_the_clock_was_set_back: Any
+) -> None:
+    """The clock of the engine is right: by that of the server it is wrong, and what it says is corrected."""
+    row, fact = started_before_the_clock_was_set_back
+    right = timezone.now() + SET_BACK + timedelta(seconds=10)
+    started = right - timedelta(seconds=2)
+    type(row).objects.filter(pk=row.pk).update(started_at=started)
+    answer = send(engine, fact | {"at": right.isoformat()}, headers=date(right))
+    assert answer["refusals"] == []
+    row.refresh_from_db()
+    assert (row.status, row.ended_at) == ("completed", started)
+
+
+def test_an_engines_own_end_before_its_start_is_refused(
+    engine: Any, started_before_the_clock_was_set_back: Any
+) -> None:
+    _row, fact = started_before_the_clock_was_set_back
+    answer = send(engine, fact | {"at": timezone.now().isoformat()})
+    assert answer["refusals"][0]["code"] == "end_before_start"
