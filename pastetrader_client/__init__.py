@@ -18,6 +18,7 @@ network.
     sender.py       the thread that sends
     batches.py      one batch: send, define what is missing, leave out what is refused
     watch.py        runs whose cancel or retry the engine wants to hear of
+    turns.py        queued runs that wait for their turn
     leases.py       heartbeats of the attempts that this process executes
     trace_context.py  the traceparent of a run
     transport.py    what a way to the ledger must be able to do; http_transport.py does it over HTTP
@@ -29,9 +30,10 @@ from .client import Client
 from .reporter import NodeCancelled, NodeFenced, RunCancelled, RunFenced
 from .runs import Node, Run, current_node, current_run
 from .transport import Answer, Notice, Refusal, Stopped, Transport, Unavailable
+from .turns import TurnRefused, TurnTimedOut
 
 __version__ = "0.2.0"
 __all__ = [
     "Answer", "Client", "Node", "NodeCancelled", "NodeFenced", "Notice", "Refusal", "Run", "RunCancelled", "RunFenced",
-    "Stopped", "Transport", "Unavailable", "current_node", "current_run",
+    "Stopped", "Transport", "TurnRefused", "TurnTimedOut", "Unavailable", "current_node", "current_run",
 ]  # fmt: skip

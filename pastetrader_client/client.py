@@ -96,21 +96,25 @@ class Client:
         trigger: Literal["manual", "schedule", "event"] = "manual", context: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None, tags: Sequence[str] = (), concurrent: bool = True,
         id: str | None = None, at: str | None = None, lease_seconds: int | None = None, traceparent: str | None = None,
+        queue: bool = False, queue_seconds: float | None = None,
     ) -> Run:  # fmt: skip
         """Return a run, to be used as a block. `graph` declares the nodes and edges of the workflow. Unless
-        `concurrent`, the ledger refuses the run while another one of its workflow is running. `at` is the time of its
-        creation, in ISO 8601, if that is not when it is first used. `lease_seconds` is for it and its nodes, by default
-        that of the client; 0 is no lease. `traceparent` is by default that of OpenTelemetry's current span."""
+        `concurrent`, the ledger refuses the run while another one of its workflow is running. With `queue` its start
+        waits for that one instead, at most `queue_seconds`. `at` is the time of its creation, in ISO 8601, if that is
+        not when it is first used. `lease_seconds` is for it and its nodes, by default that of the client; 0 is no
+        lease. `traceparent` is by default that of OpenTelemetry's current span."""
         if graph is not None:
             self._define(workflow, graph)
-        create: dict[str, object] = {"trigger_type": trigger, "at": at}
+        create: dict[str, object] = {"trigger_type": trigger, "at": at, "queue": queue or None}
         size = size_of(workflow)
-        more = _metadata(metadata, tags, traceparent_of(traceparent), concurrent=concurrent)
+        more = _metadata(metadata, tags, traceparent_of(traceparent), concurrent=concurrent and not queue)
         for name, value in (("input_data", input), ("context", context), ("metadata", more)):
             if value:
                 create[name], added = capture(value)
                 size += added
-        return Run(self, workflow, id=id, create=create, size=size, lease_seconds=lease_seconds)
+        run = Run(self, workflow, id=id, create=create, size=size, lease_seconds=lease_seconds)
+        run.is_queued, run.queue_seconds = queue, queue_seconds
+        return run
 
     def attach(self, id: str, *, workflow: str = "", attempt: int = 1, token: str = "") -> Run:
         """Return a run that another process has created. With the `token` of that run, nothing is recorded of its nodes
@@ -215,6 +219,10 @@ class Client:
     def send_soon(self) -> None:
         """Let the thread send at its next look what waits: the end of a run."""
         self._sender.outbox.is_urgent = True
+
+    def take_turn(self, run: Run, fields: Mapping[str, object], seconds: float | None) -> None:
+        """Wait until the ledger starts the run. Raises TurnTimedOut or TurnRefused."""
+        self._sender.turns.take(run, fields, seconds)
 
     def unwatch(self, run: Run) -> None:
         """Stop asking about a run that this process has nothing to do with any more, though it has not ended."""

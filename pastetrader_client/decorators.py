@@ -1,12 +1,13 @@
 """Functions as runs and nodes."""
 
+import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from .reporter import Reporter
-from .runs import current_run
+from .runs import Run, current_run
 
 if TYPE_CHECKING:
     from .client import Client
@@ -61,12 +62,23 @@ def _wrapped_async[**P, R](function: Callable[P, R], open_: Open) -> Callable[P,
         reporter = open_()
         if reporter is None:
             return await cast("Any", function(*args, **kwargs))
+        if isinstance(reporter, Run) and reporter.is_queued:
+            await _take_turn(reporter)
         with reporter:
             result = await cast("Any", function(*args, **kwargs))
             _keep(reporter, result)
             return result
 
     return cast("Callable[P, R]", call)
+
+
+async def _take_turn(run: Run) -> None:
+    """Wait for the turn of a queued run, while other coroutines go on."""
+    try:
+        await asyncio.to_thread(run.take_turn)
+    except asyncio.CancelledError:
+        run.stop_waiting()
+        raise
 
 
 def _keep(reporter: Reporter, result: object) -> None:

@@ -35,6 +35,8 @@ def current_node() -> "Node | None":
 class Run(Reporter):
     """A run. `id` is an id of version 7; the same id again, from any process, is the same run."""
 
+    is_queued = False  # its start waits for its turn, at most so many seconds
+    queue_seconds: float | None = None
     _failed: tuple[BaseException, str] | None = None
 
     def __init__(
@@ -70,11 +72,32 @@ class Run(Reporter):
             self.send("execution.create", self._create_size, workflow=self.workflow, **fields)
 
     def start(self, at: str | None = None) -> None:
-        """Start the run. `at` is the time of it, in ISO 8601, if that is not now."""
+        """Start the run. `at` is the time of it, in ISO 8601, if that is not now. The start of a queued run waits for
+        its turn; it raises TurnTimedOut, TurnRefused, RunCancelled or RunFenced where that does not come."""
         if self._create is not None:
             self.create()
+        if self.is_queued:
+            self.take_turn(at)
+            return
         self.has_started = True
         self.send("execution.start", OVERHEAD, attempt=self.attempt, at=at, **self.begin_lease())
+
+    def take_turn(self, at: str | None = None) -> None:
+        """Wait until the ledger has started the run. A run that nobody waits for any more is cancelled: those behind it
+        in the queue would wait for it."""
+        self.create()
+        try:
+            fields = {"attempt": self.attempt, "at": at, **self.begin_lease()}
+            self.client.take_turn(self, fields, self.queue_seconds)
+        except BaseException:
+            self.stop_waiting()
+            raise
+        if self.is_stopped or self.has_ended:
+            raise self.reason_to_stop()
+        self.is_queued, self.has_started = False, True
+
+    def stop_waiting(self) -> None:
+        self.cancel("Its engine does not wait for its turn any more.")
 
     def complete(self, output: object = None) -> None:
         found, size = copy_output(self.output if output is None else output)
@@ -190,6 +213,11 @@ class Node(Reporter):
         self.client.call_on_fenced(self)
 
     @property
+    def run_token(self) -> str | None:
+        """Return the token of the run where the node has none of its own."""
+        return self.run.token if self.token is None else None
+
+    @property
     def is_done(self) -> bool:
         """Return whether an earlier attempt of the run completed or skipped the node."""
         return self.status in DONE
@@ -212,11 +240,6 @@ class Node(Reporter):
             self.retry()
         self.has_started, self.has_ended = True, False
         self.send("node.start", OVERHEAD, attempt=self.attempt, run_token=self.run.token, **self.begin_lease())
-    @property
-    def run_token(self) -> str | None:
-        """Return the token of the run where the node has none of its own."""
-        return self.run.token if self.token is None else None
-
 
     def complete(self, output: object = None) -> None:
         found, size = copy_output(self.output if output is None else output)

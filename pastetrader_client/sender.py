@@ -17,6 +17,7 @@ from .process_exit import finish_in_child
 from .runs import Node, Run
 from .spool import Spool
 from .transport import Stopped, TooLarge, Transport, Unavailable
+from .turns import Turns
 from .watch import Watch
 
 MOST, MOST_BYTES = 2_000, 2_000_000  # of one call
@@ -39,6 +40,9 @@ class Sender:
         self.outbox, self.spool, self.transport, self.watch = outbox, spool, transport, watch
         self.leases = Leases()
         self.batches = Batches(transport, watch, self.leases)
+        self.turns = Turns(
+            transport, watch, self.leases, self.batches.gone, wake=self.wake_now, silence=self._reason_of_silence
+        )
         self.stopped = ""
         self.has_failed_to_spool = False
         self.lock, self.start_lock = threading.RLock(), threading.RLock()
@@ -59,6 +63,15 @@ class Sender:
         else:
             self.outbox.is_asleep = False  # one call wakes it
             self.outbox.wakes.put(None)
+
+    def wake_now(self) -> None:
+        """Let the thread look at once for what it has to do."""
+        if self.thread is None:
+            self.start()
+        self.outbox.end_wait()
+
+    def _reason_of_silence(self) -> str:
+        return self.stopped or ("the client is closed" if self.closing else "")
 
     def start(self) -> None:
         """Start the thread. An interpreter that ends starts none: the facts go to the spool."""
@@ -85,9 +98,7 @@ class Sender:
         """Call the function in the thread, with what the transport has for calls of its own."""
         with self.timers_lock:
             heapq.heappush(self.timers, (time.monotonic() + seconds, next(_count), function))
-        if self.thread is None:
-            self.start()
-        self.outbox.end_wait()
+        self.wake_now()
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything is delivered. Return whether it is."""
@@ -148,6 +159,8 @@ class Sender:
             return
         self._call_due()
         self.batches.send_heartbeats()
+        if not self.pending:
+            self.turns.ask()
         if not self.pending and not self.spool:
             self.outbox.wait_for_batch(self._idle())
         if facts := self._take():
@@ -156,7 +169,7 @@ class Sender:
     def _idle(self) -> float:
         with self.timers_lock:
             idle = min(IDLE, self.timers[0][0] - time.monotonic()) if self.timers else IDLE
-        return self.leases.seconds_to_next(idle)
+        return self.turns.seconds_to_next(self.leases.seconds_to_next(idle))
 
     def _call_due(self) -> None:
         while True:

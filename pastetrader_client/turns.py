@@ -1,0 +1,143 @@
+"""Runs that wait for their turn (`queue=True`). Their starts are asked for again and again by the sending thread until
+the ledger takes them. They are never kept in a file: a start that nobody waits for any more must not arrive."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Protocol
+
+from .bounded import remember
+from .encoding import Fact, encode_transition
+from .leases import Leased, Leases
+from .transport import Refusal, TooLarge, Transport, Unavailable
+from .watch import Watch, Watched
+
+EVERY = 1.0  # seconds between two asks
+MOST_AT_ONCE = 500  # of one call
+LOOK = 0.2  # seconds between two looks of a waiting thread whether the client is closed
+WAITS, NOT_YET, FENCED = {"queued", "concurrent_execution"}, "not_found", "fenced"
+CANCELLED = "cancelled"
+MOST_SAID = 1_000
+
+logger = logging.getLogger("pastetrader_client")
+
+
+class TurnTimedOut(TimeoutError):
+    """Raised by the start of a queued run whose turn did not come in `queue_seconds`. The run is cancelled."""
+
+    def __init__(self, run: str, seconds: float) -> None:
+        super().__init__(f"It was not the turn of run {run} within {seconds:g} seconds: it is cancelled.")
+        self.run = run
+
+
+class TurnRefused(Exception):
+    """Raised by the start of a queued run that the ledger does not let wait or start, and of a client that sends
+    nothing any more."""
+
+    def __init__(self, run: str, reason: str) -> None:
+        super().__init__(f"Run {run} is not started: {reason}")
+        self.run = run
+
+
+class Queued(Watched, Leased, Protocol):
+    """A run of the engine that waits."""
+
+
+class Turn:
+    """The wait of one run: a thread of the engine waits for what the sending thread hears. `refusal` is why the run
+    will not start; "" if it has started, or was cancelled or given to another worker, which the run itself knows."""
+
+    def __init__(self, run: Queued, fields: Mapping[str, object]) -> None:
+        self.run, self.fields = run, fields
+        self.is_over = threading.Event()
+        self.refusal = ""
+        self.due = 0.0
+
+
+class Turns:
+    """`wake` lets the sending thread look at once; `silence` returns why it sends nothing, "" if it does. `gone` has
+    the runs that the ledger does not take."""
+
+    def __init__(
+        self, transport: Transport, watch: Watch, leases: Leases, gone: Container[str], *,
+        wake: Callable[[], None], silence: Callable[[], str],
+    ) -> None:  # fmt: skip
+        self.transport, self.watch, self.leases, self.gone = transport, watch, leases, gone
+        self.wake, self.silence = wake, silence
+        self.waiting: dict[str, Turn] = {}
+        self.said: dict[str, None] = {}
+
+    # --- called by threads of the engine --------------------------------------
+    def take(self, run: Queued, fields: Mapping[str, object], seconds: float | None) -> None:
+        """Wait until the run has started, was cancelled, or has another worker. Raises TurnTimedOut or TurnRefused."""
+        turn = self.waiting[run.id] = Turn(run, fields)
+        try:
+            self._wait(turn, seconds)
+        finally:
+            self.waiting.pop(run.id, None)
+        if turn.refusal:
+            raise TurnRefused(run.id, turn.refusal)
+
+    def _wait(self, turn: Turn, seconds: float | None) -> None:
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        self.wake()
+        while not turn.is_over.wait(max(0.0, min(LOOK, until - time.monotonic()))):
+            if reason := self.silence():
+                raise TurnRefused(turn.run.id, reason)
+            if seconds is not None and time.monotonic() >= until:
+                raise TurnTimedOut(turn.run.id, seconds)
+
+    # --- the sending thread ---------------------------------------------------
+    def ask(self) -> None:
+        """Ask the ledger to start the runs that are due, and note what it says. Raises Stopped."""
+        now = time.monotonic()
+        turns = [turn for turn in list(self.waiting.values()) if turn.due <= now][:MOST_AT_ONCE]
+        if not turns:
+            return
+        ns = time.time_ns()
+        facts = [encode_transition("execution.start", turn.run, None, turn.fields, ns) for turn in turns]
+        for turn in turns:
+            turn.due = now + EVERY
+        try:
+            answer = self.transport.send([fact.body for fact in facts])
+        except (Unavailable, TooLarge):
+            return
+        self._hear(turns, facts, {each.index: each for each in answer.refusals})
+
+    def seconds_to_next(self, most: float) -> float:
+        """Return how long no ask is due, `most` at the most."""
+        now = time.monotonic()
+        return min([most, *(turn.due - now for turn in list(self.waiting.values()))])
+
+    def _hear(self, turns: Sequence[Turn], facts: Sequence[Fact], refused: Mapping[int, Refusal]) -> None:
+        for index, (turn, fact) in enumerate(zip(turns, facts, strict=True)):
+            refusal = refused.get(index)
+            if refusal is None:
+                self._start(turn, fact)
+            elif refusal.code == FENCED:
+                turn.run.hear_fenced()
+            elif refusal.state == CANCELLED:
+                turn.run.hear_cancel()
+            elif refusal.code not in WAITS and (refusal.code != NOT_YET or turn.run.id in self.gone):
+                turn.refusal = f"{refusal.code}: {refusal.detail}"
+            else:
+                self._say(turn, refusal)
+                continue
+            self._end(turn)
+
+    def _start(self, turn: Turn, fact: Fact) -> None:
+        self.watch.see("execution.start", turn.run, None)
+        self.leases.begin(turn.run, None)
+        self.leases.note_delivered([fact])
+
+    def _end(self, turn: Turn) -> None:
+        self.waiting.pop(turn.run.id, None)
+        turn.is_over.set()
+
+    def _say(self, turn: Turn, refusal: Refusal) -> None:
+        """Log once for which run this one waits."""
+        if refusal.code in WAITS and turn.run.id not in self.said:
+            remember(self.said, turn.run.id, most=MOST_SAID)
+            logger.info("run %s waits for its turn: %s", turn.run.id, refusal.detail)
