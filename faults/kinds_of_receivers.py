@@ -9,7 +9,7 @@ from .world import World
 
 TRIED_IN = 60.0  # seconds, in which a message is tried: a run fails each second, and is found two seconds later
 LONGER = 1.0  # seconds, at most, until the receiver is well again: pauses between tries grow fast
-REQUESTS = 40
+REQUESTS = 20
 SLOWER, MORE = 3, 0.2  # times, and seconds: what other work of the machine explains
 
 
