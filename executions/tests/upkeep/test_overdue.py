@@ -188,7 +188,7 @@ def test_a_run_that_somebody_holds_is_left_for_the_next_time() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_worker_heartbeat_and_upkeep_one_decides() -> None:
     """The attempt was completed, or it failed and the worker was told, in each of the races."""
-    for _race in range(times(10, 1_000)):
+    for _race in range(times(100, 1_000)):
         row, token = leased(NodeExecutionFactory)
         silent_for(row, 90)
         done, ended, again = race([partial(_complete, row, token), end_overdue, end_overdue])
