@@ -14,6 +14,7 @@ from alerts import calendars, deadlines
 from alerts.models import CALENDAR_ENDED, Expectation, ExpectationKind, Miss
 from executions.models import ExecutionStatus, WorkflowExecution, WorkflowExecutionAttempt
 from executions.querysets import WorkflowExecutionQuerySet
+from executions.sort_keys import STARTED
 
 # A run that succeeds later than this after it was created does not count: runs are found by their creation.
 LONGEST_RUN = timedelta(days=30)
@@ -76,10 +77,13 @@ def _no_start(expectation: Expectation, now: datetime) -> Missed | None:
 
 
 def _has_start(expectation: Expectation, since: datetime, until: datetime) -> bool:
-    """Return whether a run started in this time; with a retry, the start of the attempt that it replaced counts too."""
+    """Return whether a run started in this time; with a retry, the start of the attempt that it replaced counts too.
+
+    The runs are found by the index on their starts or by that of their workflow, whichever has fewer in that time. The
+    attempts, of which there are few, are read as a whole."""
     started = Q(started_at__range=(since, until))
     near = _runs(expectation).filter(created_at__range=(since - LONGEST_RUN, until + LONGEST_RUN))
-    if near.filter(started).exists():
+    if near.alias(start=STARTED).filter(start__range=(since, until)).exists():
         return True
     retried = near.filter(attempt__gt=1).values("pk")
     return WorkflowExecutionAttempt.objects.filter(started, workflow_execution__in=retried).exists()
