@@ -5,10 +5,12 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission, User
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.admin.lists import SelectedAdmin
+from ledgerkit.types import Context
 
 # Django stores permission names, such as "Can add workflow", in English.
 MAY = {"add": _("Add"), "change": _("Change"), "delete": _("Delete"), "view": _("View")}
@@ -28,6 +30,11 @@ def permission_label(permission: Any) -> str:
 
 
 class NamedPermissions(SelectedAdmin):
+    def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
+        """Title the list by its rows, as all others are: Django asks to select one."""
+        title = {"title": str(self.opts.verbose_name_plural).capitalize()}
+        return super().changelist_view(request, title | (extra_context or {}))
+
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
         if field is not None and db_field.related_model is Permission:

@@ -78,7 +78,6 @@ class BulkActionAdmin(ReadOnlyAdmin):
             state = next((each for each in (BulkState.REFUSED, BulkState.DONE) if counts[each]), BulkState.WAITING)
         rows, more = results_after(row, state, parse_uuid(request.GET.get("after")))
         return {
-            "title": f"{row.get_verb_display()} · {row.number:,}",
             "bulk": row,
             "counts": [(each, each.label, counts[each], each == state) for each in BulkState],
             "finished": row.number - counts[BulkState.WAITING],

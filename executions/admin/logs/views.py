@@ -123,7 +123,8 @@ def _problem_page(
 
 def _frame(admin: ReadOnlyAdmin, request: HttpRequest, run: WorkflowExecution) -> Context:
     site: dict[str, object] = admin.admin_site.each_context(request)
-    return site | {"opts": admin.opts, "run": run, "title": _("Log")}
+    title = _("Log of %(workflow)s") % {"workflow": run.workflow_name}
+    return site | {"opts": admin.opts, "run": run, "title": title}
 
 
 # --- the page -----------------------------------------------------------------
