@@ -69,3 +69,4 @@ ERROR_DAYS = 30  # drawn on the page of a group
 ERROR_RUNS = 20  # newest occurrences there
 ERROR_PLACES = 50  # workflows, nodes and fingerprints there
 MERGED_GROUPS = 100  # at once
+ERROR_GROUP_ROWS = 10_000  # failures of a group whose runs are looked up one by one; those of a larger one in order

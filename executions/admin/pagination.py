@@ -131,8 +131,9 @@ class KeysetChangeList(StrictChangeList):
 
     def _estimate(self) -> int | None:
         """Return the planner's estimate of the number of rows, to two digits. None if a filter selects runs
-        (RunFieldFilter): this condition is added in _first() and is missing from the plan."""
-        if any(getattr(spec, "runs", None) is not None for spec in self.filter_specs):
+        (RunFieldFilter): this condition is added in _first() and is missing from the plan. None too if it selects a
+        group of errors, of whose rows the planner expects few."""
+        if any(getattr(spec, name, None) is not None for spec in self.filter_specs for name in ("runs", "group")):
             return None
         (plan,) = json.loads(self.queryset.order_by().explain(format="json"))
         number = int(plan["Plan"]["Plan Rows"])

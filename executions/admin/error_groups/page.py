@@ -3,15 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Max, OuterRef, QuerySet, Sum
 from django.http import HttpRequest
+from django.urls import reverse
 
 from executions import limits
 from executions.admin import formatting, recent_failures
+from executions.admin.counts import Count, count_runs
+from executions.admin.filters.error_group_filters import GROUP, runs_of_group_url
 from executions.admin.types import Context, User
+from executions.error_groups import selection
 from executions.models import (
     ErrorDay,
     ErrorFingerprint,
@@ -70,6 +75,8 @@ def page_context(request: HttpRequest, group: ErrorGroup, *, may_change: bool) -
         "group": group,
         "is_new": rows.is_new(group),
         "row": rows.present_groups([group])[0],
+        "runs": found_runs(request.user, group),
+        "nodes_address": nodes_of_group_url(request.user, group),
         "bars": day_bars(group),
         "failures": failures,
         "sample": sample(request.user, failures),
@@ -80,6 +87,21 @@ def page_context(request: HttpRequest, group: ErrorGroup, *, may_change: bool) -
         "changes": newest_changes(group),
         "form": ErrorGroupForm.of(group) if may_change else None,
     }
+
+
+def found_runs(user: User, group: ErrorGroup) -> Count | None:
+    """Count the runs that failed so and are still there. None if the user has no list of runs."""
+    if not user.has_perm("executions.view_workflowexecution"):
+        return None
+    runs = selection.runs_of(group, WorkflowExecution.objects.visible_to(user))
+    return count_runs(runs, runs_of_group_url(group.pk))
+
+
+def nodes_of_group_url(user: User, group: ErrorGroup) -> str:
+    """Return the URL of the list of the node executions that failed so; "" if the user has no such list."""
+    if not user.has_perm("executions.view_nodeexecution"):
+        return ""
+    return reverse("admin:executions_nodeexecution_changelist") + f"?{urlencode({GROUP: group.pk})}"
 
 
 def day_bars(group: ErrorGroup) -> list[DayBar]:
@@ -159,6 +181,7 @@ def affected_nodes(group: ErrorGroup) -> list[Context]:
         {
             "workflow": row["fingerprint__workflow"], "workflow_name": row["fingerprint__workflow__name"],
             "node": row["node_name"], "seen": row["number"], "last_seen": row["last"],
+            "address": runs_of_group_url(group.pk, row["node_name"], workflow=row["fingerprint__workflow"]),
         }
         for row in counted[: limits.ERROR_PLACES]
     ]  # fmt: skip

@@ -29,7 +29,7 @@ class PeriodFilter(ConstantFilter):
     column: ClassVar[str]
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        return queryset.filter(**{f"{self.column}__gte": self.bound(_period_start(value))})
+        return queryset.filter(**{f"{self.column}__gte": self.bound(period_start(value))})
 
     def bound(self, moment: datetime) -> object:
         return moment
@@ -52,7 +52,7 @@ class IdTimeFilter(PeriodFilter):
         return partitions.bound(moment)
 
 
-def _period_start(period: str) -> datetime:
+def period_start(period: str) -> datetime:
     """Return today's first midnight in the user's zone, or the time exactly that many times 24 hours ago."""
     if period == "today":
         # fold=0: where clocks are set back at midnight, the day has two midnights.

@@ -14,6 +14,7 @@ from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 
 from .attention_filters import RunAttentionFilter
 from .choice_filters import StatusFilter, TriggerFilter
+from .error_group_filters import FailurePeriodFilter, RunErrorGroupFilter
 from .exclude import ExcludableFilterMixin
 from .linked_filters import LinkedFilter
 from .period_filters import CreatedFilter, PeriodFilter
@@ -124,6 +125,8 @@ ALL = (
     EndedFilter,
     EndedBetweenFilter,
     PaceFilter,
+    RunErrorGroupFilter,
+    FailurePeriodFilter,
     CauseFilter,
     OrderFilter,
     ColumnsFilter,

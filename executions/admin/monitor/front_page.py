@@ -27,6 +27,7 @@ from executions.admin import (
     recent_failures,
 )
 from executions.admin.attention_marks import Mark
+from executions.admin.counts import Count, count_runs
 from executions.admin.duration_cells import DurationCell
 from executions.admin.error_groups import rows as error_group_rows
 from executions.admin.section_queries import query_or_none
@@ -35,7 +36,6 @@ from executions.models import ErrorGroup, ErrorState, ExecutionStatus, WorkflowE
 
 from . import last_upkeep, waiting_retries, workflow_health
 from .waiting_retries import Wait
-from .workflow_health import Count
 
 ALLOWS_CONCURRENCY = Q(metadata__contains={"allow_concurrent": True})
 SHOWN_ERRORS = (ErrorState.OPEN, ErrorState.ACKNOWLEDGED)
@@ -134,7 +134,7 @@ def completed_with_failed_nodes(user: User) -> Count:
     runs = WorkflowExecution.objects.visible_to(user).filter(
         status=ExecutionStatus.COMPLETED, failed_nodes__gt=0, ended_at__gte=lately
     )
-    return _count(runs, WITH_FAILED_NODES)
+    return count_runs(runs, filter_presets.runs_url(**WITH_FAILED_NODES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,17 +203,8 @@ def _active(user: User, status: ExecutionStatus, *columns: str) -> Runs:
 
 
 def _count_in(user: User, status: ExecutionStatus) -> Count:
-    return _count(WorkflowExecution.objects.visible_to(user).filter(status=status), {"status": status})
-
-
-def _count(runs: Runs, filters: dict[str, str]) -> Count:
-    """Count at most COUNTED_RUNS runs, which bounds the cost of the query."""
-    number = runs.order_by()[: limits.COUNTED_RUNS + 1].count()
-    return Count(
-        min(number, limits.COUNTED_RUNS),
-        filter_presets.runs_url(**filters),
-        is_more=number > limits.COUNTED_RUNS,
-    )
+    runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
+    return count_runs(runs, filter_presets.runs_url(status=status))
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from executions import rollups
 from executions.admin import filter_presets
+from executions.admin.counts import Count
 from executions.admin.duration_percentiles import MIN_RUNS, PercentileTexts, WorkflowPercentiles
 from executions.admin.filters.run_filters import format_interval
 from executions.admin.types import User
@@ -26,15 +27,6 @@ OF_STATUS = {
     "completed": CountOf("status", filter=Q(status=COMPLETED)),  # not of the id, which the index does not contain
     "failed": CountOf("status", filter=Q(status=FAILED)),
 }
-
-
-@dataclass(frozen=True)
-class Count:
-    """Number of runs in the list at the URL `address`. `is_more`: counting stopped at `number`."""
-
-    number: int
-    address: str
-    is_more: bool = False
 
 
 @dataclass(frozen=True)

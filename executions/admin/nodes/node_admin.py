@@ -17,6 +17,7 @@ from executions.admin.base import ReadOnlyAdmin, shows_run
 from executions.admin.error_groups import known_errors
 from executions.admin.filters.attention_filters import NodeAttentionFilter
 from executions.admin.filters.choice_filters import StatusFilter
+from executions.admin.filters.error_group_filters import NodeErrorGroupFilter
 from executions.admin.filters.linked_filters import NodeFilter, RunFilter
 from executions.admin.filters.period_filters import IdTimeFilter
 from executions.admin.filters.recent_runs import NewestRunsFilter
@@ -156,6 +157,7 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         RunFilter,
         NodeFilter,
         NewestRunsFilter,
+        NodeErrorGroupFilter,
     )
     search_help_text = _("The id of a node execution or of its workflow execution")
     id_columns = ("pk", "workflow_execution")

@@ -14,9 +14,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.admin import formatting
+from executions.admin.counts import Count
 from executions.admin.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.filters import recent_runs
-from executions.admin.monitor.workflow_health import COMPLETED, OF_STATUS, Count, success_percent
+from executions.admin.monitor.workflow_health import COMPLETED, OF_STATUS, success_percent
 from executions.admin.types import JSON, User
 from executions.models import NodeExecution
 from workflows.drawing import Box, Drawing

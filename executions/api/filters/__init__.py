@@ -2,6 +2,13 @@
 every filter is answered by an index."""
 
 from .filtersets import LogFilters, LogsOfExecutionFilters, NodeExecutionFilters, WorkflowExecutionFilters
-from .visibility import limit_to_owner
+from .visibility import limit_to_owner, visible_groups
 
-__all__ = ["LogFilters", "LogsOfExecutionFilters", "NodeExecutionFilters", "WorkflowExecutionFilters", "limit_to_owner"]
+__all__ = [
+    "LogFilters",
+    "LogsOfExecutionFilters",
+    "NodeExecutionFilters",
+    "WorkflowExecutionFilters",
+    "limit_to_owner",
+    "visible_groups",
+]

@@ -13,6 +13,7 @@ from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, 
 from django.forms import Form
 
 from executions import attention, creation_bounds, sort_keys
+from executions.error_groups import selection
 from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
 from executions.models.log import INDEXED_LEVELS
 from ledgerkit.db.names import contains, forms, nfc
@@ -33,7 +34,7 @@ from ledgerkit.rest.filters import (
 from ledgerkit.rest.query_params import BadQuery
 from workflows.models import Node
 
-from .visibility import hidden, sees_all
+from .visibility import hidden, sees_all, visible_groups
 
 MAX_PERIOD = timedelta(days=31)
 PERIOD_NEEDED = {
@@ -117,6 +118,13 @@ class WorkflowExecutionFilters(StrictFilterSet):
     overdue = BooleanFilter(method="answering", help_text="Running with an expired lease or past its time-out.")
     silent = BooleanFilter(method="answering", help_text="Running without a heartbeat, transition or line lately.")
     late = BooleanFilter(method="answering", help_text="Running for longer than its workflow usually does.")
+    error_group = UUIDFilter(
+        method="of_group", help_text="The id of a group of errors: runs of which an attempt failed so."
+    )
+
+    def of_group(self, queryset: Any, name: str, value: UUID) -> object:
+        group = selection.find_group(visible_groups(self.request), value)
+        return queryset.none() if group is None else selection.runs_of(group, queryset)
 
     def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_run(name) if value else ~attention.is_run(name))
@@ -169,6 +177,13 @@ class NodeExecutionFilters(StrictFilterSet):
     )  # a shorter text has no trigram
     overdue = BooleanFilter(method="answering", help_text="Running with an expired lease or past its time-out.")
     silent = BooleanFilter(method="answering", help_text="Running without a heartbeat or line lately.")
+    error_group = UUIDFilter(
+        method="of_group", help_text="The id of a group of errors: the first node of each attempt that failed so."
+    )
+
+    def of_group(self, queryset: Any, name: str, value: UUID) -> object:
+        group = selection.find_group(visible_groups(self.request), value)
+        return queryset.none() if group is None else selection.nodes_of(group, queryset)
 
     def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_node(name) if value else ~attention.is_node(name))

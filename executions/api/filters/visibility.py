@@ -1,12 +1,15 @@
-"""Limits of lists to the rows of one owner."""
+"""Limits of lists to the rows that a caller may see."""
 
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
 
 from executions import limits
+from executions.models import ErrorGroup
+from executions.models.error_group import ErrorGroupQuerySet
 from executions.querysets import ExecutionLogQuerySet, NodeExecutionQuerySet, WorkflowExecutionQuerySet
+from tokens.models import Token
 from workflows.models import Workflow
 from workflows.querysets import User, can_view_all
 
@@ -26,6 +29,13 @@ def limit_to_owner[Q: (WorkflowExecutionQuerySet, NodeExecutionQuerySet, Executi
     rows = rows.filter(**{f"{path}__in": set(found[0])})
     of_nodes = {"node__in": set(found[1]) - {None}} if by_node else {}
     return rows.filter(**of_nodes)
+
+
+def visible_groups(request: Request) -> ErrorGroupQuerySet:
+    """Return the groups of errors that the caller may see: with a bound token, those of its workflows alone."""
+    groups = ErrorGroup.objects.visible_to(request.user).current()
+    bound_to = request.auth.bound_to if isinstance(request.auth, Token) else []
+    return groups.of_workflows_alone(Q(workflow__in=bound_to)) if bound_to else groups
 
 
 def hidden(request: Request, rows: QuerySet[Model], **workflow: UUID) -> bool:

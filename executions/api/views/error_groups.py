@@ -6,7 +6,7 @@ from uuid import UUID
 
 import django_filters as df
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from drf_spectacular.utils import extend_schema_view
 from rest_framework import serializers, status
 from rest_framework.exceptions import NotFound
@@ -23,6 +23,7 @@ from executions.api.error_group_serializers import (
     NoteSerializer,
     SplitErrorGroupSerializer,
 )
+from executions.api.filters import visible_groups
 from executions.api.list_querysets import columns
 from executions.error_groups import verbs
 from executions.models import ErrorFingerprint, ErrorGroup, ErrorGroupChange, ErrorOccurrence, ErrorState
@@ -32,7 +33,7 @@ from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.preconditions import PreconditionsMixin
 from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
-from tokens.models import Scope, Token
+from tokens.models import Scope
 
 from .base import QueryMixin
 
@@ -51,13 +52,6 @@ class ErrorGroupFilters(df.FilterSet):  # type: ignore[misc]  # untyped
 
     def of_workflow(self, queryset: QuerySet[Model], _name: str, value: UUID) -> QuerySet[Model]:
         return queryset.filter(Exists(ErrorFingerprint.objects.filter(group=OuterRef("pk"), workflow=value)))
-
-
-def visible_groups(request: Request) -> ErrorGroupQuerySet:
-    """Return the groups that the caller may see: with a bound token, those of its workflows alone."""
-    groups = ErrorGroup.objects.visible_to(request.user).current()
-    bound_to = request.auth.bound_to if isinstance(request.auth, Token) else []
-    return groups.of_workflows_alone(Q(workflow__in=bound_to)) if bound_to else groups
 
 
 @extend_schema(tags=["error groups"])

@@ -148,13 +148,12 @@ class World:
         for name, digests in (("error group", ("a", "b")), ("other_group", ("c",))):
             group = self.rows[name] = ErrorGroup.objects.create(title="went astray", **seen)
             for digest in digests:
-                fingerprint = group.fingerprints.create(
-                    workflow=workflow, digest=digest, rule="message", title="went astray", **seen
-                )
+                group.fingerprints.create(workflow=workflow, digest=digest, rule="message", title="went astray", **seen)
         self.rows["fingerprint"] = self.rows["error group"].fingerprints.get(digest="b")
         ErrorOccurrence.objects.create(
-            fingerprint=fingerprint, workflow_execution=self.rows["failed"], attempt=1, happened_at=now
-        )
+            fingerprint=self.rows["fingerprint"], workflow_execution=self.rows["failed"], attempt=1, happened_at=now,
+            node_execution=self.rows["node failed"],
+        )  # fmt: skip
 
     def _callers(self) -> dict[str, dict[str, APIClient]]:
         users = self.users

@@ -94,9 +94,11 @@ FOREIGN = {
     "executions/": {
         "workflow": "workflow", "tag": "tag", "correlation_id": "corr", "triggered_by": "triggered_by",
         "schedule_id": "schedule_id", "priority": "priority", "parent": "workflow", "rerun_of": "workflow",
-        "q": "went astray !",
+        "q": "went astray !", "error_group": "error group",
     },
-    "node-executions/": {"node": "node definition", "workflow": "workflow", "q": "went wrong"},
+    "node-executions/": {
+        "node": "node definition", "workflow": "workflow", "q": "went wrong", "error_group": "error group",
+    },
     "logs/": {"q": "astray warning !"},
 }  # fmt: skip
 OFFERED = {
@@ -122,7 +124,8 @@ def test_no_filter_finds_rows_of_another_by_what_they_hold(world: World, cast: A
 
 def _held(world: World, value: str) -> str:
     """Return the id of the owner's row that the text names, or the text itself."""
-    ids = {"workflow": world.rows["workflow"].pk, "node definition": world.rows["node"].node_id}
+    ids = {name: world.rows[name].pk for name in ("workflow", "error group")}
+    ids["node definition"] = world.rows["node"].node_id
     return str(ids.get(value, value))
 
 

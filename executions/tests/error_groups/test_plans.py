@@ -1,0 +1,77 @@
+"""Plans of the lists of a group of errors: the rows of a small group are looked up, and a large one is walked."""
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from executions import limits
+from executions.error_groups import selection
+from executions.models import ErrorFingerprint, ErrorGroup, ErrorOccurrence, NodeExecution, WorkflowExecution
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.query_plans import plan, uses
+from workflows.models import Workflow
+from workflows.tests.factories import WorkflowFactory
+
+pytestmark = pytest.mark.usefixtures("statistics", "db")
+RUNS = 1_200
+TABLES = ("workflow_executions", "node_executions")
+ORDER = ("-created_at", "-id")
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> dict[str, ErrorGroup]:
+    """Return a group of which there are three failures, and one that all runs are of."""
+    monkeypatch.setattr(limits, "ERROR_GROUP_ROWS", 100)
+    workflow = WorkflowFactory(chain=["load"])
+    nodes = nodes_of_runs(workflow)
+    for title, failed in (("rare", nodes[:: RUNS // 3]), ("frequent", nodes)):
+        fail(fingerprint(workflow, title), failed)
+    with connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(TABLES)}, error_occurrences, error_fingerprints")
+        cursor.execute("SET LOCAL enable_seqscan = off")  # of tables that are not this small, it would cost more
+    return {group.title: group for group in ErrorGroup.objects.all()}
+
+
+def nodes_of_runs(workflow: Workflow) -> list[NodeExecution]:
+    runs = WorkflowExecution.objects.bulk_create(WorkflowExecutionFactory.build_batch(RUNS, workflow=workflow))
+    node = workflow.nodes.get()
+    rows = [NodeExecutionFactory.build(workflow_execution=run, node=node) for run in runs]
+    return NodeExecution.objects.bulk_create(rows)
+
+
+def fingerprint(workflow: Workflow, title: str) -> ErrorFingerprint:
+    seen = {"first_seen": timezone.now(), "last_seen": timezone.now()}
+    group = ErrorGroup.objects.create(title=title, **seen)
+    return group.fingerprints.create(workflow=workflow, digest=title, rule="message", **seen)
+
+
+def fail(made: ErrorFingerprint, nodes: list[NodeExecution]) -> None:
+    ErrorOccurrence.objects.bulk_create(
+        ErrorOccurrence(
+            fingerprint=made, workflow_execution_id=node.workflow_execution_id, node_execution=node, attempt=1,
+            happened_at=timezone.now(),
+        )
+        for node in nodes
+    )  # fmt: skip
+
+
+def plans(group: ErrorGroup) -> dict[str, str]:
+    runs, nodes = WorkflowExecution.objects.order_by(*ORDER), NodeExecution.objects.order_by(*ORDER)
+    found = {"workflow_executions": selection.runs_of(group, runs), "node_executions": selection.nodes_of(group, nodes)}
+    return {table: plan(rows[:51]) for table, rows in found.items()}
+
+
+def test_the_rows_of_a_small_group_are_looked_up_by_the_index_of_its_failures(groups: dict[str, ErrorGroup]) -> None:
+    for table, found in plans(groups["rare"]).items():
+        assert uses(found, "idx_error_occurrences_fingerprint")
+        assert uses(found, f"{table}_pkey")
+        assert not uses(found, f"idx_{table}_created")
+
+
+def test_a_large_group_is_walked_in_the_order_of_the_list(groups: dict[str, ErrorGroup]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_sort = off")
+    for table, found in plans(groups["frequent"]).items():
+        assert uses(found, f"idx_{table}_created")
+        assert "error_occurrence_once" in found
+        assert "Sort" not in found
