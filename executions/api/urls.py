@@ -9,6 +9,7 @@ from tokens.base_views import LedgerView, UnknownAddressView
 from workflows.api.views import WorkflowViewSet
 
 from .schema.views import DocsView, SchemaView
+from .views.activity import ActivityViewSet
 from .views.attempts import AttemptsOfExecutionViewSet, AttemptsOfNodeExecutionViewSet
 from .views.bulk_actions import BulkActionViewSet, RunsOfBulkActionViewSet
 from .views.error_groups import (
@@ -66,6 +67,9 @@ of_runs = [
         "<uuid:execution_id>/keep/",
         KeepOfExecutionViewSet.as_view({"get": "read", "put": "keep", "delete": "release"}, basename="execution-keep"),
         name="execution-keep",
+    ),
+    path(
+        "activity/", ActivityViewSet.as_view({"get": "list"}, basename="execution-activity"), name="execution-activity"
     ),
     path(
         "actions/",

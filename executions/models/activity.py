@@ -1,15 +1,24 @@
 """Activity: what people and programs did, read from the records of transitions, deletions, changes and bulk actions."""
 
+from collections.abc import Collection
+from datetime import timedelta
+from uuid import UUID
+
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from executions import partitions
 from executions.exceptions import ACTS
 from executions.states import ExecutionStatus
+from tokens.models import Token
 from workflows.history import AuditFields, ChangeAct, ChangedKind
 from workflows.querysets import User, can_view_all
 
 from .bulk_action import BulkVerb
+from .workflow_execution import WorkflowExecution
 
+LAST_USE = timedelta(minutes=2)  # of a token is noted once a minute
 # The verbs in the language of the page.
 SHOWN_ACTS = {**dict(BulkVerb.choices), **dict(ChangeAct.choices), **ACTS}
 
@@ -38,6 +47,21 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
         kinds = [kind for needed, kinds in PERMISSIONS.items() if can_view_all(user, needed) for kind in kinds]
         rows = self.filter(kind__in=kinds)
         return rows if can_view_all(user, "executions.view_nodeexecution") else rows.filter(node_id=None)
+
+    def by_user(self, usernames: Collection[str]) -> "ActivityQuerySet":
+        """Filter to what a user did without a token, as it was named then: an index has these rows alone."""
+        return self.filter(username__in=usernames, token_id=None).exclude(username="")
+
+    def by_token(self, pk: UUID) -> "ActivityQuerySet":
+        """Filter by a token. The last use bounds the search for those of a token that is seldom used."""
+        last = Token.objects.filter(pk=pk).values_list("last_used_at", flat=True).first()
+        bound = {"id__lt": partitions.bound(last + LAST_USE)} if last else {}
+        return self.filter(token_id=pk, **bound)
+
+    def of_workflows(self, pks: Collection[UUID]) -> "ActivityQuerySet":
+        """Filter to definitions of these workflows, to their runs, and to those that were deleted."""
+        runs = WorkflowExecution.objects.filter(workflow__in=pks).order_by().values("pk")
+        return self.filter(Q(subject_id__in=pks) | Q(run_id__in=runs))
 
 
 class Activity(AuditFields):

@@ -1,33 +1,29 @@
 """Filters of the activity: who, through what, what, of which workflow or run, and when."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
 from executions.audit import Through
-from executions.models import ActivityKind, WorkflowExecution
+from executions.models import ActivityKind
+from executions.models.activity import ActivityQuerySet
 from ledgerkit.admin.list_filters import SeveralFilter, TextFilter
 from ledgerkit.admin.lists import Chip
 from ledgerkit.db import names
-from tokens.models import Token
 
 from .linked_filters import LinkedFilter, parse_id
 from .period_filters import IdTimeFilter
 from .text_filters import ME
 from .time_filters import IdFromToFilter
 
-LAST_USE = timedelta(minutes=2)  # is noted once a minute
-
 
 class UserFilter(TextFilter):
-    """Filter by what a user did without a token, as it was named then: an index has these rows alone."""
-
     title = _("user")
     parameter_name = "user"
     placeholder = _("me, or a username")
@@ -40,7 +36,7 @@ class UserFilter(TextFilter):
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         named = [self.request.user.get_username()] if value == ME else names.forms(value)
-        return queryset.filter(username__in=named, token_id=None).exclude(username="")
+        return cast("ActivityQuerySet", queryset).by_user(named)
 
 
 class ThroughFilter(SeveralFilter):
@@ -71,16 +67,11 @@ class ActivityFromToFilter(IdFromToFilter):
 
 
 class TokenFilter(LinkedFilter):
-    """Filter by a token. The last use bounds the search for those of a token that is seldom used."""
-
     title = _("token")
     parameter_name = "token"
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        pk = parse_id(value)
-        last = Token.objects.filter(pk=pk).values_list("last_used_at", flat=True).first()
-        bound = {"id__lt": partitions.bound(last + LAST_USE)} if last else {}
-        return queryset.filter(token_id=pk, **bound)
+        return cast("ActivityQuerySet", queryset).by_token(parse_id(value))
 
 
 class ActivityRunFilter(LinkedFilter):
@@ -98,9 +89,7 @@ class ActivityWorkflowFilter(LinkedFilter):
     parameter_name = "workflow"
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        pk = parse_id(value)
-        runs = WorkflowExecution.objects.filter(workflow=pk).order_by().values("pk")
-        return queryset.filter(Q(subject_id=pk) | Q(run_id__in=runs))
+        return cast("ActivityQuerySet", queryset).of_workflows([parse_id(value)])
 
 
 ALL = (

@@ -15,6 +15,7 @@ ENUM_NAMES = {
     "BulkActionState": "executions.models.BulkActionState",
     "BulkState": "executions.models.BulkState",
     "NodeType": "workflows.models.NodeType",
+    "ActivityKind": "executions.models.ActivityKind",
     "ErrorState": "executions.models.ErrorState",
     "ErrorRule": "executions.models.ErrorRule",
     "ErrorChangeAct": "executions.models.ErrorChangeAct",

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from executions.api.filters.activity_filters import ActivityFilters
 from executions.models import Activity, HistoryEntry
 from executions.tests.activity.test_activity import done_by
+from executions.tests.database.test_list_plans import filter_queryset
 from executions.tests.factories import WorkflowExecutionFactory
 from tokens.models import Token
 from workflows.tests.factories import UserFactory
@@ -38,3 +40,12 @@ def test_all_is_merged_from_the_ids_and_what_people_did_has_indexes(staff: Any) 
     assert "execution_history_pkey" in indexes(staff)
     assert "idx_execution_history_username" in indexes(staff, username="ann", token_id=None)
     assert "idx_execution_history_by_hand" in indexes(staff, through__in=["admin"])
+    assert "idx_execution_history_username" in indexes_of_query("user=ann")
+    assert "idx_execution_history_by_hand" in indexes_of_query("through=admin,command")
+    assert "execution_history_pkey" in indexes_of_query("after=2026-01-01&before=2026-01-02")
+
+
+def indexes_of_query(query: str) -> set[str]:
+    """Return the indexes that answer a filter of the API."""
+    rows = filter_queryset(ActivityFilters, Activity.objects.all(), query)
+    return set(re.findall(r"'Index Name': '(\w+)'", str(json.loads(rows.order_by("-id")[:51].explain(format="json")))))

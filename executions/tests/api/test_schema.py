@@ -24,10 +24,11 @@ from executions.api.schema import examples
 from executions.live import reader
 from executions.live.server_sent_events import POLL
 from executions.models import ArchivedRun, ArchiveFile, ErrorFingerprint, ErrorGroup, ErrorOccurrence, WorkflowExecution
-from executions.tests.api.recording import DELETED, WORKFLOW, Recorder, play
+from executions.tests.api.recording import CANCELLED, DELETED, WORKFLOW, Recorder, play
 from pastetrader.tests.live_server import ROOT
 from tokens.models import Scope, Token
 from workflows.api.views import WorkflowViewSet
+from workflows.tests.factories import UserFactory
 
 SCHEMA = ROOT / "schema.yaml"
 
@@ -143,6 +144,8 @@ def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: p
     say("getExecution", "", "GET", f"executions/{DELETED}/")
     tell(say, owner)
     sort(say)
+    say.call = by_test_client(api(UserFactory(is_staff=True, is_superuser=True)))
+    say("listActivity", "of a run", "GET", f"executions/activity/?workflow_execution={CANCELLED}&page_size=1")
     say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
     say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
     client = api(owner)

@@ -1,0 +1,38 @@
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema_view
+
+from executions.api.activity_serializers import ActivitySerializer
+from executions.api.filters.activity_filters import ActivityFilters
+from executions.api.list_querysets import columns
+from executions.models import Activity
+from ledgerkit.rest.row_lists import RowListMixin
+from ledgerkit.rest.schema import extend_schema
+from tokens.models import Token
+
+from .base import QueryMixin
+
+
+@extend_schema(tags=["activity"])
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="listActivity",
+        summary="List who did what",
+        description=(
+            "Transitions of runs and nodes, deletions of runs, changes of definitions and tokens, and bulk actions, "
+            "newest first. For staff: each kind for those who may view its records; for others the list is empty. A "
+            "token that is bound to workflows sees what was done to these."
+        ),
+    ),
+)
+class ActivityViewSet(RowListMixin, QueryMixin):
+    """What people and programs did."""
+
+    serializer_class = ActivitySerializer
+    filterset_class = ActivityFilters
+    orderings = {"happened": ("id",)}  # of version 7: by the time
+    ordering = ("-id",)
+
+    def get_queryset(self) -> QuerySet[Activity]:
+        rows = Activity.objects.visible_to(self.request.user)
+        bound_to = self.request.auth.bound_to if isinstance(self.request.auth, Token) else []
+        return columns(rows.of_workflows(bound_to) if bound_to else rows, self.fields)
