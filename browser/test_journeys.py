@@ -16,7 +16,7 @@ from browser.screenshots import log_in
 def test_staff_log_in_and_land_on_the_monitor(stranger: Page, site: LiveSite) -> None:
     log_in(stranger, site)
     expect(stranger).to_have_url(site.url("/admin/"))
-    expect(stranger.get_by_role("heading", name="What failed in the last 24 hours")).to_be_visible()
+    expect(stranger.get_by_role("heading", name="Errors of the last 24 hours")).to_be_visible()
 
 
 def test_a_wrong_password_is_told_and_opens_nothing(stranger: Page, site: LiveSite) -> None:

@@ -56,7 +56,6 @@ FRONT_PAGE_ROWS = 10  # of each section
 COUNTED_RUNS = 1_000
 RUNS_AHEAD = 100  # `?expand=ahead`
 COUNTED_RETENTION = 20_000  # runs that the next upkeep removes
-GROUPED_FAILURES = 1_000  # newest failures of the period
 SLOW_WORKFLOWS = 200  # the busiest ones; is_slow() ignores the others
 RECENT_RUNS = 200
 RECENT_NODE_EXECUTIONS = 20_000  # counted in them, approximately

@@ -10,11 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from executions.failure_causes import NAMED, normalize_message
 from executions.models import ErrorRule
 from executions.reported_texts import exception_class_in
 
 from . import tracebacks
+from .messages import NAMED, normalize_message
 
 MESSAGE_LINES = 3  # of a message, which are not blank
 LONGEST = 500  # characters of a title, and of a message

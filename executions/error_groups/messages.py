@@ -1,13 +1,10 @@
-"""The cause of a failure: the class of the exception, else the message without numbers, ids, paths and quotations, so
-that messages that differ only in these count as one cause. Takes time linear in the text."""
+"""Messages of errors: the class that one begins with, and its line without numbers, ids, paths and quotations, so that
+messages that differ only in these are equal. Takes time linear in the text."""
 
 import re
-from dataclasses import dataclass
 
-from .reported_texts import SILENT_CLASS, exception_class_in
+from executions.reported_texts import SILENT_CLASS
 
-# Classes raised for any kind of failure: only the message distinguishes their causes.
-GENERAL = {"BaseException", "Error", "Exception", "RuntimeError"}
 # A message begins with a class if its first word looks like one: "KeyError: 'close'", but not "Prices: no rows".
 NAMED = re.compile(
     r"(?:\w+\.)*([^\W\d]\w*(?:Error|Exception|Exit|Failure|Fault|Interrupt|Timeout|Warning))"
@@ -21,23 +18,6 @@ HEX = re.compile(r"\b[0-9a-fA-F]{8}(?:(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?\b
 WORD = re.compile(r"\w+")
 DIGIT = re.compile(r"\d")
 COUNTED = re.compile(r"[+-]?#(?:[.,:/+-]#)*")
-
-
-@dataclass(frozen=True)
-class Cause:
-    """The common cause of failures. `exception` is the name of a class without its module, or empty; `message` is empty
-    if the class alone is the cause."""
-
-    exception: str
-    message: str
-
-
-def cause(message: str | None, traceback: str | None = None) -> Cause:
-    """Return the cause of a failure. The end of `traceback` is sufficient."""
-    line = first_line(message)
-    named = NAMED.match(line)
-    exception = exception_class_in(traceback or "") or (named[1] if named else "")
-    return Cause(exception, normalize_message(line) if exception in GENERAL or not exception else "")
 
 
 def first_line(text: str | None) -> str:

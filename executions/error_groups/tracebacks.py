@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from executions.failure_causes import DIGIT, WORD
 from executions.reported_texts import LONGEST_LINE, RAISED
+
+from .messages import DIGIT, WORD
 
 MOST_FRAMES = 30  # own ones, the innermost
 PYTHON_BLOCK = "Traceback (most recent call last)"

@@ -83,7 +83,7 @@ def _addresses(world: dict[str, Any]) -> Iterator[str]:
     run = reverse("admin:executions_workflowexecution_change", args=[world["run"].pk])
     runs = reverse("admin:executions_workflowexecution_changelist")
     yield from (reverse("admin:index"), run, f"{run}?node={world['node'].pk}", f"{run}?compare=1", f"{run}?node=0")
-    yield from (f"{runs}?not_status=failed", f"{runs}?q=0", f"{runs}?owner=me&pace=slow", f"{runs}?cause=0")
+    yield from (f"{runs}?not_status=failed", f"{runs}?q=0", f"{runs}?owner=me&pace=slow", f"{runs}?error_group=none")
     yield f"{run.removesuffix('change/')}delete/"
     yield reverse("admin:password_change")
     for name in CASES:

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from executions import limits
-from executions.admin import formatting, recent_failures
+from executions.admin import formatting, run_failures
 from executions.admin.counts import Count, count_runs
 from executions.admin.filters.error_group_filters import GROUP, runs_of_group_url
 from executions.admin.types import Context, User
@@ -153,7 +153,7 @@ def _seen[Q: QuerySet](found: Q, pks: Sequence[UUID | None]) -> Q:  # type: igno
 
 
 def _line(row: object) -> str:
-    return recent_failures.first_line(getattr(row, "error", None))
+    return run_failures.first_line(getattr(row, "error", None))
 
 
 def sample(user: User, failures: list[FailureRow]) -> Context | None:

@@ -56,7 +56,7 @@ class NodeErrorGroupFilter(ErrorGroupFilter):
 
 
 class RunErrorGroupFilter(ErrorGroupFilter):
-    """Filter by a group, by one of its nodes ("<id>~<name of the node>"), or by failed runs without a group ("none")."""
+    """Filter by a group, by one of its nodes ("<id>~<name of the node>"), or by failed runs in no group ("none")."""
 
     node: str | None = None
 

@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import duration_percentiles, recent_failures
+from executions.admin import duration_percentiles
 from ledgerkit import time_zones
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 
@@ -90,25 +90,6 @@ class PaceFilter(ConstantFilter):
         return queryset.filter(duration_percentiles.is_slow(), created_at__gte=duration_percentiles.since())
 
 
-class CauseFilter(LinkedFilter):
-    """Filter recently failed runs by cause, or by cause and node; the monitor links to it."""
-
-    title = _("cause")
-    parameter_name = "cause"
-    found: recent_failures.Group | None = None
-
-    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Iterable[Choice]:
-        if (value := self.value()) is None:
-            return []
-        self.found, are_more = recent_failures.find_group(request.user, value)
-        if self.found is None:
-            return [(value, _("Not seen in the last 24 hours"))]
-        return [(value, recent_failures.group_title(self.found.title, are_more=are_more))]
-
-    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        return queryset.filter(pk__in=[failed.run.pk for failed in self.found.runs] if self.found else [])
-
-
 ALL = (
     RunStatusFilter,
     RunErrorFilter,
@@ -127,10 +108,15 @@ ALL = (
     PaceFilter,
     RunErrorGroupFilter,
     FailurePeriodFilter,
-    CauseFilter,
     OrderFilter,
     ColumnsFilter,
 )
+
+
+# Filters that are gone, with what to do instead. Views and bookmarks may have them.
+RETIRED = {
+    "cause": _("The filter “cause” is gone, so the list is shown without it. Groups of errors are in its place."),
+}
 
 
 def format_interval(since: datetime, until: datetime) -> str:

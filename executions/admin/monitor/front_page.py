@@ -1,11 +1,11 @@
-"""Monitor, the admin's front page for users who may view runs: what needs attention, failures by cause, running and
+"""Monitor, the admin's front page for users who may view runs: what needs attention, groups of errors, running and
 waiting runs, throughput.
 
 Each section has its own queries and timeout, so that one may fail alone. Every number links to the list it counts.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -24,21 +24,19 @@ from executions.admin import (
     formatting,
     page_notices,
     page_streams,
-    recent_failures,
 )
 from executions.admin.attention_marks import Mark
 from executions.admin.counts import Count, count_runs
 from executions.admin.duration_cells import DurationCell
-from executions.admin.error_groups import rows as error_group_rows
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Runs, User
-from executions.models import ErrorGroup, ErrorState, ExecutionStatus, WorkflowExecution
+from executions.models import ExecutionStatus, WorkflowExecution
 
-from . import last_upkeep, waiting_retries, workflow_health
+from . import last_upkeep, recent_errors, waiting_retries, workflow_health
+from .recent_errors import FailedRuns
 from .waiting_retries import Wait
 
 ALLOWS_CONCURRENCY = Q(metadata__contains={"allow_concurrent": True})
-SHOWN_ERRORS = (ErrorState.OPEN, ErrorState.ACKNOWLEDGED)
 WITH_FAILED_NODES = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
 TIMES = ("created_at", "started_at", "ended_at")
 COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow", "workflow_name")
@@ -92,30 +90,9 @@ def attention_section(user: User) -> Context:
     return {"count": count, "rows": rows}
 
 
-def error_groups_section(user: User) -> Context | None:
-    """Return the groups of what failed lately, those that are new or came back first. None for users who may not see
-    groups."""
-    if not user.has_perm("executions.view_errorgroup"):
-        return None
-    groups = ErrorGroup.objects.visible_to(user).current().select_related("assignee").order_by("-opened_at", "-id")
-    lately = groups.filter(state__in=SHOWN_ERRORS, last_seen__gte=timezone.now() - recent_failures.PERIOD)
-    found = list(lately[: limits.FRONT_PAGE_ROWS + 1])
-    return {
-        "rows": error_group_rows.present_groups(found[: limits.FRONT_PAGE_ROWS]),
-        "is_more": len(found) > limits.FRONT_PAGE_ROWS,
-    }
-
-
-def failed_section(user: User) -> Context:
-    runs, are_more = recent_failures.recent_failures(user)
-    causes = recent_failures.group_by_cause(runs)
-    count = Count(len(runs), filter_presets.runs_url(status="failed", ended="1"), is_more=are_more)
-    found = {
-        "count": count,
-        "causes": causes[: limits.FRONT_PAGE_ROWS],
-        "others": len(causes) - limits.FRONT_PAGE_ROWS,
-    }
-    return found if causes else found | {"quiet": _why_nothing_failed(user)}
+def failed_section(user: User) -> FailedRuns:
+    found = recent_errors.failed_runs(user)
+    return found if found.count.number else replace(found, quiet=_why_nothing_failed(user))
 
 
 def _why_nothing_failed(user: User) -> str:
@@ -125,12 +102,12 @@ def _why_nothing_failed(user: User) -> str:
         return "no runs"
     if seen.filter(status=ExecutionStatus.PENDING, attempt__gt=1).exists():
         return "retried"
-    return "well" if seen.filter(ended_at__gte=timezone.now() - recent_failures.PERIOD).exists() else "none ended"
+    return "well" if seen.filter(ended_at__gte=timezone.now() - recent_errors.PERIOD).exists() else "none ended"
 
 
 def completed_with_failed_nodes(user: User) -> Count:
     """Count the recently completed runs with failed nodes."""
-    lately = timezone.now() - recent_failures.PERIOD
+    lately = timezone.now() - recent_errors.PERIOD
     runs = WorkflowExecution.objects.visible_to(user).filter(
         status=ExecutionStatus.COMPLETED, failed_nodes__gt=0, ended_at__gte=lately
     )
@@ -209,8 +186,8 @@ def _count_in(user: User, status: ExecutionStatus) -> Count:
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
     "attention": (attention_section, {"attention": "any"}),
-    "error_groups": (error_groups_section, {"status": "failed", "ended": "1"}),
-    "failed": (failed_section, {"status": "failed", "ended": "1"}),
+    "error_groups": (recent_errors.error_groups_section, recent_errors.FAILED_RUNS),
+    "failed": (failed_section, recent_errors.FAILED_RUNS),
     "completed_with_failed_nodes": (completed_with_failed_nodes, WITH_FAILED_NODES),
     "running": (running_section, {"status": "running"}),
     "waiting": (waiting_section, {"status": "pending"}),

@@ -9,7 +9,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from executions import partitions
-from executions.admin import formatting, recent_failures
+from executions.admin import formatting, run_failures
 from executions.admin.types import Runs, User
 from executions.models import (
     ExecutionStatus,
@@ -65,7 +65,7 @@ def _wait(run: WorkflowExecution, attempt: Any, node: Any) -> Wait:
 
 
 def _failure(attempt: Any, node: Any) -> Failure:
-    line = recent_failures.first_line(node.error if node else None) or recent_failures.first_line(attempt.error)
+    line = run_failures.first_line(node.error if node else None) or run_failures.first_line(attempt.error)
     return Failure(node.name if node else None, line)
 
 

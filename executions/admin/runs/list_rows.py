@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from executions.admin import attention_marks, duration_cells, recent_failures
+from executions.admin import attention_marks, duration_cells, run_failures
 from executions.admin.attention_marks import Mark
 from executions.admin.duration_cells import DurationCell
-from executions.admin.recent_failures import RunFailure
+from executions.admin.run_failures import RunFailure
 from executions.admin.types import User
 from executions.models import ExecutionStatus, WorkflowExecution
 
@@ -30,7 +30,7 @@ def present_runs(user: User, runs: Sequence[Any]) -> list[RunListRow]:
     """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with two queries, and one
     more if some are running."""
     failed = [run for run in runs if run.status == ExecutionStatus.FAILED or run.failed_nodes]
-    found = recent_failures.first_failures(user, failed)
+    found = run_failures.first_failures(user, failed)
     durations = duration_cells.duration_cells(runs)
     marks = attention_marks.marks_of_runs(runs)
     return [

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -129,9 +129,17 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         return [*own, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
+        if retired := request.GET.keys() & run_filters.RETIRED.keys():
+            return self._redirect_without(request, retired)
         address = search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
         address = address or (saved_views.default_view_url(request) if self.has_view_permission(request) else None)
         return redirect(address) if address else None
+
+    def _redirect_without(self, request: HttpRequest, retired: Collection[str]) -> HttpResponse:
+        for name in retired:
+            self.message_user(request, run_filters.RETIRED[name], messages.WARNING)
+        kept = {name: value for name, value in request.GET.items() if name not in retired}
+        return redirect(filter_presets.runs_url(**kept or filter_presets.EVERYTHING))
 
     def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
         return {"deletion": search.find_deletion(self.admin_site, request, id)}

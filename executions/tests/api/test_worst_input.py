@@ -15,12 +15,15 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from executions import failure_causes, log_preparation, masking, reported_texts, request_body_masking, validators
+from executions import log_preparation, masking, reported_texts, request_body_masking, validators
 from executions.admin import ansi, download_escaping
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create, log_line_serializers
+from executions.error_groups.fingerprints import make_fingerprint
+from executions.error_groups.messages import normalize_message
 from executions.facts import body_decoding, locked_rows, row_storage
 from executions.live.cursor import BadCursor, Cursor
+from executions.models import ErrorRule
 from executions.secrets import key_value_patterns, limits
 from executions.secrets.encoded_forms import normal
 from executions.secrets.run_secrets import RunSecrets
@@ -200,8 +203,8 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "cut": log_preparation.cut,
     "cut in the middle": lambda text: reported_texts.cut_to_limits("error_traceback", text),
     "error": lambda text: reported_texts.standard_error(" ", text),
-    "cause": lambda text: failure_causes.cause(text, text),
-    "alike": failure_causes.normalize_message,
+    "fingerprint": lambda text: make_fingerprint(text, text, "", ErrorRule.TRACEBACK),
+    "alike": normalize_message,
     "faults": every_document,
     "colours": lambda text: ansi.to_html(text, "a"),
     "name of a key": _names_secret.__wrapped__,

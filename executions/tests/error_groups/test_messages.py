@@ -1,33 +1,8 @@
-"""Causes that failures have in common."""
+"""Messages that failures have in common."""
 
 import pytest
 
-from executions import failure_causes, reported_texts
-from executions.failure_causes import Cause, cause
-
-TRACE = 'Traceback (most recent call last):\n  File "x.py", line 1, in run\n'
-
-
-@pytest.mark.parametrize(
-    ("message", "traceback", "expected"),
-    [
-        ("KeyError: 'close'", None, Cause("KeyError", "")),
-        ("KeyError", None, Cause("KeyError", "")),
-        ("pandas.errors.ParserError: line 5", None, Cause("ParserError", "")),
-        ("'close'", TRACE + "KeyError: 'close'\n\n", Cause("KeyError", "")),
-        ("too few", TRACE + "engine.prices.TruncatedFile: too few", Cause("TruncatedFile", "")),
-        (reported_texts.standard_error(TimeoutError())[0], None, Cause("TimeoutError", "")),
-        ("page 7 is gone", TRACE + "RuntimeError: page 7 is gone", Cause("RuntimeError", "page # is gone")),
-        ("Prices: no rows", None, Cause("", "Prices: no rows")),
-        ("Error in model x", None, Cause("", "Error in model x")),
-        ("x is gone", "the end of a " + "long line " * 200 + "KeyError", Cause("", "x is gone")),
-        (None, None, Cause("", "")),
-    ],
-)
-def test_the_cause_is_the_class_of_the_exception_else_the_message(
-    message: str | None, traceback: str | None, expected: Cause
-) -> None:
-    assert cause(message, traceback) == expected
+from executions.error_groups.messages import normalize_message
 
 
 @pytest.mark.parametrize(
@@ -50,7 +25,7 @@ def test_the_cause_is_the_class_of_the_exception_else_the_message(
     ],
 )  # fmt: skip
 def test_messages_that_differ_by_numbers_ids_and_quotations_are_of_one_kind(one: str, other: str) -> None:
-    assert failure_causes.normalize_message(one) == failure_causes.normalize_message(other) != ""
+    assert normalize_message(one) == normalize_message(other) != ""
 
 
 @pytest.mark.parametrize(
@@ -66,13 +41,8 @@ def test_messages_that_differ_by_numbers_ids_and_quotations_are_of_one_kind(one:
     ],
 )
 def test_messages_that_differ_by_words_are_not(one: str, other: str) -> None:
-    assert failure_causes.normalize_message(one) != failure_causes.normalize_message(other)
+    assert normalize_message(one) != normalize_message(other)
 
 
 def test_no_message_is_a_kind_too() -> None:
-    assert (
-        failure_causes.normalize_message(None)
-        == failure_causes.normalize_message("")
-        == failure_causes.normalize_message(" \n ")
-        == ""
-    )
+    assert normalize_message(None) == normalize_message("") == normalize_message(" \n ") == ""

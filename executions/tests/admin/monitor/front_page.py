@@ -9,8 +9,11 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
+from executions.error_groups.failures import read_failures
+from executions.error_groups.recording import record
 from executions.models import WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.db.audit import audit_writes
 from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -50,6 +53,12 @@ def failed_at(node: str, error: str, workflow: Workflow, traceback: str | None =
     in_state(NodeExecutionFactory(workflow_execution=run, node=row), "running").fail(error, traceback)
     run.fail("a node failed")
     return run
+
+
+def sort_into_groups(*runs: WorkflowExecution) -> None:
+    """Record the failures of these runs, as a scan does."""
+    with audit_writes():
+        record(read_failures([(run.pk, run.attempt) for run in runs]))
 
 
 def section(html: str, name: str) -> str:

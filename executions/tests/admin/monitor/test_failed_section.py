@@ -1,76 +1,178 @@
-"""Failed runs on the front page, grouped by cause."""
+"""What failed, on the front page: groups of errors with their runs and places, and failed runs without a group."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from html import escape
 from typing import Any
 
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
 from executions import limits
-from executions.admin import recent_failures
-from executions.tests.admin.monitor.front_page import ended_run, failed_at, found, front_page_of, numbers, section
+from executions.admin.error_groups.rows import group_url
+from executions.admin.filters.error_group_filters import runs_of_group_url
+from executions.admin.monitor import recent_errors
+from executions.models import ErrorGroup, WorkflowExecution
+from executions.tests.admin.monitor.front_page import (
+    count,
+    ended_run,
+    failed_at,
+    found,
+    front_page_of,
+    numbers,
+    section,
+    sort_into_groups,
+)
+from executions.tests.cast import permissions
+from executions.tests.database.test_schema import rows
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.query_plans import uses
 from ledgerkit.tests.clients import client_of
-from workflows.tests.factories import WorkflowFactory
+from workflows.models import Workflow
+from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
+
+HOUR = timedelta(hours=1)
 
 
-class TestFailed:
-    def test_those_of_one_cause_stand_in_one_row_the_newest_cause_first(self, staff: Any) -> None:
-        flow, other = WorkflowFactory(name="flow"), WorkflowFactory(name="other")
-        first = failed_at("load", "KeyError: 'close_17'\nmore", flow)
-        alone = failed_at("load", "page 3 of /srv/a/x.csv is gone", other)
-        runs = [failed_at("rank", "KeyError: volume", other), failed_at("load", "KeyError: 'open'", flow)]
-        html = section(front_page_of(staff), "failed")
-        causes = found(staff, "failed")["causes"]
-        assert [[failed.run.pk for failed in each.runs] for each in causes] == [
-            [runs[1].pk, runs[0].pk, first.pk],
-            [alone.pk],
-        ]
-        places = [(each.workflow_name, each.node, len(each.runs)) for each in causes[0].first_places]
-        assert places == [("flow", "load", 2), ("other", "rank", 1)]
-        for run in (*runs, alone):
-            assert f"/admin/executions/workflowexecution/{run.pk}/change/" in html
-        assert f"/admin/executions/workflowexecution/{first.pk}/change/" not in html
-        assert "KeyError: &#x27;open&#x27;" in html
-        assert sorted(number for _address, number in numbers(html)) == [1, 1, 2, 3]
+def grouped_at(node: str, error: str, workflow: Workflow) -> WorkflowExecution:
+    run = failed_at(node, error, workflow)
+    sort_into_groups(run)
+    return run
 
-    def test_the_class_of_an_exception_is_read_off_its_traceback(self, staff: Any) -> None:
+
+def run_page(run: WorkflowExecution) -> str:
+    return f"/admin/executions/workflowexecution/{run.pk}/change/"
+
+
+class TestGroups:
+    def test_one_stands_in_one_row_with_its_places_and_leads_to_their_runs(self, staff: Any) -> None:
+        flow = WorkflowFactory(name="flow")
+        other = WorkflowFactory(name="other", owner=flow.owner)
+        first = grouped_at("load", "no prices for 'A'", flow)
+        elsewhere, newest = (
+            grouped_at("rank", "no prices for 'B'", other),
+            grouped_at("load", "no prices for 'C'", flow),
+        )
+        (row,) = found(staff, "error_groups")["rows"]
+        places = [(each.workflow_name, each.node, each.runs.number) for each in row.first_places]
+        assert (row.runs.number, places) == (3, [("flow", "load", 2), ("other", "rank", 1)])
+        html, client = section(front_page_of(staff), "failed"), client_of(staff)
+        assert run_page(newest) in html
+        assert run_page(elsewhere) in html
+        assert run_page(first) not in html
+        assert group_url(ErrorGroup.objects.get().pk) in html
+        for address in (each.runs.address for each in row.first_places):
+            assert address.replace("&", "&amp;") in html
+        listed = client.get(row.first_places[0].runs.address).context["cl"].result_list
+        assert {run.pk for run in listed} == {newest.pk, first.pk}
+
+    def test_new_ones_and_those_that_came_back_come_first_then_the_last_that_was_seen(self, staff: Any) -> None:
+        flow, now = WorkflowFactory(), timezone.now()
+        for title, opened, seen in (
+            ("old", 72, 3), ("older, seen later", 96, 2), ("came back", 5, 4), ("new", 6, 6), ("gone", 50, 30),
+        ):  # fmt: skip
+            grouped_at("load", title, flow)
+            ErrorGroup.objects.filter(title=title).update(opened_at=now - opened * HOUR, last_seen=now - seen * HOUR)
+        ErrorGroup.objects.filter(title="came back").update(is_regression=True)
+        rows = found(staff, "error_groups")["rows"]
+        assert [row.shown.group.title for row in rows] == ["came back", "new", "older, seen later", "old"]
+
+    def test_muted_ones_are_counted_and_resolved_ones_are_not_there(self, staff: Any) -> None:
         flow = WorkflowFactory()
-        for message in ("'close'", "volume"):
-            failed_at("load", message, flow, traceback=f"Traceback:\n  at x\nlib.KeyError: {message}\n")
+        for title in ("muted", "resolved", "open"):
+            grouped_at("load", title, flow)
+        ErrorGroup.objects.filter(title="muted").update(state="muted", muted_until=timezone.now() + HOUR)
+        ErrorGroup.objects.filter(title="resolved").update(state="resolved", resolved_at=timezone.now())
         html = section(front_page_of(staff), "failed")
-        assert [number for _address, number in numbers(html)] == [2]
-        assert "KeyError: volume" in html
-
-    def test_a_cause_leads_to_its_runs_and_says_so_there(self, staff: Any) -> None:
-        flow, client = WorkflowFactory(), client_of(staff)
-        runs = [failed_at("load", f"page {number} is gone", flow) for number in range(2)]
-        runs.append(failed_at("rank", "page 7 is gone", flow))
-        failed_at("load", "something else", flow)
-        (_other, cause) = found(staff, "failed")["causes"]
-        for group, expected in ((cause, runs), (cause.first_places[0], runs[2:]), (cause.first_places[1], runs[:2])):
-            response = client.get(group.address)
-            assert {run.pk for run in response.context["cl"].result_list} == {run.pk for run in expected}
-            assert f"{escape(group.title)} (last 24 hours)" in response.content.decode()
-
-    def test_a_list_of_one_cause_says_among_how_many_failures_it_was_looked_for(
-        self, staff: Any, monkeypatch: Any
-    ) -> None:
-        monkeypatch.setattr(limits, "GROUPED_FAILURES", 2)
-        flow, client = WorkflowFactory(), client_of(staff)
-        for _ in range(2):
-            failed_at("load", "page is gone", flow)
-        assert ">2</a>" in section(front_page_of(staff), "failed")  # all that there are
-        failed_at("load", "page is gone", flow)
-        (cause,) = found(staff, "failed")["causes"]
-        page = client.get(cause.address)
-        assert len(page.context["cl"].result_list) == 2
-        assert "page is gone (newest 2 failures of the last 24 hours)" in page.content.decode()
+        assert [row.shown.group.title for row in found(staff, "error_groups")["rows"]] == ["open"]
+        assert 'href="/admin/executions/errorgroup/?state=muted&amp;period=1">1 muted group failed too</a>' in html
 
     def test_places_beyond_the_first_are_counted(self, staff: Any) -> None:
         flow = WorkflowFactory()
         for name in "abcde":
-            failed_at(name, "went wrong", flow)
+            grouped_at(name, "went wrong", flow)
         html = section(front_page_of(staff), "failed")
         assert "and 2 more nodes</a>" in html
-        assert html.count(">1 failed</a>") == recent_failures.MAX_PLACES
+        assert html.count(">1 failed</a>") == recent_errors.MAX_PLACES
+
+    def test_an_error_of_a_run_has_its_workflow_as_place(self, staff: Any) -> None:
+        run = ended_run("failed", HOUR, WorkflowFactory(name="flow"))
+        sort_into_groups(run)
+        html = section(front_page_of(staff), "failed")
+        assert f'<a href="{run_page(run)}">flow</a>' in html
+
+    def test_failures_before_the_period_are_not_counted(self, staff: Any) -> None:
+        flow, client = WorkflowFactory(), client_of(staff)
+        old = ended_run("failed", timedelta(hours=25), flow)
+        sort_into_groups(old, ended_run("failed", HOUR, flow))
+        (row,) = found(staff, "error_groups")["rows"]
+        assert row.runs.number == count(client, row.runs.address) == 1
+        assert count(client, runs_of_group_url(ErrorGroup.objects.get().pk)) == 2
+
+    def test_a_run_that_was_retried_since_still_counts(self, staff: Any) -> None:
+        run = grouped_at("load", "no prices", WorkflowFactory())
+        run.refresh_from_db()
+        run.retry()
+        (row,) = found(staff, "error_groups")["rows"]
+        assert row.runs.number == count(client_of(staff), row.runs.address) == 1
+
+    def test_a_failed_node_of_a_completed_run_has_its_group(self, staff: Any) -> None:
+        flow = WorkflowFactory()
+        run = in_state(WorkflowExecutionFactory(workflow=flow), "running")
+        in_state(NodeExecutionFactory(workflow_execution=run, node=NodeFactory(workflow=flow)), "failed")
+        run.refresh_from_db()
+        run.complete()
+        sort_into_groups(run)
+        html = section(front_page_of(staff), "failed")
+        assert run_page(run) in html
+        assert "Nothing has failed" not in html
+
+    def test_of_more_than_ten_the_page_says_where_the_others_are(self, staff: Any) -> None:
+        for name in "abcdefghijkl":
+            grouped_at(name, f"{name} went wrong", WorkflowFactory())
+        assert len(found(staff, "error_groups")["rows"]) == limits.FRONT_PAGE_ROWS
+        assert "More, and all groups of errors" in front_page_of(staff)
+
+
+class TestFailedRuns:
+    def test_those_without_a_group_are_listed_with_their_node_and_error(self, staff: Any) -> None:
+        flow = WorkflowFactory(name="flow")
+        known = grouped_at("load", "no prices", flow)
+        run = failed_at("rank", "\x1b[31mno server\x1b[0m\nmore", flow)
+        html = section(front_page_of(staff), "failed")
+        assert [row.run.pk for row in found(staff, "failed").rows] == [run.pk]
+        assert f'<a href="{run_page(run)}">flow: rank</a>' in html
+        assert ">no server<" in html
+        sort_into_groups(run)
+        assert found(staff, "failed").rows == []
+        assert {known.pk, run.pk} == {
+            each.newest for row in found(staff, "error_groups")["rows"] for each in row.places
+        }
+
+    def test_an_attempt_that_no_scan_has_seen_is_without_a_group(self, staff: Any) -> None:
+        run = grouped_at("load", "no prices", WorkflowFactory())
+        run.refresh_from_db()
+        run.retry()
+        run.start()
+        run.fail("killed")
+        assert [row.run.pk for row in found(staff, "failed").rows] == [run.pk]
+
+    def test_more_of_them_than_are_shown_are_a_list(self, staff: Any) -> None:
+        for _ in range(limits.FRONT_PAGE_ROWS + 2):
+            ended_run("failed", HOUR)
+        links = dict(numbers(section(front_page_of(staff), "failed")))
+        (address,) = [address for address in links if "error_group=none" in address]
+        assert links[address] == count(client_of(staff), address) == limits.FRONT_PAGE_ROWS + 2
+
+    def test_readers_without_groups_see_all_that_failed(self, db: None) -> None:
+        reader = UserFactory(is_staff=True)
+        reader.user_permissions.set(permissions("view_workflowexecution", "view_nodeexecution"))
+        run = grouped_at("load", "no prices", WorkflowFactory(name="flow"))
+        html = section(front_page_of(reader), "failed")
+        assert f'<a href="{run_page(run)}">flow: load</a>' in html
+        assert "errorgroup" not in html
+        assert "error_group=" not in html
 
     def test_what_failed_before_that_is_not_there(self, staff: Any) -> None:
         ended_run("failed", timedelta(hours=25))
@@ -91,7 +193,37 @@ class TestFailed:
         assert 'href="/api/v1/docs/"' in html
         assert "status-completed" not in html
 
-    def test_of_more_than_ten_causes_the_others_are_counted(self, staff: Any) -> None:
-        for name in "abcdefghijkl":
-            failed_at(name, f"{name} went wrong", WorkflowFactory())
-        assert "2 more causes: all that failed" in front_page_of(staff)
+
+def test_owners_on_the_page_count_their_own_runs_alone(
+    db: None, django_assert_max_num_queries: Callable[[int], Any]
+) -> None:
+    user = UserFactory(is_staff=True)
+    user.user_permissions.set(permissions("change_workflowexecution", "view_errorgroup"))
+    mine = grouped_at("load", "no prices", WorkflowFactory(owner=user, name="mine"))
+    grouped_at("load", "no prices", WorkflowFactory(name="of another"))
+    with django_assert_max_num_queries(7):
+        rows = recent_errors.error_groups_section(user)["rows"]
+    assert [place.newest for row in rows for place in row.places] == [mine.pk]
+
+
+def test_the_newest_failures_of_each_fingerprint_are_read_off_their_index(only: Any, staff: Any) -> None:
+    grouped_at("load", "no prices", WorkflowFactory())
+    only("error_occurrences", "idx_error_occurrences_fingerprint")
+    with CaptureQueriesContext(connection) as queries:
+        recent_errors.error_groups_section(staff)
+    read = [query["sql"] for query in queries if 'FROM "error_occurrences"' in query["sql"]]
+    assert len(read) == 2  # the runs of each group, and its places
+    for sql in read:
+        found = " ".join(line for (line,) in rows(f"EXPLAIN {sql}"))
+        index = found.split("idx_error_occurrences_fingerprint")[1]
+        assert "happened_at >= " in index.split("Index Cond: ")[1].split("->")[0]
+
+
+@pytest.mark.parametrize("index", ["opened", "last_seen"])
+def test_the_groups_of_the_period_are_read_off_an_index(only: Any, staff: Any, index: str) -> None:
+    only("error_groups", f"idx_error_groups_{index}")
+    with CaptureQueriesContext(connection) as queries:
+        recent_errors.error_groups_section(staff)
+    of_groups = [query["sql"] for query in queries if 'FROM "error_groups"' in query["sql"]]
+    plans = [" ".join(line for (line,) in rows(f"EXPLAIN {sql}")) for sql in of_groups]
+    assert any(uses(each, f"idx_error_groups_{index}") and "Sort" not in each for each in plans)

@@ -21,6 +21,7 @@ from executions.tests.admin.monitor.front_page import (
     front_page_of,
     numbers,
     section,
+    sort_into_groups,
 )
 from executions.tests.admin.test_query_timeouts import lock_table
 from executions.tests.cast import permissions
@@ -57,7 +58,7 @@ class TestWhoSeesIt:
         page = client_of(user).get(FRONT)
         assert "of another" not in page.content.decode()
         sections = {name: each.found for name, each in page.context["monitor"].items()}
-        assert [cause.newest.run.pk for cause in sections["failed"]["causes"]] == [mine.pk]
+        assert [row.run.pk for row in sections["failed"].rows] == [mine.pk]
         assert sections["running"]["rows"] == sections["waiting"]["rows"] == []
         assert (sections["throughput"].completed.number, sections["throughput"].failed.number) == (0, 1)
         assert [each.name for each in sections["workflows"]] == ["mine"]
@@ -71,12 +72,14 @@ class TestNumbers:
             state = random.choice(["completed", "completed", "failed", "cancelled"])
             ended_run(state, timedelta(minutes=random.uniform(1, 12 * 24 * 60)), random.choice(flows))
         for number in range(20):
-            failed_at(random.choice("ab"), f"KeyError: {number}", flows[0])
+            run = failed_at(random.choice("ab"), f"KeyError: {number}", random.choice(flows[:2]))
+            if number % 4:
+                sort_into_groups(run)
         for _ in range(5):
             in_state(WorkflowExecutionFactory(workflow=flows[0], metadata=CONCURRENT), "running")
             WorkflowExecutionFactory(workflow=flows[1])
         seen = list(numbers(client.get(FRONT).content.decode()))
-        assert len(seen) > 60  # 24 hours twice, tiles, causes, workflows
+        assert len(seen) > 60  # 24 hours twice, tiles, groups, workflows
         assert {address for address, _number in seen} >= {
             f"/admin/executions/workflowexecution/?{query}"
             for query in ("status=failed&ended=1", "status=running", "status=pending", "ended=1&status=completed")
@@ -89,14 +92,15 @@ class TestNumbers:
 
     def test_beyond_a_thousand_nobody_counts(self, staff: Any, monkeypatch: Any) -> None:
         monkeypatch.setattr(limits, "COUNTED_RUNS", 2)
-        monkeypatch.setattr(limits, "GROUPED_FAILURES", 2)
         flow = WorkflowFactory()
         for _ in range(3):
             WorkflowExecutionFactory(workflow=flow)
-            ended_run("failed", timedelta(hours=1), flow)
+            sort_into_groups(ended_run("failed", timedelta(hours=1), flow))
+        for _ in range(3):
+            ended_run("failed", timedelta(minutes=1), flow)
         html = front_page_of(staff)
-        assert html.count(">over 2</a>") == 2  # failed, waiting
-        assert "These are the causes of the newest 2 failures." in html
+        assert html.count(">over 2</a>") == 3  # failed, waiting, of the group
+        assert "Looked for among the newest 2 failures." in html
 
 
 class TestStates:
