@@ -8,7 +8,7 @@ from playwright.sync_api import Page, ViewportSize
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OPTIONS = {"runOnly": TAGS, "resultTypes": ["violations"], "preload": False}
-WIDE, PHONE = ViewportSize(width=1360, height=900), ViewportSize(width=390, height=844)
+WIDE, PHONE = ViewportSize(width=1360, height=900), ViewportSize(width=375, height=812)
 SHOWN = 3
 # Rows of a list are alike: a hundred of them tell no more than some.
 CONTEXT = {"exclude": ["tbody tr:nth-child(n+11)", ".line-info:nth-child(n+21)", ".line-debug:nth-child(n+21)"]}

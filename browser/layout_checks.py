@@ -7,8 +7,8 @@ from browser.live_site import LiveSite
 from browser.pages import View
 from pastetrader.tests import proofs
 
-WIDTHS = (1440, 1024, 390)
-LOADED = WIDTHS if proofs.LONG else (1440, 390)  # a page that is 1440 wide is narrowed instead of being loaded anew
+WIDTHS = (1440, 1024, 640, 375)  # 640 is what 200 % zoom leaves of 1280
+LOADED = WIDTHS if proofs.LONG else (1440, 375)  # a page that is 1440 wide is narrowed instead of being loaded anew
 HEIGHT = 900
 MOST_SHIFT = 0.05
 

@@ -14,7 +14,7 @@ from pastetrader.tests.proofs import LONG
 from . import axe, layout_checks
 
 OURS = [view for view in PAGES if view.name != "api"]  # Swagger UI's markup and layout cannot be mended from here
-SCHEMES = {1440: "light", 390: "dark"}  # in which axe examines a page of that width
+SCHEMES = {1440: "light", 375: "dark"}  # in which axe examines a page of that width
 SHOWN_BY_OTHERS = {"run", "runs"}  # whole pages of which others show more: axe does not examine them
 # Pages of a template that another page is made of: tried in one way, and in all of them with `make proofs`.
 ALIKE = {

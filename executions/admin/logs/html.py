@@ -12,6 +12,8 @@ from django.utils.translation import gettext, ngettext
 from .log_line_presenter import PLACEHOLDER_ID, LineRow
 from .query_parameters import LogQuery
 
+LONGEST_NODE = 12  # letters of a name that surely fit into its column
+
 
 def render_rows(lines: Iterable[LineRow], log_query: LogQuery) -> SafeString:
     placeholder = str(PLACEHOLDER_ID)  # reverse() once, not once a line
@@ -51,7 +53,9 @@ def _classes(line: LineRow) -> str:
 def _node(line: LineRow) -> str:
     if not line.node:
         return '<span class="log-node"></span>'
-    return f'<a class="log-node shade-{line.shade}" href="{escape(line.node_link)}">{escape(line.node)}</a>'
+    name = escape(line.node)
+    title = f' title="{name}"' if len(line.node) > LONGEST_NODE else ""  # what may be cut off
+    return f'<a class="log-node shade-{line.shade}" href="{escape(line.node_link)}"{title}>{name}</a>'
 
 
 def _message(line: LineRow, page: str) -> str:
