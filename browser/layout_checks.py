@@ -56,6 +56,8 @@ PROBE = """
     return faults;
 }
 """
+# The rules for a new width apply in the frame after it.
+SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -86,5 +88,6 @@ def faults_of(page: Page) -> list[str]:
 
 def _faults_at(page: Page, width: int) -> list[str]:
     page.set_viewport_size({"width": width, "height": HEIGHT})
+    page.evaluate(SETTLED)
     wider = page.evaluate(WIDER)
     return [*([f"it is {wider} px too wide"] if wider > 0 else []), *page.evaluate(PROBE)]
