@@ -83,7 +83,7 @@ def _has_start(expectation: Expectation, since: datetime, until: datetime) -> bo
     attempts, of which there are few, are read as a whole."""
     started = Q(started_at__range=(since, until))
     near = _runs(expectation).filter(created_at__range=(since - LONGEST_RUN, until + LONGEST_RUN))
-    if near.alias(start=STARTED).filter(start__range=(since, until)).exists():
+    if near.alias(start_key=STARTED).filter(start_key__range=(since, until)).exists():
         return True
     retried = near.filter(attempt__gt=1).values("pk")
     return WorkflowExecutionAttempt.objects.filter(started, workflow_execution__in=retried).exists()
