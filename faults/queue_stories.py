@@ -29,7 +29,7 @@ FROM workflow_executions AS run JOIN execution_history AS entry ON workflow_exec
 WHERE is_queued AND node_execution_id IS NULL GROUP BY run.id
 """
 WRONG = f"""
-SELECT id::text, starts, left_at, before FROM (
+SELECT id::text, starts, left_at::text, before::text FROM (
     SELECT *, max(coalesce(left_at, 'infinity')) OVER (
         PARTITION BY workflow_id ORDER BY created_at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS before

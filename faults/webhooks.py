@@ -72,7 +72,11 @@ class Receiver:
         ids: dict[str, set[str]] = defaultdict(set)
         for each in self.messages():
             ids[each["run"]].add(each["id"])
-        return [f"the failure of {run} was told as {', '.join(found)}" for run, found in ids.items() if len(found) > 1]
+        return [
+            f"the failure of {run} was told as {', '.join(sorted(found))}"
+            for run, found in ids.items()
+            if len(found) > 1
+        ]
 
 
 class Failing(threading.Thread):

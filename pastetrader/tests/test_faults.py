@@ -1,9 +1,21 @@
 """The short form of `make faults`: real processes are broken, and nothing is lost, doubled or impossible."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from executions.models import WorkflowExecution
+from executions.tests.factories import WorkflowExecutionFactory
+from faults.journal import Journal, Record
+from faults.queue_stories import out_of_turn
+from faults.webhooks import Receiver
 from pastetrader.tests.live_server import ROOT
+from workflows.models import Workflow
 
 SEEDS = """
 import sys
@@ -16,7 +28,8 @@ for sockets in sys.argv[1:]:
         print(connection.pool.kwargs["host"])
 """
 FEW = (
-    "worker process", "(immediate)", "one connection", "request or answer", "deadlock", "lease paused", "the webhook receiver",
+    "worker process", "(immediate)", "one connection", "request or answer", "deadlock", "lease paused",
+    "the webhook receiver",
 )  # fmt: skip
 
 
@@ -31,3 +44,52 @@ def test_each_seed_is_compared_with_its_own_database() -> None:
     command = [sys.executable, "-c", SEEDS, "/first", "/second"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["/first", "/second"], done.stderr
+
+
+@pytest.mark.django_db
+def test_a_queued_run_that_started_out_of_its_turn_or_twice_is_found(workflow: Workflow) -> None:
+    first, second = WorkflowExecutionFactory.create_batch(2, workflow=workflow, is_queued=True)
+    connection.ensure_connection()
+    assert out_of_turn(connection.connection) == []
+    set_status(second, "running")
+    assert [second.pk.hex in found.replace("-", "") for found in out_of_turn(connection.connection)] == [True]
+    set_status(second, "completed")
+    for status in ("running", "pending", "running"):
+        set_status(first, status)
+    assert sum("2 starts" in found for found in out_of_turn(connection.connection)) == 1
+
+
+def set_status(run: WorkflowExecution, status: str) -> None:
+    """Set the status by SQL, whatever the run's turn is."""
+    now = timezone.now()
+    times = {"started_at": now, "ended_at": now if status == "completed" else None}
+    WorkflowExecution.objects.filter(pk=run.pk).update(status=status, **times)
+
+
+@pytest.mark.django_db
+def test_a_line_of_a_worker_that_was_replaced_is_found_if_it_is_stored(lines_of_run: WorkflowExecution) -> None:
+    record = Record(str(lines_of_run.pk), {str(lines_of_run.pk): 1}, fenced={"late", "refused"})
+    journal = Journal()
+    journal.add(record)
+    assert journal.compare(connection.connection).impossible == ["late, of a worker that was replaced"]
+
+
+@pytest.fixture
+def lines_of_run() -> WorkflowExecution:
+    run = WorkflowExecutionFactory()
+    run.logs.create(level="info", message="late")
+    return run
+
+
+def test_a_failure_that_is_not_told_or_is_told_by_two_ids_is_found(tmp_path: Path) -> None:
+    receiver = Receiver(tmp_path, 0)
+    messages = [
+        {"id": "msg_1", "run": "a", "mode": "500"},
+        {"id": "msg_1", "run": "a", "mode": "204"},
+        {"id": "msg_2", "run": "b", "mode": "hang"},
+        {"id": "msg_3", "run": "c", "mode": "204"},
+        {"id": "msg_4", "run": "c", "mode": "204"},
+    ]
+    (tmp_path / "messages").write_text("".join(json.dumps(each) + "\n" for each in messages))
+    assert receiver.untold({"a", "b", "c", "d"}) == {"b", "d"}
+    assert receiver.renamed() == ["the failure of c was told as msg_3, msg_4"]
