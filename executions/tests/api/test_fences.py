@@ -172,3 +172,27 @@ def test_a_line_with_a_token_of_nothing_is_refused(taken: Taken, entrance: Any) 
 
 def new_token() -> str:
     return "5b1c9d5e-3f0a-4f55-9d3e-0c6f7a1b2c3d"
+
+
+def test_a_token_is_taken_beside_a_secret_that_is_masked(taken: Taken) -> None:
+    secret = {"password": "hunter22x"}
+    for report, fields in (
+        (Report("line", "token", 0), {"level": "info", "message": "password=hunter22x", "data": secret}),
+        (Report("line", "run_token", 1), {"level": "info", "message": "m", "data": secret}),
+        (Report("create", "run_token", 2), {"input_data": secret}),
+        (Report("complete", "run_token", 1), {"output_data": secret}),
+    ):
+        assert by_rest(taken, report, fields | of_token(report, taken.new)) == ""
+    assert "hunter22x" not in str(list(ExecutionLog.objects.values_list("message", "data")))
+
+
+@pytest.mark.parametrize(("attempt", "status", "stored"), [("old", 409, 0), ("new", 201, 2)])
+def test_a_list_of_lines_is_stored_or_refused_as_a_whole(taken: Taken, attempt: str, status: int, stored: int) -> None:
+    tokens = getattr(taken, attempt)
+    lines = [
+        {"level": "info", "message": "of the run", "token": taken.new["run"]},
+        {"level": "info", "message": "of a node", "node_execution": taken.nodes[0].pk, "token": tokens["node"]},
+    ]
+    data, address = json.dumps(lines, default=str), f"/api/v1/executions/{taken.run.pk}/logs/"
+    response = taken.client.post(address, data, content_type="application/json")
+    assert (response.status_code, ExecutionLog.objects.count()) == (status, stored)
