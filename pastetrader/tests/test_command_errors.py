@@ -134,7 +134,11 @@ SELECT ledger_noted(now(), '')
 @pytest.mark.parametrize(
     ("statement", "kind", "said"),
     [
-        ("SELECT pg_sleep(9)", OperationalError, "A statement took longer than DATABASE_STATEMENT_TIMEOUT_MS"),
+        (
+            "SET LOCAL statement_timeout = 10; SELECT pg_sleep(9)",
+            OperationalError,
+            "A statement took longer than DATABASE_STATEMENT_TIMEOUT_MS",
+        ),
         ("SELECT * FROM no_such_table", ProgrammingError, "The database has no tables of the ledger yet"),
         (
             AS_ANOTHER_ROLE,
@@ -146,7 +150,6 @@ SELECT ledger_noted(now(), '')
 )
 def test_of_the_database(statement: str, kind: Any, said: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 10")
         with pytest.raises(kind) as caught:
             cursor.execute(statement)
     assert sentence(caught.value).startswith(said)

@@ -19,6 +19,7 @@ from local_postgres.socket_path import socket_dir
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
 from pastetrader.tests.prepared_folder import manage
+from pastetrader.tests.run_queue import QueueTime
 
 LIMIT = 5  # seconds
 SLOW_BODY = (
@@ -89,7 +90,8 @@ def lock(stack: ExitStack, data_dir: Path, run: str) -> None:
 
 def end(site: Site, sent: signal.Signals, took: dict[int, float]) -> None:
     began = time.monotonic()
-    code, err = site.interrupt(sent)
+    with QueueTime(site.process.pid) as waited:
+        code, err = site.interrupt(sent)
     sys.stderr.write(err)  # shown if the test fails
     if (code, "Traceback" in err) == (0, False):
-        took[sent] = time.monotonic() - began
+        took[sent] = time.monotonic() - began - waited.seconds
