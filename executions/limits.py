@@ -41,6 +41,7 @@ ATTEMPTS = 100
 DRAWN_ATTEMPTS = 2_000  # in the timeline
 LINES = 100
 HISTORY_ENTRIES = 100
+NOTE_VERSIONS = 500  # of all notes of a run
 CHILDREN = 20
 COMPARED_NODES = 10_000  # of each of two runs
 COUNTED_ROWS = 1_000  # of each kind, before a deletion

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 MIGRATION = ("executions", "0024_permissions")  # the groups are created when this migration runs
 APPS = ("workflows", "executions", "tokens")
 # Permissions on models that were added later: a migration grants them to the groups that exist.
-LATER = {"0054_error_groups": ("view_errorgroup", "change_errorgroup")}
+LATER = {"0054_error_groups": ("view_errorgroup", "change_errorgroup"), "0059_run_notes": ("delete_runnote",)}
 OPERATOR = ("change_workflowexecution", "change_nodeexecution", "change_errorgroup")
 
 VIEWERS, OPERATORS, ADMINISTRATORS = (

@@ -18,6 +18,7 @@ from executions.models import (
     NodeExecution,
     NodeExecutionAttempt,
     NodeExecutionLease,
+    RunNote,
     WorkflowExecution,
     WorkflowExecutionAttempt,
     WorkflowExecutionLease,
@@ -135,6 +136,7 @@ OF_RUN = (
     ),
     Kind("history", HistoryEntry, order="t.happened_at, t.id", is_stamped=True),
     Kind("dropped_lines", DroppedLines),
+    Kind("note", RunNote, order="t.number, t.id"),
     LOG,
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in (*DEFINITIONS, *OF_RUN)}  # in the order in which rows can be inserted

@@ -15,6 +15,7 @@ from .log import ExecutionLog
 from .log_removal import DroppedLines, LogRemoval
 from .node_execution import NodeExecution
 from .rollup import RollupChange, RollupPeriod, RollupResult
+from .run_note import NoteAct, RunNote
 from .saved_view import SavedView
 from .upkeep_run import UpkeepRun
 from .workflow_execution import WorkflowExecution
@@ -52,9 +53,11 @@ __all__ = [
     "NodeExecution",
     "NodeExecutionAttempt",
     "NodeExecutionLease",
+    "NoteAct",
     "RollupChange",
     "RollupPeriod",
     "RollupResult",
+    "RunNote",
     "SavedView",
     "TriggerType",
     "UpkeepRun",

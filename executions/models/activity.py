@@ -1,4 +1,5 @@
-"""Activity: what people and programs did, read from the records of transitions, deletions, changes and bulk actions."""
+"""Activity: what people and programs did, read from the records of transitions, deletions, changes, bulk actions and
+notes."""
 
 from collections.abc import Collection
 from datetime import timedelta
@@ -16,17 +17,19 @@ from workflows.history import AuditFields, ChangeAct, ChangedKind
 from workflows.querysets import User, can_view_all
 
 from .bulk_action import BulkVerb
+from .run_note import NoteAct
 from .workflow_execution import WorkflowExecution
 
 LAST_USE = timedelta(minutes=2)  # of a token is noted once a minute
 # The verbs in the language of the page.
-SHOWN_ACTS = {**dict(BulkVerb.choices), **dict(ChangeAct.choices), **ACTS}
+SHOWN_ACTS = {**dict(BulkVerb.choices), **dict(ChangeAct.choices), **dict(NoteAct.choices), **ACTS}
 
 
 class ActivityKind(models.TextChoices):
     EXECUTION = "execution", _("execution")
     DELETION = "deletion", _("deletion of an execution")
     BULK_ACTION = "bulk_action", _("bulk action")
+    NOTE = "note", _("note")
     WORKFLOW = "workflow", _("workflow")
     NODE = "node", _("node")
     EDGE = "edge", _("edge")
@@ -35,7 +38,7 @@ class ActivityKind(models.TextChoices):
 
 OF_DEFINITIONS = [str(kind) for kind in ChangedKind]
 PERMISSIONS: dict[str, list[str]] = {
-    "executions.view_workflowexecution": [ActivityKind.EXECUTION, ActivityKind.BULK_ACTION],
+    "executions.view_workflowexecution": [ActivityKind.EXECUTION, ActivityKind.BULK_ACTION, ActivityKind.NOTE],
     "executions.view_deletion": [ActivityKind.DELETION],
     "workflows.view_definitionchange": OF_DEFINITIONS,
 }
@@ -65,7 +68,7 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
 
 
 class Activity(AuditFields):
-    """A view of the database (sql/activity.sql). The ids are ordered by time, and so are its rows.
+    """A view of the database (sql/activity_notes.sql). The ids are ordered by time, and so are its rows.
 
     `run_id` and `node_id` are those of an execution, `subject_id` and `subject_name` those of a workflow or a token,
     of the workflow of a deleted run, or of a bulk action."""

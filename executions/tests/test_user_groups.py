@@ -16,7 +16,7 @@ VIEWS = {
 PERMISSIONS = VIEWS | {
     "change_errorgroup",
     "add_executionlog", "add_nodeexecution", "change_nodeexecution",
-    "add_workflowexecution", "change_workflowexecution", "delete_workflowexecution",
+    "add_workflowexecution", "change_workflowexecution", "delete_workflowexecution", "delete_runnote",
     "add_savedview", "change_savedview", "delete_savedview", "share_savedview",
     "add_workflow", "change_workflow", "delete_workflow",
     "view_token", "add_token", "change_token", "delete_token",

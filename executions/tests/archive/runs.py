@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from executions import run_notes
 from executions.archive import files, folders
 from executions.models import ErrorCode, ExecutionLog, WorkflowExecution
 from executions.tests.factories import in_state
@@ -34,6 +35,8 @@ def _failed(workflow: Workflow) -> WorkflowExecution:
     node = in_state(run.add_node(workflow.nodes.order_by("name")[0]), "running")
     node.fail("went\nwrong", "Traceback ...")
     run.fail(ValueError("x" * 100_000))
+    run_notes.write(run.pk, "the vendor\nwas late")
+    run_notes.edit(run.pk, 1, "the vendor was early")
     ExecutionLog.objects.create(workflow_execution=run, level="error", message="late\tline", data=[None, {"a": []}])
     return run
 
@@ -90,7 +93,7 @@ def _masked(workflow: Workflow) -> WorkflowExecution:
 def addresses(run: WorkflowExecution) -> Iterator[str]:
     of_run = f"/api/v1/executions/{run.pk}/"
     yield from (of_run, f"{of_run}?expand=nodes,logs")
-    yield from (f"{of_run}{part}/" for part in ("nodes", "logs", "history", "attempts", "graph", "logs/gaps"))
+    yield from (f"{of_run}{part}/" for part in ("nodes", "logs", "history", "attempts", "graph", "logs/gaps", "notes"))
     for attempt in run.attempts.all():
         yield f"{of_run}attempts/{attempt.number}/"
     for node in run.node_executions.all():

@@ -68,7 +68,7 @@ def rows(*tables: str) -> dict[str, list[Any]]:
 TABLES = (
     "workflow_executions", "node_executions", "workflow_execution_attempts", "node_execution_attempts",
     "execution_history", "execution_dropped_lines", "execution_logs", "workflows", "nodes", "graphs",
-    "workflow_execution_leases", "node_execution_leases",
+    "workflow_execution_leases", "node_execution_leases", "execution_notes",
 )  # fmt: skip
 
 

@@ -1,0 +1,44 @@
+"""RunNote: what people note on a run, each version of it."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from ledgerkit.db.indexes import Index
+from workflows.history import AuditFields
+
+
+class NoteAct(models.TextChoices):
+    WRITE = "note", _("note")
+    EDIT = "edit_note", _("edit the note")
+    REMOVE = "remove_note", _("remove the note")
+
+
+class RunNote(AuditFields):
+    """A version of a note: as it was written, edited, or removed, by whom and when. Its reason is the text. Rows are
+    only added; of those with one `number` the newest is what the note says now."""
+
+    workflow_execution = models.ForeignKey(
+        "executions.WorkflowExecution",
+        on_delete=models.DB_CASCADE,
+        db_index=False,
+        related_name="note_versions",
+        verbose_name=_("workflow execution"),
+    )
+    number = models.PositiveIntegerField(_("number"))  # of the note within the run, from 1
+    act = models.CharField(_("act"), max_length=50, choices=NoteAct)
+
+    class Meta:
+        db_table = "execution_notes"
+        verbose_name = _("note")
+        verbose_name_plural = _("notes")
+        default_permissions = ("delete",)  # of the notes of others: an administrator's
+        ordering = ["number", "id"]
+        indexes = [
+            Index(fields=["workflow_execution", "number", "id"], name="idx_execution_notes_workflow_execution"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(act__in=NoteAct.values), name="execution_note_act_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.number}"
