@@ -23,6 +23,7 @@ from .views.kept import KeepOfExecutionViewSet
 from .views.lineage import LineageViewSet
 from .views.logs import LogGapsOfExecutionViewSet, LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet
+from .views.notes import NotesOfExecutionViewSet
 from .views.streams import stream_of_execution, stream_of_executions
 from .views.workflow_executions import WorkflowExecutionViewSet
 
@@ -67,6 +68,16 @@ of_runs = [
         "<uuid:execution_id>/keep/",
         KeepOfExecutionViewSet.as_view({"get": "read", "put": "keep", "delete": "release"}, basename="execution-keep"),
         name="execution-keep",
+    ),
+    path(
+        "<uuid:execution_id>/notes/",
+        NotesOfExecutionViewSet.as_view({"get": "read", "post": "write"}, basename="execution-note"),
+        name="execution-notes",
+    ),
+    path(
+        "<uuid:execution_id>/notes/<int:number>/",
+        NotesOfExecutionViewSet.as_view({"patch": "edit", "delete": "remove"}, basename="execution-note"),
+        name="execution-note",
     ),
     path(
         "activity/", ActivityViewSet.as_view({"get": "list"}, basename="execution-activity"), name="execution-activity"

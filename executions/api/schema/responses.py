@@ -135,6 +135,8 @@ SUCCESSES = {
     "release": ["204"],
     "duplicate": ["201"],
     "split": ["201"],
+    "write": ["201"],
+    "remove": ["204"],
     "stream": ["200", "204"],
     "begin": ["200", "202"],
 }

@@ -16,6 +16,8 @@ from rest_framework.test import APIClient
 
 from alerts.models import Alert, Delivery
 from alerts.tests.factories import rule_for, webhook
+from executions import run_notes
+from executions.audit import act_as
 from executions.models import BulkAction, ErrorGroup, ErrorOccurrence, KeptRun
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
@@ -113,6 +115,9 @@ class World:
         self.rows["retried"].retry()
         self.rows["kept"] = in_state(run(), "failed")
         KeptRun.keep(self.rows["kept"])
+        self.rows["noted"] = in_state(run(), "failed")
+        with act_as(user=self.users["owner"]):
+            run_notes.write(self.rows["noted"].pk, "the vendor was late")
         node = partial(NodeFactory, workflow=self.rows["workflow"])
         node(name="unused")
         self.rows["node pending"] = self.rows["node"]

@@ -76,6 +76,10 @@ nobody
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/keep/
 401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 PUT executions/{id}/keep/
 401 404 403 404 404 403 403 403 204 403 403 204 403 403 204 204 204 DELETE executions/{id}/keep/
+401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/notes/
+401 404 403 404 404 403 403 403 201 403 403 201 403 403 201 201 201 POST executions/{id}/notes/
+401 404 403 404 404 403 403 403 200 403 403 200 403 403 200 200 200 PATCH executions/{id}/notes/{number}/
+401 404 403 404 404 403 403 403 204 403 403 204 403 403 204 204 204 DELETE executions/{id}/notes/{number}/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/history/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/attempts/
 401 404 404 404 404 200 200 200 200 200 403 403 403 403 200 200 200 GET executions/{id}/attempts/{number}/
@@ -142,6 +146,8 @@ ROWS = {
     "POST node-executions/{id}/retry/": "node failed",
     "GET executions/{id}/attempts/": "retried",
     "DELETE executions/{id}/keep/": "kept",
+    "PATCH executions/{id}/notes/{number}/": "noted",
+    "DELETE executions/{id}/notes/{number}/": "noted",
     "GET executions/{id}/attempts/{number}/": "retried",
     "GET node-executions/{id}/attempts/": "node retried",
     "GET node-executions/{id}/attempts/{number}/": "node retried",
@@ -161,6 +167,8 @@ BODIES: dict[str, Any] = {
     "POST executions/{id}/fail/": {"error_message": "went wrong"},
     "POST executions/{id}/heartbeat/": {"token": TOKEN_OF_LEASES},
     "POST executions/{id}/nodes/": {"node": "unused"},
+    "POST executions/{id}/notes/": {"text": "a note"},
+    "PATCH executions/{id}/notes/{number}/": {"text": "another note"},
     "POST executions/{id}/logs/": {"level": "info", "message": "a line"},
     "POST node-executions/{id}/fail/": {"error_message": "went wrong"},
     "POST node-executions/{id}/heartbeat/": {"token": TOKEN_OF_LEASES},

@@ -227,6 +227,11 @@ def look(say: Recorder) -> str:
     say("keepExecution", "with a reason", "PUT", f"executions/{RUN}/keep/", {"reason": "evidence of the audit"})
     say("getExecutionKeep", "kept", "GET", f"executions/{RUN}/keep/")
     say("releaseExecution", "", "DELETE", f"executions/{RUN}/keep/")
+    notes = f"executions/{RUN}/notes/"
+    say("writeExecutionNote", "note", "POST", notes, {"text": "The vendor delivered the prices at 03:10."})
+    say("editExecutionNote", "edited", "PATCH", f"{notes}1/", {"text": "The vendor delivered the prices at 03:20."})
+    say("getExecutionNotes", "one note", "GET", notes)
+    say("removeExecutionNote", "", "DELETE", f"{notes}1/")
     say("listNodeExecutions", "page", "GET", "node-executions/?status=completed&page_size=1")
     say("getNodeExecution", "node", "GET", f"node-executions/{RUN_LOAD}/")
     say("listNodeExecutionAttempts", "one retry", "GET", f"node-executions/{RUN_LOAD}/attempts/")

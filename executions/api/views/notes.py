@@ -1,0 +1,99 @@
+from collections.abc import Callable
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from rest_framework import serializers, status
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from executions import run_notes
+from executions.api.note_serializers import RunNoteSerializer, RunNotesSerializer, WriteNoteSerializer
+from executions.run_notes import Note
+from ledgerkit.rest.parameter_names import check_names
+from ledgerkit.rest.schema import extend_schema
+from tokens.models import Scope
+
+from .base import RunChildView
+
+CHANGE = (Scope.EXECUTIONS_CONTROL, "executions.change_workflowexecution")
+NOT_YOURS = "Only the author of this note, or an administrator, may change it: write another one."
+
+
+class NotesOfExecutionViewSet(RunChildView):
+    """Notes of people on a run."""
+
+    serializer_class = RunNoteSerializer  # of what a write answers
+    grants = {"write": CHANGE, "edit": CHANGE, "remove": CHANGE}
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        super().initial(request, *args, **kwargs)
+        if self.action in self.grants:
+            if "If-Match" in request.headers:
+                self.check_version(self.execution)
+            self.check_object_permissions(request, self.execution)
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[None]]:
+        return WriteNoteSerializer if self.action in {"write", "edit"} else RunNotesSerializer
+
+    @extend_schema(
+        tags=["executions"],
+        operation_id="getExecutionNotes",
+        summary="Read the notes on a run",
+        description="All of them, the oldest first, as they are now. Earlier versions are in the activity.",
+    )
+    def read(self, request: Request, execution_id: UUID) -> Response:
+        check_names(request, ())
+        return Response({"results": [RunNoteSerializer(note).data for note in run_notes.notes_of(self.execution.pk)]})
+
+    @extend_schema(
+        tags=["executions"],
+        operation_id="writeExecutionNote",
+        summary="Write a note on a run",
+        description="Secrets of the run are masked in it. Its author is the user of the session or of the token.",
+    )
+    def write(self, request: Request, execution_id: UUID) -> Response:
+        text = self._text(request)
+        return self._answer(lambda: run_notes.write(self.execution.pk, text), status.HTTP_201_CREATED)
+
+    @extend_schema(
+        tags=["executions"],
+        operation_id="editExecutionNote",
+        summary="Edit a note",
+        description="Its author and administrators may. The text replaces the earlier one, which the activity keeps.",
+    )
+    def edit(self, request: Request, execution_id: UUID, number: int) -> Response:
+        self._check_author(request, number)
+        text = self._text(request)
+        return self._answer(lambda: run_notes.edit(self.execution.pk, number, text))
+
+    @extend_schema(
+        tags=["executions"],
+        operation_id="removeExecutionNote",
+        summary="Remove a note",
+        description="Its author and administrators may. The activity keeps its text until the run is deleted.",
+    )
+    def remove(self, request: Request, execution_id: UUID, number: int) -> Response:
+        self._check_author(request, number)
+        run_notes.remove(self.execution.pk, number)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _text(self, request: Request) -> str:
+        body = self.get_serializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        return str(body.validated_data["text"])
+
+    def _check_author(self, request: Request, number: int) -> None:
+        try:
+            note = run_notes.note_of(self.execution.pk, number)
+        except run_notes.NoteGone as error:
+            raise NotFound(str(error)) from None
+        if not note.is_changed_by(request.user):
+            raise PermissionDenied(NOT_YOURS)
+
+    def _answer(self, act: Callable[[], Note], code: int = status.HTTP_200_OK) -> Response:
+        try:
+            note = act()
+        except ValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from error
+        return Response(RunNoteSerializer(note).data, status=code)
