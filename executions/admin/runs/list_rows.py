@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from executions import run_notes
 from executions.admin import attention_marks, duration_cells, run_failures
 from executions.admin.attention_marks import Mark
 from executions.admin.duration_cells import DurationCell
@@ -24,15 +25,17 @@ class RunListRow:
     failure: RunFailure
     tags: list[str]
     marks: list[Mark]
+    notes: int
 
 
 def present_runs(user: User, runs: Sequence[Any]) -> list[RunListRow]:
-    """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with two queries, and one
-    more if some are running."""
+    """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with three queries, and
+    one more if some are running."""
     failed = [run for run in runs if run.status == ExecutionStatus.FAILED or run.failed_nodes]
     found = run_failures.first_failures(user, failed)
     durations = duration_cells.duration_cells(runs)
     marks = attention_marks.marks_of_runs(runs)
+    notes = run_notes.count_notes([run.pk for run in runs])
     return [
         RunListRow(
             run,
@@ -41,6 +44,7 @@ def present_runs(user: User, runs: Sequence[Any]) -> list[RunListRow]:
             found.get(run.pk, NO_FAILURE),
             tags_of(run),
             marks.get(run.pk, []),
+            notes.get(run.pk, 0),
         )
         for run in runs
     ]

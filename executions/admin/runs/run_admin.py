@@ -24,7 +24,7 @@ from ledgerkit.admin.palette import register_search
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import archived, bulk, changelist, history, run_again, run_page, saved_views, search
+from . import archived, bulk, changelist, history, notes, run_again, run_page, saved_views, search
 from .delete import DeleteRunMixin
 from .find import find_view
 from .keep import KeepRunMixin
@@ -125,7 +125,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
             "bulk/<slug:verb>/", self.admin_site.admin_view(partial(bulk.bulk_view, self)), name="executions_bulk"
         )
         find = path("find/", self.admin_site.admin_view(partial(find_view, self.admin_site)), name="executions_find")
-        own = [find, stream, monitor, bulk_action, *run_again.urls(self)]
+        own = [find, stream, monitor, bulk_action, *run_again.urls(self), *notes.urls(self)]
         return [*own, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
 
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
@@ -185,4 +185,4 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
     def page_context(self, request: HttpRequest, row: WorkflowExecution) -> Context:
         entries, more = history.newest_entries(row, request.user)
         known = {"history": entries, "more_history": more, "history_shown": limits.HISTORY_ENTRIES}
-        return run_page.page_context(request, row) | known | {"tags": tags_of(row)}
+        return run_page.page_context(request, row) | known | notes.notes_context(request, row) | {"tags": tags_of(row)}

@@ -53,7 +53,8 @@ function replaceParts(page, skipped) {
     }
 }
 
-const isFilledIn = (part) => [...part.querySelectorAll('input[type="text"]')].some((input) => input.value || input === document.activeElement);
+const isFilledIn = (part) =>
+    [...part.querySelectorAll('input[type="text"], textarea')].some((input) => input.value !== input.defaultValue || input === document.activeElement);
 
 const waiting = new WeakMap();
 

@@ -37,7 +37,7 @@ RUN = "/admin/executions/workflowexecution/{run}"
 OTHERS: dict[str, tuple[str, ...]] = {
     "/admin/": ("view", "q"),
     "/admin/executions/workflowexecution/find/": ("q", "format"),
-    f"{RUN}/change/": ("node", "nodes", "lanes", "compare", "part", "_changelist_filters"),
+    f"{RUN}/change/": ("node", "nodes", "lanes", "open", "compare", "part", "_changelist_filters"),
     f"{RUN}/rerun/": ("from_node",),
     f"{RUN}/stream/": ("last_event_id", "wait", "lines"),
     f"{RUN}/logs/": (

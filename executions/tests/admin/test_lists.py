@@ -92,7 +92,7 @@ class TestWhatIsRead:
         with CaptureQueriesContext(connection) as many:
             response = client.get(path)
         assert len(found(response)) == 50
-        assert len(many) == len(few) <= (17 if path == RUNS else 9)
+        assert len(many) == len(few) <= (18 if path == RUNS else 9)
 
     def test_no_payload_and_no_traceback_is_selected(self, path: str, staff: Any) -> None:
         fill(1)

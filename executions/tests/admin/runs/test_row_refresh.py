@@ -70,7 +70,7 @@ def test_they_cost_no_more_queries_for_50_than_for_5(client: Client) -> None:
         with CaptureQueriesContext(connection) as queries:
             rows(client)
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 13
+    assert counts[0] == counts[1] <= 14
 
 
 def test_the_page_says_politely_what_is_new_in_words_that_are_translated(client: Client) -> None:

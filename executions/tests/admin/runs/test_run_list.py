@@ -232,7 +232,7 @@ class TestFailures:
             with CaptureQueriesContext(connection) as queries:
                 client.get(RUNS)
             counts.append(len(queries))
-        assert counts[0] == counts[1] <= 18
+        assert counts[0] == counts[1] <= 19
 
     def test_who_may_not_see_node_executions_reads_the_runs_own_message_alone(self, db: None) -> None:
         user = UserFactory(is_staff=True)
