@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-LOOKED_BACK = 15  # days: the longest holidays of an exchange are shorter
+LOOKED_BACK = LOOKED_AHEAD = 15  # days: the longest holidays of an exchange are shorter
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,19 @@ def last_deadline(at: time, zone: ZoneInfo, is_due_on: Callable[[date], bool], n
     """Return the deadline that passed last; None if none did in the last days."""
     passed = (deadline_of(day, at, zone) for day in _days_back(now.astimezone(zone).date()) if is_due_on(day))
     return next((deadline for deadline in passed if deadline.due <= now), None)
+
+
+def next_deadline(
+    at: time, zone: ZoneInfo, is_due_on: Callable[[date], bool], now: datetime, last_start: datetime | None
+) -> datetime | None:
+    """Return until when the next start is due, after `last_start`; None if none is in the next days."""
+    days = (now.astimezone(zone).date() + timedelta(days=ahead) for ahead in range(LOOKED_AHEAD + 1))
+    coming = (deadline_of(day, at, zone) for day in days if is_due_on(day))
+    return next((each.due for each in coming if each.due > now and not _is_met(each, last_start)), None)
+
+
+def _is_met(deadline: Deadline, start: datetime | None) -> bool:
+    return start is not None and deadline.since <= start
 
 
 def deadline_of(day: date, at: time, zone: ZoneInfo) -> Deadline:
