@@ -6,8 +6,9 @@ from uuid import uuid4
 
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
+from browser.engine import Engine
 from browser.live_site import LiveSite
-from browser.pages import RUNS
+from browser.pages import RUN_PAGE, RUNS
 
 
 def test_a_view_of_the_list_is_saved_and_shared(
@@ -70,3 +71,35 @@ def test_the_palette_finds_a_run_by_the_keyboard_alone(page: Page, site: LiveSit
     expect(palette).to_be_visible()
     page.keyboard.press("Escape")
     expect(palette).to_be_hidden()
+
+
+def test_the_palette_does_what_the_page_can_do_and_asks_as_always(page: Page, site: LiveSite, engine: Engine) -> None:
+    page.goto(site.url(RUN_PAGE.format(run=engine.run)))
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Search everything")
+    expect(palette.get_by_role("option", selected=True)).not_to_contain_text("Action")  # Enter alone changes nothing
+    page.keyboard.type("cancel run")
+    expect(palette.get_by_role("option", selected=True)).to_contain_text("Cancel: this run")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Cancel 1 workflow execution")
+    expect(page.get_by_label("Reason")).to_be_visible()
+    assert status_of(site, engine.run) == "pending"
+
+
+def status_of(site: LiveSite, run: str) -> object:
+    return site.call("GET", f"executions/{run}/", None, {})[1]["status"]
+
+
+def test_the_palette_starts_a_workflow_and_exports_a_list(page: Page, site: LiveSite, engine: Engine) -> None:
+    page.goto(site.url(f"{RUNS}?status=failed"))
+    palette = page.get_by_role("dialog", name="Search everything")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("export csv")
+    expect(palette.get_by_role("option", selected=True)).to_contain_text("Export this list as CSV")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename.endswith(".csv")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("start nightly")
+    palette.get_by_role("option").filter(has_text="Start Nightly prices").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Start Nightly prices")

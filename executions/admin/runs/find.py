@@ -17,12 +17,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from executions import limits
 from executions.admin import statuses
 from executions.admin.filter_presets import PRESETS, runs_url
 from executions.admin.filters.text_filters import SearchedTextFilter
 from executions.admin.section_queries import query_or_none
+from executions.admin.visible_workflows import visible_workflows
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from ledgerkit import time_zones
 from ledgerkit.db import names
@@ -63,18 +65,20 @@ def find_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def _starting_points(site: AdminSite, request: HttpRequest) -> list[Found]:
-    """Return the presets of the list of runs."""
+    """Return what can be asked of all runs: the presets of their list, and last night."""
     if not _may_view(site, request, WorkflowExecution):
         return []
     runs = capfirst(str(WorkflowExecution._meta.verbose_name_plural))
-    return [Found(_("List"), f"{runs}: {title}", "", runs_url(**filters)) for title, filters in PRESETS]
+    title = _("Show failed runs of the last 24 hours")
+    night = Found(pgettext("of the palette", "Action"), title, "", runs_url(status="failed", period="1"))
+    return [night, *(Found(_("List"), f"{runs}: {title}", "", runs_url(**filters)) for title, filters in PRESETS)]
 
 
 def find(site: AdminSite, request: HttpRequest, text: str) -> tuple[list[Found], bool]:
     """Return what the user may see of this text, and whether each search was in time."""
     searches: list[Callable[[AdminSite, HttpRequest, str], list[Found]]] = [
-        partial(_by_id, WorkflowExecution), partial(_by_id, NodeExecution), _lines_by_id, _runs, _workflows, _nodes,
-        _error_lists,
+        partial(_by_id, WorkflowExecution), partial(_by_id, NodeExecution), _lines_by_id, _runs, _workflows, _starts,
+        _nodes, _error_lists,
     ]  # fmt: skip
     results = [query_or_none("find", partial(each, site, request, text), limits.FIND_MS) for each in searches]
     return [found for result in results for found in result or []], None not in results
@@ -151,6 +155,30 @@ def _workflows(site: AdminSite, request: HttpRequest, text: str) -> list[Found]:
         Found(_("Workflow"), name, "", reverse("admin:workflows_workflow_page", args=[pk]))
         for pk, name in rows.order_by("name", "pk").values_list("pk", "name")[: limits.FOUND_ROWS]
     ]
+
+
+def _starts(site: AdminSite, request: HttpRequest, text: str) -> list[Found]:
+    """Return the workflows with this text, or what "start" leaves of it, in their names, which the user may start."""
+    if not site.get_model_admin(WorkflowExecution).has_change_permission(request):
+        return []
+    named = names.contains("name", _without_word(text, _("Start")))
+    rows = visible_workflows(request.user).filter(named, is_active=True, deleted_at=None).order_by("name", "pk")
+    return [
+        Found(
+            _("Action"), _("Start %(workflow)s") % {"workflow": name}, "", reverse("admin:executions_start", args=[pk])
+        )
+        for pk, name in rows.values_list("pk", "name")[: limits.FOUND_ROWS]
+    ]
+
+
+def _without_word(text: str, word: str) -> str:
+    """Return the text without the word at its beginning or, as in Korean, at its end."""
+    words = text.split()
+    for place in (0, -1):
+        if words and words[place].casefold() == word.casefold():
+            del words[place]
+            return " ".join(words)
+    return text
 
 
 def _nodes(site: AdminSite, request: HttpRequest, text: str) -> list[Found]:

@@ -1,5 +1,6 @@
 """One search for any id, its first characters, correlation ids, tags, names and words of an error."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions.tests.cast import permissions
-from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.timeouts import StatementTimeout
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
@@ -53,7 +54,27 @@ def test_workflows_and_nodes_by_a_part_of_their_name(client: Client) -> None:
     results = found(client, "PRICE")
     assert results[f"/admin/workflows/workflow/{workflow.pk}/"] == "Nightly prices"
     assert results[f"/admin/executions/nodeexecution/?node={node.pk}"] == "Load prices"
-    assert len(results) == 4
+    assert results[f"/admin/executions/workflowexecution/start/{workflow.pk}/"] == "Start Nightly prices"
+    assert len(results) == 5
+
+
+@pytest.mark.parametrize("text", ["start nightly", "Start Nightly prices", "nightly start", "start"])
+def test_a_workflow_is_started_by_its_name(client: Client, text: str) -> None:
+    workflow = WorkflowFactory(name="Nightly prices")
+    WorkflowFactory(name="Nightly and inactive", is_active=False)
+    starts = [title for title in found(client, text).values() if title.startswith("Start ")]
+    assert starts == ["Start Nightly prices"]
+    assert client.get(f"/admin/executions/workflowexecution/start/{workflow.pk}/").status_code == 200
+
+
+def test_who_may_not_start_a_run_is_not_offered_to(teammate: Any) -> None:
+    WorkflowFactory(name="Nightly prices")
+    assert [title for title in found(client_of(teammate), "nightly").values() if "Start" in title] == []
+
+
+def test_the_failed_runs_of_the_last_day_are_offered_before_anything_is_typed(client: Client) -> None:
+    (address,) = [address for address, title in found(client, "").items() if "last 24 hours" in title]
+    assert client.get(address).status_code == 200
 
 
 def test_words_of_an_error_lead_to_the_lists_of_what_has_them(client: Client) -> None:
@@ -108,6 +129,19 @@ def test_a_part_that_takes_too_long_is_said_to_be_missing(client: Client, monkey
 
     monkeypatch.setattr("executions.admin.runs.find._workflows", too_long)
     assert "A part of the search took too long" in client.get(FIND, {"q": "prices"}).content.decode()
+
+
+def test_what_can_be_done_on_a_page_is_named_for_the_palette(client: Client, teammate: Any) -> None:
+    run = in_state(WorkflowExecutionFactory(), "failed")
+    html = client.get(page(run)).content.decode()
+    assert [title for title in acts(html) if "this run" in title][:1] == ["Retry: this run"]
+    listed = acts(client.get("/admin/executions/workflowexecution/").content.decode())
+    assert {"Export this list as CSV", "Cancel: all runs that match"} <= set(listed)
+    assert acts(client_of(teammate).get(page(run)).content.decode()) == []  # who may only view
+
+
+def acts(html: str) -> list[str]:
+    return re.findall(r'data-act="([^"]+)"', html)
 
 
 def test_every_page_has_the_palette(client: Client) -> None:

@@ -1,8 +1,12 @@
-/* The palette: Ctrl-K (Cmd-K) searches everything, and lists recent pages and the pages of the menu. The search itself is a
-   page of its own, which works without scripts. Recent pages are kept in this browser alone. */
+/* The palette: Ctrl-K (Cmd-K) searches everything, and lists recent pages, what can be done on this page, and the pages of
+   the menu. The search itself is a page of its own, which works without scripts. Recent pages are kept in this browser alone.
+   What can be done are the links and buttons of the page with data-act: to choose one is to press it, so that it asks and
+   refuses as always. */
 const dialog = document.getElementById("palette");
 const RECENT = "pastetrader.recent";
 const MOST_RECENT = 8;
+const MOST_SHOWN = 40;
+const MOST_MATCHES = 8;
 const PAUSE_MS = 200;
 
 const input = dialog?.querySelector("input");
@@ -10,6 +14,7 @@ const list = dialog?.querySelector("[role=listbox]");
 let chosen = -1;
 let newest = 0;
 let timer = 0;
+const controls = new WeakMap(); // of the page, by their rows in the list
 let starting = null; // what the search offers before a text is typed
 
 /* --- pages that the browser knows ---------------------------------------------------------------------------------- */
@@ -31,12 +36,23 @@ function remember() {
     } catch {} // as above
 }
 
-function knownPages(text) {
+function knownPages() {
     const { recent, page } = dialog.dataset;
     const pages = recentPages().filter((each) => each.address !== location.pathname + location.search).map((each) => ({ ...each, kind: recent }));
     const menu = [...document.querySelectorAll(".site-nav a")].map((link) => ({ kind: page, title: link.textContent.trim(), address: link.getAttribute("href") }));
-    const part = text.toLowerCase();
-    return [...pages, ...menu, ...(starting ?? [])].filter((each) => each.title.toLowerCase().includes(part)).slice(0, text ? 6 : 24);
+    return { pages, menu: [...menu, ...(starting ?? [])] };
+}
+
+/* Those that are in a closed menu count too. */
+function actsOfPage() {
+    const acts = [...document.querySelectorAll("[data-act]")].filter((each) => !each.disabled && !each.hidden);
+    return acts.map((control) => ({ kind: dialog.dataset.action, title: control.dataset.act || control.textContent.trim(), control }));
+}
+
+/* Return whether a title has each of the words. */
+function matches({ title }, text) {
+    const words = text.toLowerCase().split(/\s+/);
+    return words.every((word) => title.toLowerCase().includes(word));
 }
 
 /* --- the list ------------------------------------------------------------------------------------------------------ */
@@ -46,10 +62,11 @@ function show(found) {
     dialog.querySelector(".palette-nothing").hidden = found.length > 0;
 }
 
-function option({ kind, title, detail, address }, place) {
+function option({ kind, title, detail, address, control }, place) {
     const row = Object.assign(document.createElement("li"), { id: `palette-${place}` });
     row.setAttribute("role", "option");
-    row.dataset.address = address;
+    if (control) controls.set(row, control);
+    else row.dataset.address = address;
     for (const [name, text] of [["find-kind", kind], ["find-title", title], ["quiet", detail ?? ""]]) {
         row.append(Object.assign(document.createElement("span"), { className: name, textContent: text }), " ");
     }
@@ -67,18 +84,33 @@ function choose(place) {
 
 /* Only this site's own addresses are opened. */
 function open(row) {
-    const address = row && new URL(row.dataset.address, location.href);
+    if (!row) return;
+    if (controls.has(row)) return press(controls.get(row));
+    const address = new URL(row.dataset.address, location.href);
     if (address?.origin === location.origin) location.assign(address);
+}
+
+function press(control) {
+    dialog.close();
+    control.click();
 }
 
 /* --- the search ---------------------------------------------------------------------------------------------------- */
 async function search() {
     const number = ++newest;
     const text = input.value.trim();
-    const known = knownPages(text);
-    if (!text) return show(known);
+    if (!text) return showStart();
+    const { pages, menu } = knownPages();
+    const acts = actsOfPage().filter((each) => matches(each, text));
+    const known = [...pages, ...menu].filter((each) => matches(each, text)).slice(0, MOST_MATCHES);
     const found = await ask(text);
-    if (number === newest) show([...found, ...known]);
+    if (number === newest) show([...acts, ...found, ...known]);
+}
+
+/* Recent pages are first: Enter alone does nothing to a run. */
+function showStart() {
+    const { pages, menu } = knownPages();
+    show([...pages, ...menu.slice(0, 1), ...actsOfPage(), ...menu.slice(1)].slice(0, MOST_SHOWN));
 }
 
 async function ask(text) {
@@ -93,11 +125,11 @@ async function ask(text) {
 async function openPalette() {
     if (dialog.open) return dialog.close();
     input.value = "";
-    show(knownPages(""));
+    showStart();
     dialog.showModal();
     input.focus();
     starting ??= await ask("");
-    if (!input.value) show(knownPages(""));
+    if (!input.value) showStart();
 }
 
 function onKey(event) {
