@@ -57,6 +57,37 @@ def test_all_that_failed_in_a_period_is_retried(page: Page, site: LiveSite, engi
     page.wait_for_url("**/bulkaction/**")
 
 
+def test_all_that_failed_between_two_and_three_is_run_again(page: Page, site: LiveSite, engine: Engine) -> None:
+    later = Engine(site, "Failed later")
+    for failing, moment in ((engine, "2024-05-14T02:20:00Z"), (later, "2024-05-14T03:20:00Z")):
+        for verb, body in (("start", {"at": moment}), ("fail", {"at": moment, "error_message": "no quotes"})):
+            status, answer, _headers = site.call("POST", f"executions/{failing.run}/{verb}/", body, {})
+            assert status == 200, answer
+    click = Clicks()
+    page.goto(site.url(RUNS))
+    click(page.get_by_role("group", name="Status").get_by_label("failed"))
+    page.get_by_label("Tag", exact=True).press("Enter")
+    page.wait_for_url("**status=failed**")
+    click(page.get_by_role("navigation", name="All runs that match:").get_by_role("link", name="Run again"))
+    page.get_by_label("Which time").select_option("ended")
+    page.get_by_label("from").fill("2024-05-14T02:00")
+    page.get_by_label("to", exact=True).fill("2024-05-14T03:00")
+    page.get_by_label("to", exact=True).press("Enter")
+    page.wait_for_url("**time=ended**")
+    expect(page.get_by_text("1 run is changed")).to_be_visible()
+    page.get_by_label("Reason").fill("the feed is right again")
+    click(page.get_by_role("button", name="Run 1 workflow execution again"))
+    expect(page.get_by_role("link", name="done: 1")).to_be_visible()
+    assert [len(again_of(site, failed.run)) for failed in (engine, later)] == [1, 0]
+
+
+def again_of(site: LiveSite, run: str) -> list[object]:
+    """Return the runs that run this one again."""
+    _status, answer, _headers = site.call("GET", f"executions/?rerun_of={run}", None, {})
+    found: list[object] = answer["results"]
+    return found
+
+
 def test_what_a_user_did_yesterday(page: Page, site: LiveSite) -> None:
     click = Clicks()
     page.goto(site.url("/admin/"))
