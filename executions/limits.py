@@ -27,6 +27,8 @@ OFFERED_WORKFLOWS = 30  # by a filter
 OWNED_WORKFLOWS = 1_000  # the same in the admin
 SHARED_VIEWS = 50
 FOUND_ROWS = 5  # of each kind, by the search for everything
+NODE_NAMES = 100  # that a part of a name is replaced by
+OFFERED_NODE_NAMES = 20  # while one is typed
 
 # Runs of a bulk action
 BULK_RUNS = 20_000

@@ -74,6 +74,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         js = (
             Script("executions/relative_time.js", type="module"),
             Script("executions/workflow_filter_search.js", type="module"),
+            Script("executions/node_name_suggestions.js", type="module"),
         )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:

@@ -1,19 +1,16 @@
-"""Percentiles of the durations of a workflow's recent runs, and the runs that exceed them."""
+"""Percentiles of the durations of a workflow's recent runs."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
-from django.db.models import Aggregate, Case, DurationField, F, Q, Value, When
-from django.db.models.functions import Now
-from django.utils import timezone
+from django.db.models import Aggregate, DurationField, F
 
-from executions import limits, rollups
+from executions import limits, rollups, run_conditions
 from executions.admin import formatting
-from executions.models import ExecutionStatus
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 MIN_RUNS = rollups.USUAL_RUNS  # completed runs or node executions needed
@@ -57,28 +54,11 @@ class PercentileTexts:
         return formatting.format_duration(self.usual.p95) if self.usual else "–"
 
 
-def since() -> datetime:
-    return timezone.now() - timedelta(days=rollups.USUAL_DAYS)
-
-
 def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentiles]:
     """Return the percentiles of each workflow with enough completed runs; an empty dict if the query times out."""
     try:
         with statement_timeout(limits.PERCENTILES_MS):
-            found = rollups.usual_durations(since(), MIN_RUNS, workflows)
+            found = rollups.usual_durations(run_conditions.usual_since(), MIN_RUNS, workflows)
     except StatementTimeout:
         return {}
     return {each.workflow: WorkflowPercentiles(each.p50, each.p95) for each in found}
-
-
-def is_slow() -> Q:
-    """Return the condition of runs whose duration, or duration so far, exceeds the p95 of their workflow."""
-    found = sorted(rollups.usual_durations(since(), MIN_RUNS), key=lambda each: -each.completed)
-    busiest = found[: limits.SLOW_WORKFLOWS]
-    cases = [When(workflow=each.workflow, then=Value(timedelta(seconds=each.p95), DurationField())) for each in busiest]
-    if not cases:
-        return Q(pk__in=[])
-    # For other workflows the limit is NULL, so that both comparisons are false.
-    limit = Case(*cases, default=None, output_field=DurationField())
-    ended = Q(ended_at__gt=F("started_at") + limit)
-    return ended | Q(status=ExecutionStatus.RUNNING, started_at__lt=Now() - limit)

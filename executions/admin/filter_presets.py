@@ -40,5 +40,10 @@ def visible_presets(query: QueryDict) -> list[Preset]:
 
 def runs_url(**filters: object) -> str:
     """Return the URL of the list of runs with `filters`."""
+    return list_url("workflowexecution", **filters)
+
+
+def list_url(model: str, **filters: object) -> str:
+    """Return the URL of the list of a model with `filters`."""
     query = urlencode(filters)
-    return reverse("admin:executions_workflowexecution_changelist") + (f"?{query}" if query else "")
+    return reverse(f"admin:executions_{model}_changelist") + (f"?{query}" if query else "")

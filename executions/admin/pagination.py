@@ -54,7 +54,11 @@ class KeysetChangeList(StrictChangeList):
     """Change list ordered by the model admin's `keyset`: a time and the id, or the id alone (UUIDv7 sorts by time)."""
 
     model_admin: "ReadOnlyAdmin"  # django-stubs types it as any ModelAdmin
-    annotations: Mapping[str, Column] = {}  # fields of the annotations that an order has
+
+    @property
+    def annotations(self) -> Mapping[str, Column]:
+        """Return the fields of the annotations that an order has."""
+        return {}
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Model]:
         for name in (OLDER, NEWER):  # links to another filter start at its newest row
@@ -174,7 +178,8 @@ class KeysetChangeList(StrictChangeList):
         """Return the ids of the first rows of all `runs`, in the order of `rows`."""
         firsts = keyset.first_of_each(runs, rows, "workflow_execution", order, count)
         # Sorted here: given ORDER BY ... LIMIT, PostgreSQL may scan the whole table in the list's order.
-        keys = rows.model._default_manager.filter(pk__in=firsts).order_by().values_list(*self.model_admin.keyset)
+        names = [name.removeprefix("-") for name in order]
+        keys = rows.filter(pk__in=firsts).order_by().values_list(*names)
         return [key[-1] for key in sorted(keys, reverse=order[0].startswith("-"))[:count]]
 
     def _format_key(self, row: Model) -> str:

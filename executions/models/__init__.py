@@ -16,7 +16,7 @@ from .log_removal import DroppedLines, LogRemoval
 from .node_execution import NodeExecution
 from .rollup import RollupChange, RollupPeriod, RollupResult
 from .run_note import NoteAct, RunNote
-from .saved_view import SavedView
+from .saved_view import Listed, SavedView
 from .upkeep_run import UpkeepRun
 from .workflow_execution import WorkflowExecution
 
@@ -48,6 +48,7 @@ __all__ = [
     "ExecutionStatus",
     "HistoryEntry",
     "KeptRun",
+    "Listed",
     "LogLevel",
     "LogRemoval",
     "NodeExecution",

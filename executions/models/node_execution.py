@@ -14,11 +14,11 @@ from uuid import UUID
 from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, connection, models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
-from executions import leases, masking, refusal_reasons, reported_texts, retry, states, validators
+from executions import leases, masking, refusal_reasons, reported_texts, retry, sort_keys, states, validators
 from executions.exceptions import InvalidTransition
 from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet
 from executions.secrets import run_secrets
@@ -92,6 +92,13 @@ class NodeExecution(Execution):
                 fields=["node", "-created_at", "-id"],
                 name="idx_node_executions_failed",
                 condition=Q(status=ExecutionStatus.FAILED),
+            ),
+            # For the order and the filter by duration.
+            Index(
+                sort_keys.NODE_DURATION,
+                F("id"),
+                name="idx_node_executions_duration",
+                condition=sort_keys.HAS_NODE_DURATION,
             ),
             # For the filters of runs by a node that failed.
             GinIndex(

@@ -34,31 +34,43 @@ REFUSALS = {
 }
 
 
+class Listed(models.TextChoices):
+    """Lists that have saved views, by the names of their models."""
+
+    RUNS = "workflowexecution", _("workflow executions")
+    NODES = "nodeexecution", _("node executions")
+    LINES = "executionlog", _("execution logs")
+
+
 class SavedViewQuerySet(models.QuerySet["SavedView"]):
     def visible_to(self, user: User) -> "SavedViewQuerySet":
         return self.filter(Q(owner=user.pk) | Q(is_shared=True))
 
-    def of(self, user: User) -> "SavedViewQuerySet":
-        return self.filter(owner=user.pk).order_by("name")
+    def of(self, user: User, listed: str = Listed.RUNS) -> "SavedViewQuerySet":
+        return self.filter(owner=user.pk, listed=listed).order_by("name")
 
-    def shared_with(self, user: User) -> "SavedViewQuerySet":
-        return self.filter(is_shared=True).exclude(owner=user.pk).select_related("owner").order_by("name", "id")
+    def shared_with(self, user: User, listed: str = Listed.RUNS) -> "SavedViewQuerySet":
+        shared = self.filter(is_shared=True, listed=listed).exclude(owner=user.pk)
+        return shared.select_related("owner").order_by("name", "id")
 
-    def default_of(self, user: User) -> "SavedView | None":
-        """Return the user's default view, else the default for everybody."""
+    def default_of(self, user: User, listed: str = Listed.RUNS) -> "SavedView | None":
+        """Return the user's default view of a list, else the default for everybody."""
         own = Q(owner=user.pk, is_default=True)
-        found = self.filter(own | Q(is_default_for_all=True)).order_by(Case(When(own, then=0), default=1))
-        return found.first()
+        found = self.filter(own | Q(is_default_for_all=True), listed=listed)
+        return found.order_by(Case(When(own, then=0), default=1)).first()
 
 
 class SavedView(UUID7Model):
-    """A saved view. `filters` holds the query parameters of the list; admin/runs/saved_views.py checks them when it
-    shows the view, because the list's filters may have changed since."""
+    """A saved view of a list. `filters` holds the query parameters of the list; admin/saved_views.py checks them when
+    it shows the view, because the list's filters may have changed since."""
 
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+", verbose_name=_("owner")
     )
     name = NameField(_("name"), max_length=100)
+    listed = models.CharField(
+        _("list"), max_length=30, choices=Listed, default=Listed.RUNS, db_default=str(Listed.RUNS)
+    )
     filters = models.JSONField(_("filters"), default=dict, db_default=json_value({}), blank=True)
     is_shared = models.BooleanField(_("shared"), default=False, db_default=False)
     is_default = models.BooleanField(_("default of its owner"), default=False, db_default=False)
@@ -72,11 +84,10 @@ class SavedView(UUID7Model):
         verbose_name_plural = _("saved views")
         permissions = [("share_savedview", gettext_noop("Can share views of the list of runs with everybody"))]
         constraints = [
-            models.UniqueConstraint(fields=["owner", "name"], name=ONE_NAME),
-            models.UniqueConstraint(fields=["owner"], condition=Q(is_default=True), name=ONE_DEFAULT),
-            models.UniqueConstraint(
-                fields=["is_default_for_all"], condition=Q(is_default_for_all=True), name=ONE_FOR_ALL
-            ),
+            models.UniqueConstraint(fields=["owner", "listed", "name"], name=ONE_NAME),
+            models.UniqueConstraint(fields=["owner", "listed"], condition=Q(is_default=True), name=ONE_DEFAULT),
+            models.UniqueConstraint(fields=["listed"], condition=Q(is_default_for_all=True), name=ONE_FOR_ALL),
+            models.CheckConstraint(condition=Q(listed__in=Listed.values), name="saved_view_list_known"),
             models.CheckConstraint(
                 condition=Q(is_default_for_all=False) | Q(is_shared=True), name="saved_view_for_all_is_shared"
             ),
@@ -106,7 +117,7 @@ class SavedView(UUID7Model):
         if it cannot be saved."""
         self.clean()
         with _translate_refusal():
-            views = type(self).objects.exclude(pk=self.pk)
+            views = type(self).objects.exclude(pk=self.pk).filter(listed=self.listed)
             if self.is_default:
                 views.filter(owner=self.owner_id, is_default=True).update(is_default=False)
             if self.is_default_for_all:

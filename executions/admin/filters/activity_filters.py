@@ -13,13 +13,13 @@ from executions import partitions
 from executions.audit import Through
 from executions.models import ActivityKind
 from executions.models.activity import ActivityQuerySet
+from executions.run_conditions import ME
 from ledgerkit.admin.list_filters import SeveralFilter, TextFilter
 from ledgerkit.admin.lists import Chip
 from ledgerkit.db import names
 
 from .linked_filters import LinkedFilter, parse_id
 from .period_filters import IdTimeFilter
-from .text_filters import ME
 from .time_filters import IdFromToFilter
 
 

@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import duration_percentiles
+from executions import run_conditions
 from ledgerkit import time_zones
 from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 
@@ -20,7 +20,7 @@ from .linked_filters import LinkedFilter
 from .period_filters import CreatedFilter, PeriodFilter
 from .text_filters import FailedNodeFilter, OwnerFilter, RunErrorFilter, TagFilter
 from .time_filters import DurationFilter, FromToFilter, parse_local
-from .view_filters import ColumnsFilter, OrderFilter
+from .view_filters import RunColumnsFilter, RunOrderFilter
 from .workflow_filters import WorkflowFilter
 
 BETWEEN = "~"
@@ -87,7 +87,7 @@ class PaceFilter(ConstantFilter):
     offered = (("slow", _("Slower than 95 of 100 runs of its workflow (of the 200 busiest workflows)")),)
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        return queryset.filter(duration_percentiles.is_slow(), created_at__gte=duration_percentiles.since())
+        return queryset.filter(run_conditions.is_slow())
 
 
 ALL = (
@@ -108,8 +108,8 @@ ALL = (
     PaceFilter,
     RunErrorGroupFilter,
     FailurePeriodFilter,
-    OrderFilter,
-    ColumnsFilter,
+    RunOrderFilter,
+    RunColumnsFilter,
 )
 
 

@@ -6,27 +6,25 @@ from operator import or_
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.auth import get_user_model
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits
+from executions import limits, run_conditions
 from executions.admin.types import JSON
 from executions.models import NodeExecution, WorkflowExecution
 from executions.models.log import INDEXED_LEVELS
-from executions.querysets import NodeExecutionQuerySet
+from executions.run_conditions import ME
 from ledgerkit.admin.list_filters import TextFilter
 from ledgerkit.admin.lists import Chip
 from ledgerkit.db import names
-from workflows.models import Node, Workflow
+from workflows.models import Node
 
 # Parameters that bound a search.
 PERIODS = (
     "period", "from", "to", "ended", "ended_between", "newest_runs", "workflow_execution", "node_execution",
 )  # fmt: skip
-ME = "me"
 
 
 class TagFilter(TextFilter):
@@ -115,26 +113,33 @@ class LineTextFilter(SearchedTextFilter):
         return any(self.request.GET.get(name) for name in self.by_row)
 
 
-class FailedNodeFilter(TextFilter):
+class NodeNamePartFilter(TextFilter):
+    """Filter by a part of the name of a node. Names are suggested while it is typed."""
+
+    field_template = "admin/executions/filters/node_name.html"
+    placeholder = _("a part of its name")
+
+
+class FailedNodeFilter(NodeNamePartFilter):
     title = _("failed node")
     is_common = False
     parameter_name = "failed_node"
-    placeholder = _("its whole name")
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        failed = NodeExecution.objects.visible_to(self.request.user).failed()
-        return queryset.filter(Exists(_with_name(failed, value).filter(workflow_execution=OuterRef("pk"))))
+        return queryset.filter(run_conditions.has_failed_node_like(self.request.user, value))
 
 
-class NodeNameFilter(TextFilter):
+class NodeNameFilter(NodeNamePartFilter):
     title = _("name of the node")
     parameter_name = "node_name"
-    placeholder = _("its whole name")
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
-        nodes = Node.objects.filter(name__in=names.forms(value)).values_list("id", flat=True)
-        return queryset.filter(node__in=list(nodes[: limits.VISIBLE_IDS]))
+        named = names.contains("name", value)
+        found = list(Node.objects.filter(named).values_list("id", flat=True)[: limits.VISIBLE_IDS + 1])
+        if len(found) > limits.VISIBLE_IDS:  # a page is full soon
+            return queryset.filter(names.contains("node__name", value))
+        return queryset.filter(node__in=found)
 
 
 class OwnerFilter(TextFilter):
@@ -150,24 +155,7 @@ class OwnerFilter(TextFilter):
         ]
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        owner = self.request.user.pk if value == ME else self._find_owner(value)
-        # With a list of ids the planner knows how frequent each one is; with a join it does not.
-        theirs = Workflow.objects.filter(owner=owner).order_by("-id").values_list("id", flat=True)
-        found = list(theirs[: limits.OWNED_WORKFLOWS + 1])
-        if len(found) > limits.OWNED_WORKFLOWS:
-            return queryset.filter(workflow__owner=owner)
-        return queryset.filter(workflow__in=found)
-
-    def _find_owner(self, username: str) -> int:
-        """Return the id of a user who owns a workflow that the reader may see. Raises IncorrectLookupParameters."""
-        users = get_user_model()
-        named = users._default_manager.filter(**{f"{users.USERNAME_FIELD}__in": names.forms(username)})
-        seen = Workflow.objects.visible_to(self.request.user).filter(owner__in=named)
-        owner = seen.order_by().values_list("owner", flat=True).first()
+        owner = run_conditions.find_owner(self.request.user, value)
         if owner is None:
             raise IncorrectLookupParameters
-        return owner
-
-
-def _with_name(rows: NodeExecutionQuerySet, name: str) -> NodeExecutionQuerySet:
-    return rows.filter(node_name__in=names.forms(name))
+        return queryset.filter(run_conditions.is_of_owner(owner))

@@ -144,6 +144,9 @@ class LineFromToFilter(FromToFilter):
 
 
 class DurationFilter(FieldsFilter):
+    """Filter by the time from start to end."""
+
+    duration: ClassVar[Combinable] = sort_keys.DURATION
     title = _("duration")
     parameter_name = "duration_min"
     fields = ("duration_min", "duration_max")
@@ -162,8 +165,8 @@ class DurationFilter(FieldsFilter):
         least, most = parse_duration(self.least), parse_duration(self.most)
         if least is None and most is None:
             return queryset
-        bounds = [GreaterThanOrEqual(sort_keys.DURATION, least or timedelta())]
-        return queryset.filter(*bounds, *([LessThanOrEqual(sort_keys.DURATION, most)] if most is not None else []))
+        bounds = [GreaterThanOrEqual(self.duration, least or timedelta())]
+        return queryset.filter(*bounds, *([LessThanOrEqual(self.duration, most)] if most is not None else []))
 
     def chips(self, changelist: ChangeList) -> list[Chip]:
         texts = {"duration_min": gettext("at least %(time)s"), "duration_max": gettext("at most %(time)s")}
@@ -171,6 +174,14 @@ class DurationFilter(FieldsFilter):
             Chip(self.title, texts[name] % {"time": value}, changelist.get_query_string(remove=[name]))
             for name, value in self.given.items()
         ]
+
+
+class NodeDurationFilter(DurationFilter):
+    duration: ClassVar[Combinable] = sort_keys.NODE_DURATION
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        found = super().queryset(request, queryset)
+        return found.filter(sort_keys.HAS_NODE_DURATION) if self.least or self.most else found
 
 
 def parse_local(text: str) -> datetime:

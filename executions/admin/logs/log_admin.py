@@ -5,18 +5,22 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from executions.admin import formatting, log_lines
-from executions.admin.base import ReadOnlyAdmin, shows_run
+from executions.admin.base import shows_run
+from executions.admin.chosen_lists import ChosenChangeList
 from executions.admin.filters.choice_filters import LevelFilter
 from executions.admin.filters.linked_filters import NodeExecutionFilter, RunFilter
 from executions.admin.filters.period_filters import LoggedFilter
 from executions.admin.filters.text_filters import LineTextFilter
 from executions.admin.filters.time_filters import LineFromToFilter
+from executions.admin.filters.view_filters import LineColumnsFilter, LineOrderFilter
 from executions.admin.filters.workflow_filters import LogWorkflowFilter
+from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
 from executions.querysets import can_see
@@ -38,8 +42,13 @@ def visible_node(request: HttpRequest, line: ExecutionLog) -> NodeExecution | No
     return line.node_execution if can_see(request.user, "nodeexecution", owner) else None
 
 
+class LineChangeList(ChosenChangeList):
+    FIXED = ("time",)
+
+
 @admin.register(ExecutionLog)
-class ExecutionLogAdmin(ReadOnlyAdmin):
+class ExecutionLogAdmin(SavedViewsMixin):
+    change_list_template = "admin/executions/chosen_list.html"
     headers: ClassVar[dict[str, StrOrPromise]] = {
         "time": _("time"),
         "severity": _("level"),
@@ -55,6 +64,8 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
         LineFromToFilter,
         RunFilter,
         NodeExecutionFilter,
+        LineOrderFilter,
+        LineColumnsFilter,
     )
     search_help_text = _("The id of a line, of a workflow execution or of a node execution")
     id_columns = ("pk", "workflow_execution", "node_execution")
@@ -64,12 +75,15 @@ class ExecutionLogAdmin(ReadOnlyAdmin):
     }  # fmt: skip
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
-    columns = (*log_lines.COLUMNS, "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
+    columns = (*log_lines.COLUMNS, "source", "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         text = formatting.first_characters("message", formatting.LINE)
         rows: QuerySet[Model] = super().get_queryset(request).annotate(text=text)
         return rows
+
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
+        return LineChangeList
 
     def page_context(self, request: HttpRequest, row: ExecutionLog) -> Context:
         payloads, others = formatting.payloads(

@@ -1,19 +1,23 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import F
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import F, Model, QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
 from executions.admin import attention_marks, earlier_attempts, formatting, log_lines
 from executions.admin.again_links import again_url
 from executions.admin.attention_marks import Mark
-from executions.admin.base import ReadOnlyAdmin, shows_run
+from executions.admin.base import shows_run
+from executions.admin.chosen_lists import ChosenChangeList
 from executions.admin.error_groups import known_errors
 from executions.admin.filters.attention_filters import NodeAttentionFilter
 from executions.admin.filters.choice_filters import StatusFilter
@@ -22,12 +26,16 @@ from executions.admin.filters.linked_filters import NodeFilter, RunFilter
 from executions.admin.filters.period_filters import IdTimeFilter
 from executions.admin.filters.recent_runs import NewestRunsFilter
 from executions.admin.filters.text_filters import NodeErrorFilter, NodeNameFilter
-from executions.admin.filters.time_filters import IdFromToFilter
+from executions.admin.filters.time_filters import IdFromToFilter, NodeDurationFilter
+from executions.admin.filters.view_filters import NodeColumnsFilter, NodeOrderFilter
 from executions.admin.filters.workflow_filters import NodeTriggerFilter, NodeWorkflowFilter
+from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Attempt, Context, User
 from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
+
+from .name_suggestions import node_names_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +141,22 @@ class NodeRow:
     marks: list[Mark]
 
 
+class NodeChangeList(ChosenChangeList):
+    FIXED = ("state", "node_name")
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Model]:
+        rows = super().get_queryset(request, exclude_parameters)
+        if "error" not in self.headers:
+            return rows
+        with_errors: QuerySet[Model] = rows.annotate(
+            error=formatting.first_characters("error_message", formatting.LINE)
+        )
+        return with_errors
+
+
 @admin.register(NodeExecution)
-class NodeExecutionAdmin(ReadOnlyAdmin):
+class NodeExecutionAdmin(SavedViewsMixin):
+    change_list_template = "admin/executions/chosen_list.html"
     headers: ClassVar[dict[str, StrOrPromise]] = {
         "state": _("status"),
         "node_name": _("node"),
@@ -154,10 +176,13 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         NodeTriggerFilter,
         NodeAttentionFilter,
         IdFromToFilter,
+        NodeDurationFilter,
         RunFilter,
         NodeFilter,
         NewestRunsFilter,
         NodeErrorGroupFilter,
+        NodeOrderFilter,
+        NodeColumnsFilter,
     )
     search_help_text = _("The id of a node execution or of its workflow execution")
     id_columns = ("pk", "workflow_execution")
@@ -178,6 +203,13 @@ class NodeExecutionAdmin(ReadOnlyAdmin):
         "workflow_execution__failed_nodes",
         "workflow_execution__trigger_type",
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        names = path("names/", self.admin_site.admin_view(partial(node_names_view, self)), name="executions_node_names")
+        return [names, *super().get_urls()]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
+        return NodeChangeList
 
     def present_rows(self, request: HttpRequest, rows: Sequence[NodeExecution]) -> Sequence[NodeRow]:
         marks = attention_marks.marks_of_nodes(rows)

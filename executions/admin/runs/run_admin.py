@@ -12,19 +12,18 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from executions import limits
-from executions.admin import duration_cells, filter_presets, formatting, logs, page_streams
-from executions.admin.base import ReadOnlyAdmin
-from executions.admin.filter_presets import VIEW
+from executions import limits, run_conditions
+from executions.admin import duration_cells, filter_presets, formatting, logs, page_streams, saved_views
 from executions.admin.filters import run_filters
 from executions.admin.monitor.front_page import front_page
+from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Context
 from executions.models import WorkflowExecution
 from ledgerkit.admin.palette import register_search
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import archived, bulk, changelist, history, notes, run_again, run_page, saved_views, search
+from . import archived, bulk, changelist, history, notes, run_again, run_page, search
 from .delete import DeleteRunMixin
 from .find import find_view
 from .keep import KeepRunMixin
@@ -40,7 +39,7 @@ register_search("admin:executions_find")
 
 
 @admin.register(WorkflowExecution)
-class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
+class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
     # The columns of the list, in place of list_display: `_row.html` renders their cells from a RunListRow.
     headers: ClassVar[dict[str, StrOrPromise]] = {
         "state": gettext_lazy("status"),
@@ -50,8 +49,6 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         "details": gettext_lazy("failure and tags"),
     }
     list_filter = run_filters.ALL
-    everything = changelist.ALL
-    own_parameters = (VIEW,)
     search_help_text = gettext_lazy(
         "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a workflow"
     )
@@ -101,16 +98,14 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         """Render the list; with `?part=rows` only the table, which the list's script replaces."""
         part = changelist.part_of(request)
-        chosen = {"presets": filter_presets.visible_presets(request.GET), "clocks": duration_cells.clock_texts()}
+        chosen: Context = {"presets": filter_presets.visible_presets(request.GET), "part": part}
+        chosen["clocks"] = duration_cells.clock_texts()
         if part != changelist.ROWS:
             chosen["bulk_links"] = bulk.bulk_links(request)
             chosen["all_runs_stream"] = page_streams.all_runs_stream_url()
         response = super().changelist_view(request, chosen | (extra_context or {}))
-        if not (isinstance(response, TemplateResponse) and "cl" in (response.context_data or {})):
-            return response
-        if part == changelist.ROWS:
+        if part == changelist.ROWS and isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
             return TemplateResponse(request, "admin/executions/workflowexecution/_rows.html", response.context_data)
-        response.context_data |= saved_views.visible_views(request)  # type: ignore[operator]  # it is a dict
         return response
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
@@ -132,8 +127,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         if retired := request.GET.keys() & run_filters.RETIRED.keys():
             return self._redirect_without(request, retired)
         address = search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
-        address = address or (saved_views.default_view_url(request) if self.has_view_permission(request) else None)
-        return redirect(address) if address else None
+        return redirect(address) if address else super().redirect_from_list(request)
 
     def _redirect_without(self, request: HttpRequest, retired: Collection[str]) -> HttpResponse:
         for name in retired:
@@ -151,9 +145,6 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
         context = archived.archived_run_context(request, run) | self.deleted_row_context(request, id)
         return self.render_message(request, "archived_run", 410, **context)
 
-    def invalid_filter_response(self, request: HttpRequest, **more: object) -> HttpResponse:
-        return super().invalid_filter_response(request, view=saved_views.current_view(request))
-
     def present_rows(self, request: HttpRequest, rows: Sequence[WorkflowExecution]) -> Sequence[RunListRow]:
         return present_runs(request.user, rows)
 
@@ -164,7 +155,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, ReadOnlyAdmin):
             return queryset, False
         # Part of the same query as the filters, so that nothing is cut before them. A rare value is found by the index
         # on metadata, a frequent one in the order of the list until a page is full.
-        named = search.by_correlation_id_or_tag(term) | search.by_workflow_name(term)
+        named = search.by_correlation_id_or_tag(term) | run_conditions.by_workflow_name(term)
         return queryset.filter(named | Q(pk=parse_uuid(term))), False
 
     def render_change_form(

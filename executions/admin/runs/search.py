@@ -17,8 +17,6 @@ from executions.admin.types import User
 from executions.models import Deletion, ExecutionLog, NodeExecution, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import forms
-from workflows.history import DefinitionChange
-from workflows.models import Workflow
 
 from .archived import archived_run_url
 
@@ -63,15 +61,6 @@ def by_correlation_id_or_tag(text: str) -> Q:
     """Return the condition of runs with `text` as correlation id or tag, which an index on metadata serves."""
     held = [{key: value} for form in forms(text) for key, value in (("correlation_id", form), ("tags", [form]))]
     return reduce(or_, (Q(metadata__contains=each) for each in held))
-
-
-def by_workflow_name(text: str) -> Q:
-    """Return which runs were created while their workflow had the name `text`; it may have another now."""
-    names = forms(text)
-    changed = DefinitionChange.of_workflows().filter(subject_name__in=names).values("subject_id")
-    workflows = Workflow.objects.filter(Q(name__in=names) | Q(pk__in=changed))
-    # With a list of ids the planner knows how frequent each one is; with a join it does not.
-    return Q(workflow__in=list(workflows.values_list("pk", flat=True)), workflow_name__in=names)
 
 
 def _by_correlation_id(user: User, text: str) -> list[WorkflowExecution]:

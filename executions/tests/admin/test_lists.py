@@ -92,7 +92,7 @@ class TestWhatIsRead:
         with CaptureQueriesContext(connection) as many:
             response = client.get(path)
         assert len(found(response)) == 50
-        assert len(many) == len(few) <= (18 if path == RUNS else 9)
+        assert len(many) == len(few) <= (18 if path == RUNS else 12)
 
     def test_no_payload_and_no_traceback_is_selected(self, path: str, staff: Any) -> None:
         fill(1)
@@ -262,7 +262,7 @@ class TestFilters:
         (by_run,) = [query["sql"] for query in queries if "unnest(" in query["sql"]]
         assert not by_run.rstrip(")").endswith("LIMIT 51")
         assert [name for name in PAYLOADS if any(name in query["sql"] for query in queries)] == []
-        assert len(queries) <= 10
+        assert len(queries) <= 12
 
     def test_a_workflow_beyond_those_offered_is_found_by_its_link(self, staff: Any) -> None:
         for _ in range(31):

@@ -1,5 +1,6 @@
 """Each filter and ordering that the API offers is answered by an index: the plan names it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,14 +9,15 @@ from django.db.models import Q
 from django.utils import timezone
 from rest_framework.test import APIRequestFactory
 
-from executions import attention, creation_bounds, partitions, sort_keys
+from executions import attention, creation_bounds, partitions, run_conditions, sort_keys
 from executions.admin.runs import search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
+from executions.rollups import Durations
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan, uses
 from workflows.history import DefinitionChange
-from workflows.tests.factories import UserFactory, WorkflowFactory
+from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
 AFTER, BEFORE = "2026-03-01", "2026-03-02"
 RUNS = {
@@ -23,6 +25,10 @@ RUNS = {
     "status=failed,cancelled": "status",
     "workflow={workflow}": "workflow",
     "workflow={workflow}&status=failed": "workflow_status",
+    "not_status=completed,pending": "status",
+    "not_trigger_type=event": "trigger",
+    "owner={owner}": "workflow",
+    "workflow_name={name}": "workflow",
     "trigger_type=event": "trigger",
     "tag=x": "metadata",
     "correlation_id=x": "metadata",
@@ -46,6 +52,10 @@ RUNS = {
 }
 
 
+# test_attention.py and error_groups/test_filters.py have the plans of these, tests below those of the last two.
+OTHERWISE_PLANNED = {*attention.QUESTIONS, "attention", "error_group", "failed_node", "slow"}
+
+
 def filter_queryset(filters: Any, queryset: Any, query: str) -> Any:
     request = APIRequestFactory().get(f"/?{query}")
     request.user = UserFactory(is_staff=True, is_superuser=True)
@@ -59,9 +69,9 @@ def test_a_filter_of_runs_is_answered_by_its_index(only: Any, query: str) -> Non
     index = f"idx_workflow_executions_{RUNS[query]}"
     run = WorkflowExecutionFactory()
     only("workflow_executions", index)
-    question = filter_queryset(
-        WorkflowExecutionFilters, WorkflowExecution.objects.all(), query.format(workflow=run.workflow_id)
-    )
+    workflow = run.workflow
+    known = {"workflow": workflow.pk, "owner": workflow.owner.get_username(), "name": workflow.name}
+    question = filter_queryset(WorkflowExecutionFilters, WorkflowExecution.objects.all(), query.format(**known))
     found = plan(question.order_by())
     assert uses(found, index)
     # A condition of the index, not a filter after it: where it is not the whole index that answers.
@@ -79,7 +89,7 @@ def test_a_search_of_runs_is_answered_by_the_index_on_metadata(only: Any) -> Non
 def test_a_search_for_a_workflow_name_is_answered_by_indexes(only: Any) -> None:
     WorkflowExecutionFactory(workflow=WorkflowFactory(name="momentum"))
     only("workflow_executions", "idx_workflow_executions_workflow")
-    found = plan(WorkflowExecution.objects.filter(search.by_workflow_name("momentum")).order_by())
+    found = plan(WorkflowExecution.objects.filter(run_conditions.by_workflow_name("momentum")).order_by())
     assert uses(found, "idx_workflow_executions_workflow")
     only("definition_changes", "idx_definition_changes_workflow_name")
     named = DefinitionChange.of_workflows().filter(subject_name__in=["momentum"]).values("subject_id")
@@ -90,7 +100,27 @@ def test_every_filter_of_runs_has_its_plan_here() -> None:
     """Runs without an error are nearly all, and are walked in the order of the list: but for failed ones."""
     assert {part.split("=")[0] for query in RUNS for part in query.split("&")} == set(
         WorkflowExecutionFilters.base_filters
-    ) - {*attention.QUESTIONS, "error_group"}  # test_attention.py and error_groups/test_filters.py have their plans
+    ) - OTHERWISE_PLANNED
+
+
+@pytest.mark.parametrize("part", ["Load prices", "prices"])
+def test_runs_with_a_failed_node_of_a_name_are_found_by_the_index_of_these_names(only: Any, part: str) -> None:
+    node = NodeExecutionFactory(node=NodeFactory(name="Load prices"))
+    in_state(node, "failed")
+    only("node_executions", "idx_node_executions_failed_name")
+    staff = UserFactory(is_staff=True, is_superuser=True)
+    found = plan(WorkflowExecution.objects.filter(run_conditions.has_failed_node_like(staff, part)))
+    assert uses(found, "idx_node_executions_failed_name")
+    assert re.search(r"idx_node_executions_failed_name .*?Index Cond: \(+node_name", found)
+
+
+def test_slow_runs_are_those_of_the_last_days_in_the_index_of_the_creation(only: Any, monkeypatch: Any) -> None:
+    run = WorkflowExecutionFactory()
+    usual = [Durations(run.workflow_id, 100, 1.0, 2.0)]
+    monkeypatch.setattr("executions.rollups.usual_durations", lambda *_arguments: usual)
+    only("workflow_executions", "idx_workflow_executions_created")
+    found = plan(filter_queryset(WorkflowExecutionFilters, WorkflowExecution.objects.all(), "slow=true").order_by())
+    assert "(created_at >= " in found.partition("Index Cond: ")[2]
 
 
 @pytest.mark.parametrize("sign", ["", "-"])
@@ -118,6 +148,8 @@ def test_an_order_of_runs_is_read_off_its_index(only: Any, index: str, name: str
         ("workflow={workflow}", "node"),
         (f"created_after={AFTER}&created_before={BEFORE}", "created"),
         ("q=refused", "error_text"),
+        ("duration_min=5", "duration"),
+        ("duration_max=5", "duration"),
     ],
 )
 def test_a_filter_of_node_executions_is_answered_by_its_index(only: Any, query: str, index: str) -> None:
@@ -127,6 +159,15 @@ def test_a_filter_of_node_executions_is_answered_by_its_index(only: Any, query: 
     found = plan(filter_queryset(NodeExecutionFilters, NodeExecution.objects.all(), text).order_by())
     assert uses(found, f"idx_node_executions_{index}")
     assert "Index Cond: " in found
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_the_longest_and_shortest_node_executions_are_read_off_their_index(only: Any, sign: str) -> None:
+    only("node_executions", "idx_node_executions_duration")
+    rows = NodeExecution.objects.annotate(by_duration=sort_keys.NODE_DURATION).filter(sort_keys.HAS_NODE_DURATION)
+    found = plan(rows.order_by(f"{sign}by_duration", f"{sign}id")[:50])
+    assert uses(found, "idx_node_executions_duration")
+    assert "Sort" not in found
 
 
 def test_node_executions_are_read_newest_first_off_their_index(only: Any) -> None:

@@ -54,7 +54,7 @@ class TestChips:
     def test_a_filter_in_use_stands_above_the_table(
         self, client: Client, path: str, query: str, title: str, words: str
     ) -> None:
-        everything = "?view=all" if path == RUNS else "?"
+        everything = "?view=all" if path in {RUNS, NODES, LOGS} else "?"
         assert chips(client, f"{path}?{query}") == [(title, words, everything)]
         page = client.get(f"{path}?{query}").content.decode()
         assert page.index('class="filter-chips"') < page.index('id="changelist-form"')

@@ -1,13 +1,14 @@
-"""Saved views of the list of runs: the links above it, and the views that save, change, delete and open them."""
+"""Saved views of a list: the links above it, and the views that save, change, delete and open them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
+from django.apps import apps
 from django.contrib import messages
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -22,10 +23,12 @@ from django.views.decorators.http import require_POST
 
 from executions import limits
 from executions.admin import filter_presets
+from executions.admin.base import ReadOnlyAdmin
+from executions.admin.chosen_lists import ALL
 from executions.admin.filter_presets import VIEW
 from executions.admin.filters import validation
 from executions.admin.types import Context, User
-from executions.models import SavedView
+from executions.models import Listed, SavedView
 from ledgerkit.admin.confirmation import is_confirmed
 from ledgerkit.admin.lists import ModelAdmin
 from ledgerkit.db.models import parse_uuid
@@ -83,22 +86,24 @@ def filters_of(query: QueryDict) -> dict[str, str]:
 
 def view_url(view: SavedView) -> str:
     """Return the URL of the list with the view's filters. It names the view, so that the view can be changed there."""
-    return filter_presets.runs_url(**view.filters, **{VIEW: str(view.pk)})
+    return filter_presets.list_url(view.listed, **view.filters, **{VIEW: str(view.pk)})
 
 
-def default_view_url(request: HttpRequest) -> str | None:
+def default_view_url(request: HttpRequest, listed: str) -> str | None:
     """Return the URL of the user's default view, to which the list without parameters redirects."""
-    view = None if request.GET else SavedView.objects.default_of(request.user)
+    view = None if request.GET else SavedView.objects.default_of(request.user, listed)
     return view_url(view) if view else None
 
 
-def visible_views(request: HttpRequest) -> Context:
-    """Return the template context: the views that this user has, the current one, and what the user may do."""
-    own = list(SavedView.objects.of(request.user))
-    shared = list(SavedView.objects.shared_with(request.user)[: limits.SHARED_VIEWS + 1])
+def visible_views(request: HttpRequest, listed: str) -> Context:
+    """Return the template context: the views that this user has of a list, the current one, and what the user may
+    do."""
+    own = list(SavedView.objects.of(request.user, listed))
+    shared = list(SavedView.objects.shared_with(request.user, listed)[: limits.SHARED_VIEWS + 1])
     more, shared = len(shared) > limits.SHARED_VIEWS, shared[: limits.SHARED_VIEWS]
-    view, now = _current_view(request, [*own, *shared]), filters_of(request.GET)
+    view, now = _current_view(request, [*own, *shared], listed), filters_of(request.GET)
     return {
+        "listed": listed,
         "views": [SavedViewLink(each, None, each == view) for each in own],
         "shared_views": [SavedViewLink(each, each.owner, each == view) for each in shared],
         "more_shared_views": more,
@@ -107,32 +112,59 @@ def visible_views(request: HttpRequest) -> Context:
         "view_is_changed": view is not None and view.filters != now,
         "view_form": ViewForm(request.user, instance=view) if view and _may(request, view, "change") else None,
         "may_delete_view": view is not None and _may(request, view, "delete"),
-        "new_view_form": ViewForm(request.user, instance=_new(request), prefix="new"),
+        "new_view_form": ViewForm(request.user, instance=_new(request, listed), prefix="new"),
         "kept_filters": urlencode(now),
     }
 
 
-def current_view(request: HttpRequest) -> SavedView | None:
+def current_view(request: HttpRequest, listed: str) -> SavedView | None:
     """Return the view that the URL names; None if it is not shared with this user."""
     pk = parse_uuid(request.GET.get(VIEW))
-    return SavedView.objects.visible_to(request.user).filter(pk=pk).first() if pk else None
+    return SavedView.objects.visible_to(request.user).filter(pk=pk, listed=listed).first() if pk else None
 
 
-def _current_view(request: HttpRequest, known: list[SavedView]) -> SavedView | None:
+def _current_view(request: HttpRequest, known: list[SavedView], listed: str) -> SavedView | None:
     pk = parse_uuid(request.GET.get(VIEW))
-    return next((view for view in known if view.pk == pk), None) or current_view(request)
+    return next((view for view in known if view.pk == pk), None) or current_view(request, listed)
 
 
 def _may(request: HttpRequest, view: SavedView, act: str) -> bool:
     return view.owner_id == request.user.pk or request.user.has_perm(f"executions.{act}_savedview")
 
 
-def _new(request: HttpRequest) -> SavedView:
-    return SavedView(owner=request.user)  # type: ignore[misc]  # only users may open the admin
+def _new(request: HttpRequest, listed: str) -> SavedView:
+    return SavedView(owner=request.user, listed=listed)  # type: ignore[misc]  # only users may open the admin
+
+
+class SavedViewsMixin(ReadOnlyAdmin):
+    """Model admin whose list has saved views."""
+
+    everything: ClassVar[str] = ALL
+    own_parameters: ClassVar[tuple[str, ...]] = (VIEW,)
+
+    @property
+    def listed(self) -> str:
+        return str(self.opts.model_name)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
+        """Render the list with its views, unless the context asks for a part of it."""
+        response = super().changelist_view(request, extra_context)
+        if isinstance(response, TemplateResponse) and "cl" in (shown := response.context_data or {}):
+            response.context_data = shown | ({} if shown.get("part") else visible_views(request, self.listed))
+        return response
+
+    def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
+        address = default_view_url(request, self.listed) if self.has_view_permission(request) else None
+        return redirect(address) if address else super().redirect_from_list(request)
+
+    def invalid_filter_response(self, request: HttpRequest, **extra: object) -> HttpResponse:
+        return super().invalid_filter_response(request, view=current_view(request, self.listed), **extra)
 
 
 # --- URLs -------------------------------------------------------------------
 def urls(model_admin: ModelAdmin) -> list[URLPattern]:
+    """Return the URLs of the views of all lists."""
+
     def at(route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
         return path(route, model_admin.admin_site.admin_view(partial(view, model_admin)), name=name)
 
@@ -159,10 +191,13 @@ def _open(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpRespon
 
 
 def _add(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
-    _get_view(model_admin, request)
+    if (listed := request.POST.get("list") or Listed.RUNS) not in Listed.values:
+        raise Http404(_("There is no such list."))
+    list_admin = _list_admin(model_admin, request, listed)
     now = filters_of(QueryDict(request.POST.get("filters", "")))
-    form = ViewForm(request.user, request.POST, instance=_new(request), prefix="new")
-    return _save(model_admin, request, form, now, back=filter_presets.runs_url(**now or filter_presets.EVERYTHING))
+    form = ViewForm(request.user, request.POST, instance=_new(request, listed), prefix="new")
+    back = filter_presets.list_url(listed, **now or filter_presets.EVERYTHING)
+    return _save(list_admin, request, form, now, back)
 
 
 def _change(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -170,27 +205,34 @@ def _change(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     replaced = now if "replace" in request.POST else None
     form = ViewForm(request.user, request.POST, instance=view)
-    return _save(model_admin, request, form, replaced, back=filter_presets.runs_url(**now, **{VIEW: str(pk)}))
+    back = filter_presets.list_url(view.listed, **now, **{VIEW: str(pk)})
+    return _save(_list_admin(model_admin, request, view.listed), request, form, replaced, back)
 
 
 def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResponse:
     view = _get_view(model_admin, request, pk, "delete")
     if not is_confirmed(request):
         context = model_admin.admin_site.each_context(request) | {"view": view, "back": view_url(view)}
-        titled = {"title": _("Delete the view “%(name)s”") % {"name": view.name}, "opts": model_admin.opts}
+        opts = _list_admin(model_admin, request, view.listed).opts
+        titled = {"title": _("Delete the view “%(name)s”") % {"name": view.name}, "opts": opts}
         return TemplateResponse(request, "admin/executions/saved_view_delete.html", context | titled)
     view.delete()
     messages.success(request, _("The view “%(name)s” was deleted; no run was.") % {"name": view.name})
-    return redirect(filter_presets.runs_url(**filter_presets.EVERYTHING))
+    return redirect(filter_presets.list_url(view.listed, **filter_presets.EVERYTHING))
 
 
-def _get_view(model_admin: Any, request: HttpRequest, pk: Any = None, act: str = "view") -> Any:
-    """Return the view. Raises PermissionDenied if the user may not see runs or may not `act` on it, and Http404."""
-    if not model_admin.has_view_permission(request):
-        raise PermissionDenied("executions.view_workflowexecution")
-    if pk is None:
-        return None
+def _list_admin(model_admin: ModelAdmin, request: HttpRequest, listed: str) -> ModelAdmin:
+    """Return the admin of a list. Raises PermissionDenied if the user may not see it."""
+    found = model_admin.admin_site.get_model_admin(apps.get_model("executions", listed))
+    if not found.has_view_permission(request):
+        raise PermissionDenied(f"executions.view_{listed}")
+    return found
+
+
+def _get_view(model_admin: ModelAdmin, request: HttpRequest, pk: UUID, act: str = "view") -> SavedView:
+    """Return the view. Raises PermissionDenied if the user may not see its list or may not `act` on it, and Http404."""
     view = SavedView.objects.visible_to(request.user).filter(pk=pk).first()
+    _list_admin(model_admin, request, view.listed if view else Listed.RUNS)
     if view is None:
         raise Http404(_("There is no such view, or its owner does not share it."))
     if act != "view" and not _may(request, view, act):

@@ -1,0 +1,90 @@
+"""Conditions of runs that the list of the admin and the API filter by alike."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.contrib.auth import get_user_model
+from django.db.models import Case, DurationField, Exists, F, OuterRef, Q, Value, When
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from ledgerkit.db import names
+from workflows.history import DefinitionChange
+from workflows.models import Node, Workflow
+from workflows.querysets import User
+
+from . import limits, rollups
+from .models import NodeExecution
+from .states import ExecutionStatus
+
+ME = "me"
+
+
+def has_failed_node(user: User, node_names: Iterable[str]) -> Q:
+    """Return the condition that a node with one of these names failed, as the run had them."""
+    return _has_failed_node(user, Q(node_name__in=[form for name in node_names for form in names.forms(name)]))
+
+
+def has_failed_node_like(user: User, part: str) -> Q:
+    """Return the condition that a node failed with this part in its name, as it is now, or with this name.
+
+    With a list of names the index finds the nodes. Too many names are not listed: then a page is full soon.
+    """
+    known = Node.objects.filter(names.contains("name", part)).order_by("name").values_list("name", flat=True)
+    found = list(known.distinct()[: limits.NODE_NAMES + 1])
+    if len(found) > limits.NODE_NAMES:
+        return _has_failed_node(user, names.contains("node_name", part))
+    return has_failed_node(user, [part, *found])
+
+
+def _has_failed_node(user: User, named: Q) -> Q:
+    failed = NodeExecution.objects.visible_to(user).failed().filter(named)
+    return Q(Exists(failed.filter(workflow_execution=OuterRef("pk"))))
+
+
+def by_workflow_name(text: str) -> Q:
+    """Return which runs were created while their workflow had the name `text`; it may have another now."""
+    forms = names.forms(text)
+    changed = DefinitionChange.of_workflows().filter(subject_name__in=forms).values("subject_id")
+    workflows = Workflow.objects.filter(Q(name__in=forms) | Q(pk__in=changed))
+    # With a list of ids the planner knows how frequent each one is; with a join it does not.
+    return Q(workflow__in=list(workflows.values_list("pk", flat=True)), workflow_name__in=forms)
+
+
+def find_owner(user: User, username: str) -> int | None:
+    """Return the id of the user with this name, or of `user` for "me"; None if `user` sees no workflow of theirs."""
+    if username == ME:
+        return user.pk
+    users = get_user_model()
+    named = users._default_manager.filter(**{f"{users.USERNAME_FIELD}__in": names.forms(username)})
+    seen = Workflow.objects.visible_to(user).filter(owner__in=named)
+    return seen.order_by().values_list("owner", flat=True).first()
+
+
+def is_of_owner(owner: int) -> Q:
+    """Return the condition that the user with this id owns the workflow."""
+    # With a list of ids the planner knows how frequent each one is; with a join it does not.
+    theirs = Workflow.objects.filter(owner=owner).order_by("-id").values_list("id", flat=True)
+    found = list(theirs[: limits.OWNED_WORKFLOWS + 1])
+    return Q(workflow__owner=owner) if len(found) > limits.OWNED_WORKFLOWS else Q(workflow__in=found)
+
+
+def usual_since() -> datetime:
+    """Return from when on the durations of runs count for what is usual."""
+    return timezone.now() - timedelta(days=rollups.USUAL_DAYS)
+
+
+def is_slow() -> Q:
+    """Return the condition of runs of these days whose duration, or duration so far, exceeds the p95 of their
+    workflow."""
+    since = usual_since()
+    found = sorted(rollups.usual_durations(since, rollups.USUAL_RUNS), key=lambda each: -each.completed)
+    busiest = found[: limits.SLOW_WORKFLOWS]
+    cases = [When(workflow=each.workflow, then=Value(timedelta(seconds=each.p95), DurationField())) for each in busiest]
+    if not cases:
+        return Q(pk__in=[])
+    # For other workflows the limit is NULL, so that both comparisons are false.
+    limit = Case(*cases, default=None, output_field=DurationField())
+    ended = Q(ended_at__gt=F("started_at") + limit)
+    running = Q(status=ExecutionStatus.RUNNING, started_at__lt=Now() - limit)
+    return Q(ended | running, created_at__gte=since)
