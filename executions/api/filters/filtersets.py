@@ -3,44 +3,37 @@
 from copy import deepcopy
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 from typing import Any, ClassVar
 from uuid import UUID
 
 import django_filters as df
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 from django.forms import Form
 
-from executions import attention, creation_bounds, sort_keys
+from executions import attention, creation_bounds, run_conditions, sort_keys
 from executions.error_groups import selection
-from executions.models import ExecutionStatus, LogLevel, NodeExecution, TriggerType
-from executions.models.log import INDEXED_LEVELS
-from ledgerkit.db.names import contains, forms, nfc
+from executions.models import ExecutionStatus, TriggerType, WorkflowExecution
+from ledgerkit.db.names import forms
 from ledgerkit.rest.filters import (
     BooleanFilter,
     ContainsFilter,
     DateTimeFilter,
-    IntegerFilter,
+    ExcludedChoiceFilter,
     JSONKeyFilter,
     MultiChoiceFilter,
     SecondsFilter,
     TextFilter,
     UUIDFilter,
     execution_id,
-    invalid_choice_messages,
     name_or_number,
 )
-from ledgerkit.rest.query_params import BadQuery
 from workflows.models import Node
 
 from .visibility import hidden, sees_all, visible_groups
 
-MAX_PERIOD = timedelta(days=31)
-PERIOD_NEEDED = {
-    "required": f"Lines across runs are listed for a period: give `after` and `before`, {MAX_PERIOD.days} days at most."
-}
-LEVELS = LogLevel.values  # in ascending order
 OF_TIMES = {"started_after", "started_before", "ended_after", "ended_before", "duration_min", "duration_max"}
 
 
@@ -70,8 +63,16 @@ def _form_class(kind: type[StrictFilterSet], names: tuple[str, ...]) -> type[For
 
 class WorkflowExecutionFilters(StrictFilterSet):
     status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
+    not_status = ExcludedChoiceFilter(ExecutionStatus.choices, field_name="status", help_text="None of these statuses.")
     workflow = UUIDFilter(method="of_workflow", help_text="The id of a workflow.")
+    workflow_name = TextFilter(
+        method="of_workflow_name", help_text="The name of the workflow, in full, as it was when the run was created."
+    )
+    owner = TextFilter(method="of_owner", help_text="The username of the owner of the workflow, or `me`.")
     trigger_type = MultiChoiceFilter(TriggerType.choices, help_text="One or more trigger types.")
+    not_trigger_type = ExcludedChoiceFilter(
+        TriggerType.choices, field_name="trigger_type", help_text="None of these trigger types."
+    )
     tag = JSONKeyFilter(
         "metadata",
         "tags",
@@ -110,6 +111,9 @@ class WorkflowExecutionFilters(StrictFilterSet):
         method="with_failed_nodes",
         help_text="Whether nodes failed, also in completed runs.",
     )
+    failed_node = TextFilter(
+        method="with_failed_node", help_text="The name of a node that failed, in full, as the run had it."
+    )
     q = ContainsFilter(
         field_name="error_message",
         min_length=3,
@@ -121,6 +125,11 @@ class WorkflowExecutionFilters(StrictFilterSet):
     error_group = UUIDFilter(
         method="of_group", help_text="The id of a group of errors: runs of which an attempt failed so."
     )
+    attention = BooleanFilter(method="needing_attention", help_text="Overdue, silent or late.")
+    slow = BooleanFilter(
+        method="at_pace",
+        help_text="Longer, also so far, than 95 of 100 recent runs of its workflow (of the 200 busiest ones).",
+    )
 
     def of_group(self, queryset: Any, name: str, value: UUID) -> object:
         group = selection.find_group(visible_groups(self.request), value)
@@ -128,6 +137,26 @@ class WorkflowExecutionFilters(StrictFilterSet):
 
     def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_run(name) if value else ~attention.is_run(name))
+
+    def needing_attention(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+        needs = reduce(or_, map(attention.is_run, attention.QUESTIONS))
+        return queryset.filter(needs if value else ~needs)
+
+    def at_pace(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+        slow = run_conditions.is_slow()
+        if value:
+            return queryset.filter(slow)
+        return queryset.exclude(pk__in=WorkflowExecution.objects.filter(slow).order_by().values("pk"))
+
+    def of_workflow_name(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+        return queryset.filter(run_conditions.by_workflow_name(value))
+
+    def of_owner(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+        owner = run_conditions.find_owner(self.request.user, value)
+        return queryset.none() if owner is None else queryset.filter(run_conditions.is_of_owner(owner))
+
+    def with_failed_node(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+        return queryset.filter(run_conditions.has_failed_node(self.request.user, [value]))
 
     def of_workflow(self, queryset: QuerySet[Model], name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
@@ -175,6 +204,8 @@ class NodeExecutionFilters(StrictFilterSet):
         min_length=3,
         help_text="A text in the error message.",
     )  # a shorter text has no trigram
+    duration_min = SecondsFilter(method="as_long", help_text="Minimum of seconds from start to end.")
+    duration_max = SecondsFilter(method="as_short", help_text="Maximum of seconds from start to end.")
     overdue = BooleanFilter(method="answering", help_text="Running with an expired lease or past its time-out.")
     silent = BooleanFilter(method="answering", help_text="Running without a heartbeat or line lately.")
     error_group = UUIDFilter(
@@ -187,6 +218,14 @@ class NodeExecutionFilters(StrictFilterSet):
 
     def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_node(name) if value else ~attention.is_node(name))
+
+    def as_long(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
+        least = GreaterThanOrEqual(sort_keys.NODE_DURATION, timedelta(seconds=float(value)))
+        return queryset.filter(sort_keys.HAS_NODE_DURATION, least)
+
+    def as_short(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
+        most = LessThanOrEqual(sort_keys.NODE_DURATION, timedelta(seconds=float(value)))
+        return queryset.filter(sort_keys.HAS_NODE_DURATION, most)
 
     def of_node(self, queryset: Any, name: str, value: UUID) -> object:
         if hidden(self.request, queryset, nodes=value):
@@ -208,71 +247,3 @@ class NodeExecutionFilters(StrictFilterSet):
         rows, status = super().filter_queryset(queryset), self.form.cleaned_data.get("status")
         has_index = not status or ExecutionStatus.COMPLETED in status or status == [ExecutionStatus.FAILED]
         return rows if has_index else rows.found_by(None)
-
-
-class LevelFilters(StrictFilterSet):
-    level = MultiChoiceFilter(LogLevel.choices, help_text="One or more levels.")
-    level_min = df.ChoiceFilter(
-        choices=LogLevel.choices,
-        error_messages=invalid_choice_messages(LogLevel.choices),
-        method="from_level",
-        help_text="This level and above.",
-    )
-
-    def from_level(self, queryset: QuerySet[Model], name: str, value: str) -> object:
-        return queryset.filter(level__in=LEVELS[LEVELS.index(value) :])
-
-
-class LogsOfExecutionFilters(LevelFilters):
-    """`node` is a node or a node execution; `q` searches the lines of this run."""
-
-    node = UUIDFilter(method="of_node", help_text="The id of a node.")
-    attempt = IntegerFilter(field_name="attempt", help_text="An attempt of the node executions, and of the run.")
-    source = TextFilter(method="of_source", help_text="The source that wrote the lines.")
-    q = ContainsFilter(field_name="message", help_text="A text in the message.")
-    after = DateTimeFilter(field_name="timestamp", lookup_expr="gte", help_text="At this time or later.")
-    before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", help_text="Before this time.")
-
-    def of_source(self, queryset: QuerySet[Model], name: str, value: str) -> object:
-        return queryset.filter(source=nfc(value))
-
-    def of_node(self, queryset: QuerySet[Model], name: str, value: UUID) -> object:
-        run = self.request.parser_context["kwargs"]["execution_id"]
-        nodes = NodeExecution.objects.filter(Q(pk=value) | Q(node=value), workflow_execution=run)
-        return queryset.filter(node_execution__in=list(nodes.values_list("id", flat=True)))
-
-
-class LogFilters(LevelFilters):
-    """Across runs, only within a period."""
-
-    needed = ("after", "before")
-    after = DateTimeFilter(
-        field_name="timestamp",
-        lookup_expr="gte",
-        required=True,
-        error_messages=PERIOD_NEEDED,
-        help_text="At this time or later.",
-    )
-    before = DateTimeFilter(
-        field_name="timestamp",
-        lookup_expr="lt",
-        required=True,
-        error_messages=PERIOD_NEEDED,
-        help_text="Before this time.",
-    )
-
-    q = ContainsFilter(
-        method="with_text",
-        min_length=3,
-        help_text="A text in the message of warnings and errors; other lines are not searched across runs.",
-    )
-
-    def with_text(self, queryset: QuerySet[Model], name: str, value: str) -> object:
-        """Search the lines whose messages have an index."""
-        return queryset.filter(contains("message", value), level__in=INDEXED_LEVELS)
-
-    def filter_queryset(self, queryset: QuerySet[Model]) -> object:
-        after, before = self.form.cleaned_data["after"], self.form.cleaned_data["before"]
-        if not after < before <= after + MAX_PERIOD:
-            raise BadQuery("before", f"Expected a time later than `after`, by at most {MAX_PERIOD.days} days.")
-        return super().filter_queryset(queryset)

@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from django.utils import timezone
 
 from executions.api import list_querysets
 from executions.api.filters import WorkflowExecutionFilters, filtersets
 from executions.models import WorkflowExecution
+from executions.rollups import Durations
 from executions.tests.api.list_requests import DAY, LOGS, NODES, RUNS, at, found, ids, pointers_of
 from executions.tests.factories import (
     NodeExecutionFactory,
@@ -42,7 +45,8 @@ def past(workflow: Workflow) -> dict[str, str]:
         "foreign": WorkflowExecutionFactory(metadata=metadata, context={"parent_execution_id": str(parent)}),
     }
     return {name: str(row.pk) for name, row in rows.items()} | {
-        "workflow": str(workflow.pk), "parent": str(parent), "theirs": str(rows["foreign"].workflow_id),
+        "workflow": str(workflow.pk), "name": quote(workflow.name), "parent": str(parent),
+        "theirs": str(rows["foreign"].workflow_id),
     }  # fmt: skip
 
 
@@ -50,7 +54,11 @@ FOUND: dict[str, set[str]] = {
     "status=failed": {"failed"},
     "status=failed,cancelled": {"failed", "cancelled"},
     "status=failed&status=cancelled": {"failed", "cancelled"},
+    "not_status=pending,failed": {"cancelled", "old"},
+    "not_status=pending&not_status=failed": {"cancelled", "old"},
+    "not_status=pending,running,completed,failed,skipped,cancelled": set(),
     "trigger_type=event": {"event"},
+    "not_trigger_type=manual,schedule": {"event"},
     "trigger_type=event,schedule": {"event"},
     "tag=daily": {"keys"},
     "tag=x,y": {"keys"},
@@ -79,6 +87,14 @@ FOUND: dict[str, set[str]] = {
     "q=nt wr": {"failed"},
     "q=100%25": set(),
     "workflow={theirs}": set(),
+    "workflow_name={name}&status=failed": {"failed"},
+    "workflow_name=nothing": set(),
+    "owner=me&status=failed": {"failed"},
+    "owner=nobody": set(),
+    "attention=true": set(),
+    "slow=true": set(),
+    "slow=false&status=failed": {"failed"},
+    "attention=false&status=failed": {"failed"},
     "workflow={workflow}&status=failed": {"failed"},
 }
 
@@ -88,6 +104,35 @@ def test_each_filter_finds_what_it_names_of_the_callers_own(api: Any, owner: Any
     assert {query: found(client, query.format(**past)) for query in FOUND} == {
         query: {past[name] for name in names} for query, names in FOUND.items()
     }
+
+
+def test_runs_of_an_owner_are_found_by_the_username_by_those_who_may_see_them(
+    api: Any, staff: Any, owner: Any, past: dict[str, str]
+) -> None:
+    theirs = found(api(staff), f"owner={owner.get_username()}&status=failed")
+    assert theirs == {past["failed"]}
+    assert found(api(owner), f"owner={staff.get_username()}") == set()
+
+
+def test_runs_are_found_by_the_name_that_a_failed_node_had(api: Any, owner: Any, workflow: Workflow) -> None:
+    run = WorkflowExecutionFactory(workflow=workflow)
+    node = in_state(NodeExecutionFactory(workflow_execution=run), "failed")
+    other = NodeExecutionFactory(workflow_execution=WorkflowExecutionFactory(workflow=workflow), node=node.node)
+    assert other.node_name == node.node_name
+    assert found(api(owner), f"failed_node={quote(node.node_name)}") == {str(run.pk)}
+    assert found(api(owner), f"failed_node={quote(node.node_name[:-1])}") == set()  # in full
+
+
+def test_slow_runs_are_longer_than_usual(api: Any, owner: Any, workflow: Workflow, monkeypatch: Any) -> None:
+    runs = [in_state(WorkflowExecutionFactory(workflow=workflow), "completed") for _ in range(2)]
+    began = timezone.now() - timedelta(hours=1)
+    for run, seconds in zip(runs, (10, 30), strict=True):
+        times = {"created_at": began, "started_at": began, "ended_at": began + timedelta(seconds=seconds)}
+        WorkflowExecution.objects.filter(pk=run.pk).update(**times)
+    usual = [Durations(workflow.pk, 100, 10.0, 20.0)]
+    monkeypatch.setattr("executions.rollups.usual_durations", lambda *_arguments: usual)
+    assert found(api(owner), "slow=true") == {str(runs[1].pk)}
+    assert found(api(owner), "slow=false") == {str(runs[0].pk)}
 
 
 def test_a_stranger_finds_nothing_by_any_filter(api: Any, stranger: Any, past: dict[str, str]) -> None:
@@ -105,6 +150,8 @@ REFUSED = [
     ("status=done", "?status", "pending, running, completed, failed, skipped, cancelled"),
     ("status=failed,", "?status", "pending"),
     ("status=", "?status", "Expected a value"),
+    ("not_status=done", "?not_status", "pending, running, completed, failed, skipped, cancelled"),
+    ("slow=1", "?slow", "true or false"),
     ("trigger_type=x", "?trigger_type", "schedule, event, manual"),
     ("workflow=x", "?workflow", "UUID"),
     ("workflow=a&workflow=b", "?workflow", "once"),
