@@ -117,9 +117,16 @@ def test_the_apps_name_settings_by_the_keys_that_any_project_has() -> None:
 @pytest.mark.django_db
 def test_which_lists_take_fields(api: Any, owner: Any, workflow: Workflow) -> None:
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
-    assert "Every row and every list, except those of workflows and alerts, takes `fields=id,status`" in API_REFERENCE
+    assert (
+        "Every row and every list, except those of workflows, alerts and notes, takes `fields=id,status`"
+        in API_REFERENCE
+    )
     lists = re.findall(r"^\| `(executions/[^`]*?|node-executions/)` \| [`–e]", API_REFERENCE, re.MULTILINE)
-    lists = [path for path in lists if not path.endswith(("graph/", "stream/", "gaps/", "keep/", "actions/{id}/runs/"))]
+    lists = [
+        path
+        for path in lists
+        if not path.endswith(("graph/", "stream/", "gaps/", "keep/", "notes/", "actions/{id}/runs/"))
+    ]
     assert {"executions/", "executions/{id}/", "executions/{id}/nodes/", "node-executions/"} <= set(lists)
     client = api(owner)
     taken = {path: client.get(API + path.format(id=run.pk), {"fields": "id"}).status_code for path in lists}
