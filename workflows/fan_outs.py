@@ -63,11 +63,11 @@ def fold(graph: Graph, fan_outs: Iterable[FanOut]) -> Graph:
     hidden = {node for each in fan_outs for node in each.nodes[1:]}
     return Graph(
         workflow_id=graph.workflow_id,
-        nodes=[_named(node, names) for node in graph.nodes if node["id"] not in hidden],
+        nodes=[_with_name(node, names) for node in graph.nodes if node["id"] not in hidden],
         edges=[edge for edge in graph.edges if hidden.isdisjoint((edge["source_node"], edge["target_node"]))],
     )
 
 
-def _named(node: dict[str, object], names: Mapping[str, str]) -> dict[str, object]:
+def _with_name(node: dict[str, object], names: Mapping[str, str]) -> dict[str, object]:
     id = str(node["id"])
     return {**node, "name": names[id]} if id in names else node

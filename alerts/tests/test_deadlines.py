@@ -47,7 +47,7 @@ def test_the_last_deadline_is_of_the_last_day_of_the_calendar() -> None:
 
 
 def test_trading_days_are_those_of_the_exchange() -> None:
-    """In Korea 2026-02-16 to 18 is Seollal, and 2026-05-05 is Children's Day."""
+    """Days without trading: in Korea 2026-02-16 to 18 is Seollal, and 2026-05-05 is Children's Day."""
     is_trading = calendars.is_due_on("XKRX")
     holidays = [date(2026, 2, 16), date(2026, 2, 17), date(2026, 2, 18), date(2026, 5, 5), date(2026, 11, 28)]
     assert [day for day in holidays if is_trading(day)] == []

@@ -19,14 +19,13 @@ from .attempt_leases import LeaseRow, token_of_report
 from .fact_kinds import Reported
 from .loaded_rows import Known
 from .locked_rows import EndedNode, EndedRun, Entry, NewLine, NodeRow, Row, RunRow
-from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, BadFact
+from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, TOO_MANY_ENTRIES, BadFact
 from .workflow_definitions import GraphOfRuns, current_levels, find_named, names_workflow_of
 
 type States = Collection[ExecutionStatus]
 
 S = ExecutionStatus
 MAX_ENTRIES = 100_000  # entries of the history in one call: a run that fails and is retried makes one for each node
-TOO_MANY_ENTRIES = f"This call makes more than {MAX_ENTRIES} entries of the history: send the facts in several calls."
 
 
 @dataclass(slots=True)
@@ -41,8 +40,7 @@ class Plan:
     secrets_error: Exception | None = None
     nodes: dict[UUID, NodeRow] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
-    # Transitions of this call, by node, attempt, act and state.
-    made: set[tuple[object, ...]] = field(default_factory=set)
+    made: set[tuple[object, ...]] = field(default_factory=set)  # transitions of this call: node, attempt, act, state
     stored: set[tuple[object, ...]] | None = None  # those of the history, read where they are needed
     ended_runs: list[EndedRun] = field(default_factory=list)
     ended_nodes: list[EndedNode] = field(default_factory=list)
@@ -157,13 +155,13 @@ class Plan:
     def _is_new_end(self, node: NodeRow, fact: Any) -> bool:
         """Return whether it is. A worker whose run was taken is told so, and not what its node came to then."""
         try:
-            is_new = self.is_new(node, node.id, fact)
+            if not self.is_new(node, node.id, fact):
+                return False
         except InvalidTransition:
             self.check_run_token(fact)
             raise
-        if is_new:
-            self.check_run_token(fact)
-        return is_new
+        self.check_run_token(fact)
+        return True
 
     # --- parts --------------------------------------------------------------
     @property
@@ -263,11 +261,10 @@ class Plan:
     def _end_of(self, row: Row, reported: Reported) -> datetime:
         """Return the time of the end. What the server stamps or estimates is never before the start: its own clock may
         have been set back. Raises BadFact if the engine's own time is."""
-        at = reported.at
-        if at is not None and row.started_at is not None and at < row.started_at and not reported.is_corrected:
-            raise BadFact("end_before_start", f"at: before its start, which was at {row.started_at.isoformat()}.")
-        end = at or self.known.now
-        return max(end, row.started_at or end)
+        start, end = row.started_at, reported.at or self.known.now
+        if reported.at and start and end < start and not reported.is_corrected:
+            raise BadFact("end_before_start", f"at: before its start, which was at {start.isoformat()}.")
+        return max(end, start or end)
 
     def _take_texts(self, row: Any, reported: Reported, act: str) -> None:
         """Copy the texts into the row; None leaves the output unchanged."""
@@ -282,22 +279,19 @@ class Plan:
             raise SecretsUnknown(act, row.status, getattr(self.secrets_error, "reason", ""), row.version)
 
     def reason_of(self, reported: Reported) -> str:
-        reason = reported.texts.get("reason")
-        if not reason:
-            return ""
-        return MASK if self.secrets_error is not None else reported_texts.cut_to_limits("reason", reason)
+        reason = reported.texts.get("reason") or ""
+        return MASK if reason and self.secrets_error is not None else reported_texts.cut_to_limits("reason", reason)
 
     def move(self, row: Row, node: UUID | None, to: ExecutionStatus, act: str, reason: str = "") -> None:
         self.known.entries += 1
         if self.known.entries > MAX_ENTRIES:
-            raise BadFact("too_large", TOO_MANY_ENTRIES)
+            raise BadFact("too_large", TOO_MANY_ENTRIES.format(MAX_ENTRIES))
         self.made.add((node, row.attempt, act, str(to)))
         self.entries.append(Entry(self.id, node, row.attempt, str(row.status), str(to), act, reason))
         row.status = to
         if isinstance(row, RunRow) and row.is_queued:
             self.known.turns.follow(row)
-        row.version += 1
-        row.moves += 1
+        row.version, row.moves = row.version + 1, row.moves + 1
 
 
 def _transition_error(act: str, row: Row, attempt: int) -> InvalidTransition:

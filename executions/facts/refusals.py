@@ -11,9 +11,8 @@ NO_NODE_OF_WORKFLOW = "node: The workflow of this execution has no node with thi
 NO_WORKFLOW = "workflow: There is none with this id, and none of your own with this name."
 INACTIVE = "workflow: This workflow is not active: activate it before you execute it."
 TAKEN = "A row with this id exists and is another: choose another id."
-
-
 TOO_MANY_PARTITIONS = "These lines need {} new partitions: expected at most {} in one call. Send several calls."
+TOO_MANY_ENTRIES = "This call makes more than {} entries of the history: send the facts in several calls."
 
 
 class NotFacts(ValueError):

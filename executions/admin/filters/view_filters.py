@@ -61,7 +61,7 @@ class RunOrderFilter(OrderFilter):
 
 
 class NodeOrderFilter(OrderFilter):
-    """By duration only those that ran and ended, which their index holds alone."""
+    """Order of node executions: the index of durations holds those alone that ran and ended."""
 
     offered = (
         ("created", _("Oldest first")),

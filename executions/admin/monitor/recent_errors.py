@@ -1,4 +1,4 @@
-"""What failed in the last 24 hours: by groups of errors, each with its runs and places; and failed runs without one."""
+"""Failures of the last 24 hours: groups of errors, each with its runs and places, and failed runs without a group."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping

@@ -10,7 +10,7 @@ from workflows.querysets import User
 
 @dataclass(frozen=True)
 class ExpectedRun:
-    """What is expected next: `sentence` says what, `due` until when. `is_missed`: that time is over."""
+    """A run that is expected next: `sentence` says which, `due` until when. `is_missed`: that time is over."""
 
     due: datetime
     sentence: str

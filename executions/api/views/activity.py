@@ -25,7 +25,7 @@ from .base import QueryMixin
     ),
 )
 class ActivityViewSet(RowListMixin, QueryMixin):
-    """What people and programs did."""
+    """Activity: moves and changes by people and programs."""
 
     serializer_class = ActivitySerializer
     filterset_class = ActivityFilters

@@ -1,4 +1,4 @@
-"""What failed, on the front page: groups of errors with their runs and places, and failed runs without a group."""
+"""Failures on the front page: groups of errors with their runs and places, and failed runs without a group."""
 
 from collections.abc import Callable
 from datetime import timedelta
