@@ -59,7 +59,7 @@ def test_a_renamed_node_keeps_its_name_in_old_runs(workflow: Workflow, staff: An
     nodes = shown[shown.index(f'id="node-{row.pk}"') :]
     assert f'<a href="?node={row.pk}#node">load</a>' in nodes[: nodes.index("</tr>")]
     assert 'id="node-title">load<' in got(page, run.pk, query=f"?node={row.pk}")
-    assert "<strong>load</strong>" in got("admin:executions_nodeexecution_change", row.pk)
+    assert "<title>load · " in got("admin:executions_nodeexecution_change", row.pk)
     assert re.search(r">load</a></td><td[^>]*>(?!.*line of extract)[^\n]*line of load", shown)
     history = shown[shown.index('id="history') :]
     assert f'<a href="?node={row.pk}#node">load</a>' in history

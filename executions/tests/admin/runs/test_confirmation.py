@@ -69,7 +69,7 @@ class TestAsking:
     def test_the_page_of_a_row_has_no_field_that_acts(self, staff: Any) -> None:
         for address, row in ((RUNS, run_in("running")), (NODES, node_in("pending"))):
             html = client_of(staff).get(f"{address}{row.pk}/change/").content.decode()
-            assert 'value="cancel">Cancel</button>' in html
+            assert re.search('value="cancel"[^>]*>Cancel</button>', html)
             assert "CHANGE_FORM-reason" not in html
 
     def test_enter_in_the_form_of_a_workflow_looks_at_it_and_presses_no_action(
