@@ -37,6 +37,7 @@ RUN = "/admin/executions/workflowexecution/{run}"
 OTHERS: dict[str, tuple[str, ...]] = {
     "/admin/": ("view", "q"),
     "/admin/executions/workflowexecution/find/": ("q", "format"),
+    "/admin/executions/nodeexecution/names/": ("q",),
     f"{RUN}/change/": ("node", "nodes", "lanes", "open", "compare", "part", "_changelist_filters"),
     f"{RUN}/rerun/": ("from_node",),
     f"{RUN}/stream/": ("last_event_id", "wait", "lines"),
@@ -227,7 +228,7 @@ def test_every_parameter_that_the_code_asks_for_is_tried_here() -> None:
 
 def test_every_page_of_ours_is_tried_here() -> None:
     """An address of the admin that is neither a list, a form nor one of OTHERS is a new page."""
-    own = {"views", "bulk", "find", "logs", "stream", "monitor", "<uuid:pk>/"}
+    own = {"views", "bulk", "find", "names", "logs", "stream", "monitor", "<uuid:pk>/"}
     routes = [str(each.pattern) for model_admin in ours() for each in model_admin.get_urls()]
     stock = {
         "",
