@@ -201,10 +201,13 @@ class TestUsualDurations:
         assert self.row(teammate, run, "fetch").endswith("longer – –")
         assert "10.0 s 20 % shorter –" in self.row(teammate, run, "rank")
 
-    def test_without_runs_in_both_weeks_there_are_no_such_columns(self, workflow: Any, teammate: Any) -> None:
+    def test_without_runs_in_both_weeks_neither_such_columns_nor_their_explanation_are_there(
+        self, workflow: Any, teammate: Any
+    ) -> None:
         self.ended(workflow, 20, fetch=10)
         html = page(teammate, self.ended(workflow, 1, fetch=25), "?compare=1")
         assert "The week before</th>" not in html
+        assert "Usual are the medians" not in html
 
     def test_it_is_compared_although_what_is_usual_takes_too_long(
         self, workflow: Any, teammate: Any, monkeypatch: Any
