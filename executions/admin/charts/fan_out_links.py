@@ -3,6 +3,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 
@@ -11,6 +12,7 @@ from workflows.fan_outs import FanOut
 from .graph_chart import RunDrawing
 
 OPEN, EVERY = "open", "all"
+KEPT = ("node", "nodes", "lanes", "compare")  # the other parameters that the page of a run takes
 ANCHOR = "#graph"
 SHOWN = 20  # links that fold one; another one folds all
 
@@ -60,8 +62,6 @@ def fan_out_links(request: HttpRequest, drawn: RunDrawing) -> FanOutLinks:
 
 def _address(request: HttpRequest, opened: Iterable[str]) -> str:
     """Return the address of the page with these opened. `open` comes first: "?node=" begins the links of nodes."""
-    query = request.GET.copy()
-    for name in ("part", OPEN):
-        query.pop(name, None)
-    others = f"&{query.urlencode()}" if query else ""
+    kept = {name: request.GET[name] for name in KEPT if name in request.GET}
+    others = f"&{urlencode(kept)}" if kept else ""
     return f"?{OPEN}={','.join(sorted(opened))}{others}{ANCHOR}"

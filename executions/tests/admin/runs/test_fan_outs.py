@@ -75,6 +75,12 @@ def test_what_is_selected_stays_when_a_fan_out_is_opened(run: Any, teammate: Any
     assert f"node={node.pk}" in box_link(html, "load_…")
 
 
+def test_a_link_keeps_what_the_page_takes_and_nothing_else(run: Any, teammate: Any) -> None:
+    html = page(teammate, run, "?lanes=all&nodes=2&compare=1&utm=mail&part=page&utm=again")
+    shown = {address.partition("&")[2] for address in links(html).values()}
+    assert shown == {"nodes=2&lanes=all&compare=1"}
+
+
 def test_the_first_failed_node_is_reached_in_its_folded_box(run: Any, teammate: Any) -> None:
     node = in_state(execution(run, "load_2"), "failed")
     html = page(teammate, run)
