@@ -120,10 +120,12 @@ def draw_run(
 ) -> RunDrawing | None:
     """Draw the graph with the executions of its nodes, and each fan-out of equals as one box, without those whose keys
     are in `opened`; None opens all. Return None for a graph without nodes, or one that is too large."""
+    if len(graph.nodes) > MOST_NODES:
+        return None
     fan_outs = find_fan_outs(graph)
     folded = [each for each in fan_outs if opened is not None and each.key not in opened]
     shown = fold(graph, folded)
-    if len(graph.nodes) > MOST_NODES or (plan := plan_graph(shown)) is None:
+    if (plan := plan_graph(shown)) is None:
         return None
     stand_ins = {UUID(node): UUID(each.first) for each in folded for node in each.nodes}
     boxes = _boxes(shown, plan.places, _by_node(rows), {each.first: each for each in folded})

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from executions.admin.charts.graph_chart import draw_run
 from executions.models import WorkflowExecution
 from executions.tests.admin.runs.run_page import execution, page, part, text
 from executions.tests.factories import in_state, run_with_nodes
+from workflows.drawing import MOST_NODES
+from workflows.models import Graph
 from workflows.submitted_graph import SubmittedGraph
 from workflows.tests.factories import WorkflowFactory
 
@@ -79,6 +82,12 @@ def test_a_link_keeps_what_the_page_takes_and_nothing_else(run: Any, teammate: A
     html = page(teammate, run, "?lanes=all&nodes=2&compare=1&utm=mail&part=page&utm=again")
     shown = {address.partition("&")[2] for address in links(html).values()}
     assert shown == {"nodes=2&lanes=all&compare=1"}
+
+
+def test_no_fan_outs_are_searched_for_in_a_graph_that_is_too_large() -> None:
+    """Give it edges that no search could read."""
+    nodes = [{"id": str(number), "name": f"n{number}", "node_type": "tool"} for number in range(MOST_NODES + 1)]
+    assert draw_run(Graph(nodes=nodes, edges=[{}]), [], set(), ()) is None
 
 
 def test_the_first_failed_node_is_reached_in_its_folded_box(run: Any, teammate: Any) -> None:
