@@ -12,9 +12,11 @@ from django.db.models import Case, Sum, When
 from django.utils.translation import gettext_lazy as _
 
 from executions import audit, limits, masking
+from executions.exceptions import SecretsUnknown
 from executions.models import NoteAct, RunNote, WorkflowExecution
 from ledgerkit.db import json_validation
 from workflows.querysets import User
+from workflows.secret_keys import MASK
 
 LONGEST = 4_000  # characters
 BLANK = _("Write something: the note is empty.")
@@ -133,7 +135,7 @@ def _add(run: UUID, number: int, act: NoteAct, text: str) -> RunNote:
     """Add a version in the name of the current actor. The text, and a request id that the client chose, are masked."""
     actor = audit.current()
     given: masking.Fields = {"reason": text, "request_id": actor.request_id}
-    masked = masking.mask_for_all_runs(given, [run], DEFAULT_DB_ALIAS) if text or actor.given_id else given
+    masked = _masked(given, run) if text or actor.given_id else given
     has_user = actor.user is not None and actor.user.pk is not None
     row = RunNote(
         workflow_execution_id=run,
@@ -150,6 +152,16 @@ def _add(run: UUID, number: int, act: NoteAct, text: str) -> RunNote:
     row.save(force_insert=True)
     row.refresh_from_db(fields=["happened_at"])
     return row
+
+
+def _masked(given: masking.Fields, run: UUID) -> masking.Fields:
+    """Mask the fields. Without a text, that of a removal, nothing else may keep it from being done."""
+    try:
+        return masking.mask_for_all_runs(given, [run], DEFAULT_DB_ALIAS)
+    except SecretsUnknown:
+        if given["reason"]:
+            raise
+        return {"reason": "", "request_id": MASK}
 
 
 def _note(versions: list[RunNote]) -> Note:

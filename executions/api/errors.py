@@ -11,6 +11,7 @@ from executions.exceptions import (
     SecretsUnknown,
     StaleExecution,
 )
+from executions.run_notes import NoteGone
 from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.problems import Rule, register, register_unexpected
 
@@ -40,6 +41,7 @@ register(
     Rule(SecretsUnknown, 409, "secrets_unknown", members=_state),
     Rule(InvalidTransition, 409, "invalid_transition", members=_state),
     Rule(ImmutableLog, 409, "immutable_log"),
+    Rule(NoteGone, 404, "not_found"),
     Rule(RunArchived, 410, "archived", members=lambda error: {"archive_file": error.file}),
 )
 register_unexpected(_redact_log)

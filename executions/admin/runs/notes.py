@@ -87,6 +87,8 @@ def _try(
         return model_admin.not_found_response(request, str(pk))
     try:
         act()
+    except WorkflowExecution.DoesNotExist:  # somebody has deleted it meanwhile
+        return model_admin.not_found_response(request, str(pk))
     except ValidationError as error:
         for sentence in error.messages:
             model_admin.message_user(request, sentence, messages.ERROR)

@@ -3,7 +3,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from rest_framework import serializers, status
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -84,11 +84,7 @@ class NotesOfExecutionViewSet(RunChildView):
         return str(body.validated_data["text"])
 
     def _check_author(self, request: Request, number: int) -> None:
-        try:
-            note = run_notes.note_of(self.execution.pk, number)
-        except run_notes.NoteGone as error:
-            raise NotFound(str(error)) from None
-        if not note.is_changed_by(request.user):
+        if not run_notes.note_of(self.execution.pk, number).is_changed_by(request.user):
             raise PermissionDenied(NOT_YOURS)
 
     def _answer(self, act: Callable[[], Note], code: int = status.HTTP_200_OK) -> Response:

@@ -15,6 +15,7 @@ from executions.run_notes import NoteGone
 from executions.tests.cast import permissions
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan, uses
+from ledgerkit.db.models import uuid7
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory
 
@@ -129,6 +130,16 @@ class TestSecrets:
             cursor.execute("UPDATE workflow_executions SET encrypted_secrets = '' WHERE id = %s", [run.pk])
         with pytest.raises(SecretsUnknown):
             run_notes.write(run.pk, "a note")
+
+    def test_a_note_can_be_removed_when_they_are_gone_also_by_a_request_with_an_id(self, workflow: Any) -> None:
+        run = WorkflowExecutionFactory(workflow=workflow, context={"secrets": {"db": SECRET}})
+        write(run, operator())
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE workflow_executions SET encrypted_secrets = '' WHERE id = %s", [run.pk])
+        with act_as(request_id=f"of-{SECRET}", given_id=f"of-{SECRET}"):
+            run_notes.remove(run.pk, 1)
+        assert texts(run) == []
+        assert SECRET not in str(list(RunNote.objects.values()))
 
 
 class TestPage:
@@ -249,3 +260,22 @@ class TestApi:
     @pytest.mark.parametrize("body", [{}, {"text": ""}, {"text": 7}, {"text": "x" * 4_001}, {"text": "x", "by": "me"}])
     def test_another_body_is_400(self, run: Any, api: Any, owner: Any, body: Any) -> None:
         assert api(owner).post(self.url(run), body, format="json").status_code == 400
+
+
+class TestGone:
+    """Somebody removes the note, or deletes the run, between the look at the author and the change."""
+
+    def test_the_api_answers_404_for_a_note(self, run: Any, api: Any, monkeypatch: Any) -> None:
+        author = operator()
+        note = write(run, author)
+        monkeypatch.setattr(run_notes, "note_of", lambda _run, _number: note)
+        run_notes.remove(run.pk, 1)
+        address = f"/api/v1/executions/{run.pk}/notes/1/"
+        for answer in (api(author).delete(address), api(author).patch(address, {"text": "x"}, format="json")):
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+    def test_the_page_says_that_the_run_is_not_there(self, run: Any, monkeypatch: Any) -> None:
+        author = operator()
+        monkeypatch.setattr(run_notes, "_lock", lambda _run: WorkflowExecution.objects.get(pk=uuid7()))
+        answer = client_of(author).post(f"{RUNS}{run.pk}/notes/", {"text": "x"})
+        assert (answer.status_code, "Nothing has this id" in answer.content.decode()) == (404, True)
