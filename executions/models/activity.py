@@ -6,7 +6,8 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery, UUIDField
+from django.db.models.lookups import In
 from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
@@ -52,7 +53,7 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
         return rows if can_view_all(user, "executions.view_nodeexecution") else rows.filter(node_id=None)
 
     def by_user(self, usernames: Collection[str]) -> "ActivityQuerySet":
-        """Filter to what a user did without a token, as it was named then: an index has these rows alone."""
+        """Filter to what a user did without a token, as it was named then: these rows have an index in the history."""
         return self.filter(username__in=usernames, token_id=None).exclude(username="")
 
     def by_token(self, pk: UUID) -> "ActivityQuerySet":
@@ -63,8 +64,9 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
 
     def of_workflows(self, pks: Collection[UUID]) -> "ActivityQuerySet":
         """Filter to definitions of these workflows, to their runs, and to those that were deleted."""
-        runs = WorkflowExecution.objects.filter(workflow__in=pks).order_by().values("pk")
-        return self.filter(Q(subject_id__in=pks) | Q(run_id__in=runs))
+        # A look by key for each row: with IN or EXISTS below OR, all runs of the workflows would be read first.
+        workflow = WorkflowExecution.objects.filter(pk=OuterRef("run_id")).order_by().values("workflow")
+        return self.filter(Q(subject_id__in=pks) | Q(In(Subquery(workflow, UUIDField()), list(pks))))
 
 
 class Activity(AuditFields):

@@ -4,7 +4,7 @@ from drf_spectacular.utils import extend_schema_view
 from executions.api.activity_serializers import ActivitySerializer
 from executions.api.filters.activity_filters import ActivityFilters
 from executions.api.list_querysets import columns
-from executions.models import Activity
+from executions.models import Activity, ActivityKind
 from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Token
@@ -18,9 +18,9 @@ from .base import QueryMixin
         operation_id="listActivity",
         summary="List who did what",
         description=(
-            "Transitions of runs and nodes, deletions of runs, changes of definitions and tokens, and bulk actions, "
-            "newest first. For staff: each kind for those who may view its records; for others the list is empty. A "
-            "token that is bound to workflows sees what was done to these."
+            "Transitions of runs and nodes, notes on runs, deletions of runs, changes of definitions and tokens, and "
+            "bulk actions, newest first. For staff: each kind for those who may view its records; for others the list "
+            "is empty. A token sees no changes of tokens, and one that is bound to workflows what was done to these."
         ),
     ),
 )
@@ -34,5 +34,7 @@ class ActivityViewSet(RowListMixin, QueryMixin):
 
     def get_queryset(self) -> QuerySet[Activity]:
         rows = Activity.objects.visible_to(self.request.user)
-        bound_to = self.request.auth.bound_to if isinstance(self.request.auth, Token) else []
-        return columns(rows.of_workflows(bound_to) if bound_to else rows, self.fields)
+        if isinstance(token := self.request.auth, Token):
+            rows = rows.exclude(kind=ActivityKind.TOKEN)
+            rows = rows.of_workflows(token.bound_to) if token.bound_to else rows
+        return columns(rows, self.fields)

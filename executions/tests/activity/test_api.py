@@ -54,6 +54,14 @@ class TestRows:
             "token": None, "reason": "the feed is wrong",
         }.items() <= row.items()  # fmt: skip
 
+    def test_a_token_sees_no_changes_of_tokens(self, client: APIClient, staff: Any) -> None:
+        Token.objects.issue(user=staff, name="engine", scopes=[Scope.EXECUTIONS_READ])
+        assert "token" in Activity.objects.values_list("kind", flat=True)
+        assert "token" not in {row["kind"] for row in asked(client)}
+        session = APIClient()
+        session.force_login(staff)
+        assert "token" in {row["kind"] for row in asked(session)}
+
     def test_they_are_those_of_the_page_newest_first(self, client: APIClient, ann: Any) -> None:
         with act_as(through=Through.ADMIN, user=ann, reason="a rehearsal"):
             run = WorkflowExecutionFactory(workflow__name="prices")

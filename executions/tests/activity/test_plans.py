@@ -45,6 +45,14 @@ def test_all_is_merged_from_the_ids_and_what_people_did_has_indexes(staff: Any) 
     assert "execution_history_pkey" in indexes_of_query("after=2026-01-01&before=2026-01-02")
 
 
+def test_the_part_of_a_workflow_looks_for_the_run_of_each_row_by_its_key(staff: Any) -> None:
+    run = WorkflowExecutionFactory()
+    rows = Activity.objects.visible_to(staff).of_workflows([run.workflow_id]).order_by("-id")[:51]
+    found = str(json.loads(rows.explain(format="json")))
+    assert "workflow_executions_pkey" in found
+    assert "hashed SubPlan" not in found
+
+
 def indexes_of_query(query: str) -> set[str]:
     """Return the indexes that answer a filter of the API."""
     rows = filter_queryset(ActivityFilters, Activity.objects.all(), query)
