@@ -203,10 +203,14 @@ class NodeExecution(Execution):
         self._of_run("skip", run_token, partial(self._transition, "skip", at=at))
 
     def _of_run[R](self, act: str, run_token: UUID | None, transition: Callable[[], R]) -> R:
-        """Make the transition that a worker of the run reports."""
+        """Make the transition that a worker of the run reports. The run is locked meanwhile: a retry of it would leave
+        the attempt of a pending node as it is, by which the transition is guarded."""
         if run_token is None:
             return transition()
-        return leases.report(self.workflow_execution, act, run_token, transition)
+        with transaction.atomic():
+            rows = type(self.workflow_execution)._base_manager.select_for_update(no_key=True)
+            run = rows.only("status", "attempt", "version").get(pk=self.workflow_execution_id)
+            return leases.report(run, act, run_token, transition)
 
     def cancel(self, at: datetime | None = None) -> None:
         """pending or running → cancelled."""
