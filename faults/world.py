@@ -119,9 +119,10 @@ class World:
 
     def take_errors(self) -> list[str]:
         """Return the answers that no client should have got, since the last call."""
-        found = [error for client in self.clients for error in client.errors]
+        found = []
         for client in self.clients:
-            client.errors.clear()
+            while client.errors:  # one by one: the client's thread may add one meanwhile
+                found.append(client.errors.pop(0))
         return found
 
     @property

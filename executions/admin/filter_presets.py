@@ -43,7 +43,7 @@ def runs_url(**filters: object) -> str:
     return list_url("workflowexecution", **filters)
 
 
-def list_url(model: str, **filters: object) -> str:
-    """Return the URL of the list of a model with `filters`."""
-    query = urlencode(filters)
+def list_url(model: str, /, **filters: object) -> str:
+    """Return the URL of the list of a model with `filters`, of which one may have several values."""
+    query = urlencode(filters, doseq=True)
     return reverse(f"admin:executions_{model}_changelist") + (f"?{query}" if query else "")

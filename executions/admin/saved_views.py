@@ -217,7 +217,7 @@ def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
         titled = {"title": _("Delete the view “%(name)s”") % {"name": view.name}, "opts": opts}
         return TemplateResponse(request, "admin/executions/saved_view_delete.html", context | titled)
     view.delete()
-    messages.success(request, _("The view “%(name)s” was deleted; no run was.") % {"name": view.name})
+    messages.success(request, _("The view “%(name)s” was deleted; no row of the list was.") % {"name": view.name})
     return redirect(filter_presets.list_url(view.listed, **filter_presets.EVERYTHING))
 
 

@@ -1,4 +1,4 @@
-"""SavedView: named filters of the list of runs, for their owner or for everybody."""
+"""SavedView: named filters of a list, for their owner or for everybody."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

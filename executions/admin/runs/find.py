@@ -70,7 +70,7 @@ def _starting_points(site: AdminSite, request: HttpRequest) -> list[Found]:
         return []
     runs = capfirst(str(WorkflowExecution._meta.verbose_name_plural))
     title = _("Show failed runs of the last 24 hours")
-    night = Found(pgettext("of the palette", "Action"), title, "", runs_url(status="failed", period="1"))
+    night = Found(pgettext("of the palette", "Action"), title, "", runs_url(status="failed", ended="1"))
     return [night, *(Found(_("List"), f"{runs}: {title}", "", runs_url(**filters)) for title, filters in PRESETS)]
 
 

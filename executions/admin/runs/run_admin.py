@@ -132,8 +132,8 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
     def _redirect_without(self, request: HttpRequest, retired: Collection[str]) -> HttpResponse:
         for name in retired:
             self.message_user(request, run_filters.RETIRED[name], messages.WARNING)
-        kept = {name: value for name, value in request.GET.items() if name not in retired}
-        return redirect(filter_presets.runs_url(**kept or filter_presets.EVERYTHING))
+        kept = {name: values for name, values in request.GET.lists() if name not in retired}
+        return redirect(filter_presets.runs_url(**(kept or filter_presets.EVERYTHING)))
 
     def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
         return {"deletion": search.find_deletion(self.admin_site, request, id)}

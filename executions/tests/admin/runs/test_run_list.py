@@ -175,6 +175,8 @@ class TestExclusions:
             assert [run.pk for run in response.context["cl"].result_list] == [failed.pk], address
             assert "The filter “cause” is gone" in response.content.decode(), address
         assert client.get(f"{RUNS}?cause=ab12")["Location"].endswith("?view=all")
+        address = f"{RUNS}?cause=ab12&status=failed&status=pending&model=1"
+        assert client.get(address)["Location"].endswith("?status=failed&status=pending&model=1")
 
 
 class TestWhatIsUsual:
