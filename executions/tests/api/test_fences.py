@@ -8,13 +8,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from executions import reporting
 from executions.exceptions import FencedExecution
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.lease import WorkflowExecutionLease
-from executions.tests.factories import run_with_nodes
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, run_with_nodes
 from executions.tests.facts.reporting import new_id, send
 from executions.upkeep.overdue import end_overdue
 from workflows.models import Workflow
@@ -196,3 +198,15 @@ def test_a_list_of_lines_is_stored_or_refused_as_a_whole(taken: Taken, attempt: 
     data, address = json.dumps(lines, default=str), f"/api/v1/executions/{taken.run.pk}/logs/"
     response = taken.client.post(address, data, content_type="application/json")
     assert (response.status_code, ExecutionLog.objects.count()) == (status, stored)
+
+
+def test_the_run_is_locked_while_its_token_is_taken_for_a_node(workflow: Workflow) -> None:
+    """A retry of the run, which leaves the attempt of a pending node as it is, has to wait until the node has moved."""
+    run = WorkflowExecutionFactory(workflow=workflow)
+    token = run.start(worker="one", lease_seconds=60)
+    node = NodeExecutionFactory(workflow_execution=run)
+    with CaptureQueriesContext(connection) as queries:
+        node.start(run_token=token)
+    locks = [place for place, query in enumerate(queries) if "FOR NO KEY UPDATE" in query["sql"]]
+    moves = [place for place, query in enumerate(queries) if "move_node" in query["sql"]]
+    assert locks[0] < moves[0]
