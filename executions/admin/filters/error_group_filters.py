@@ -1,11 +1,13 @@
 """Filters by a group of errors, which its page and the monitor link to."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar, cast
 from uuid import UUID
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.text import Truncator
@@ -16,7 +18,7 @@ from executions.admin import filter_presets
 from executions.error_groups import selection
 from executions.models import ErrorGroup
 from executions.querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
-from ledgerkit.admin.lists import Choice, ModelAdmin
+from ledgerkit.admin.lists import Chip, Choice, ModelAdmin
 from ledgerkit.db import json_validation
 
 from .linked_filters import LinkedFilter, parse_id
@@ -81,6 +83,11 @@ class RunErrorGroupFilter(ErrorGroupFilter):
         period = self.request.GET.get(FAILED)
         return period_start(period) if period in dict(PeriodFilter.offered) else None
 
+    def chips(self, changelist: ChangeList) -> list[Chip]:
+        """Return its chip, which removes the time of the failure too: the list refuses one without a group."""
+        without = changelist.get_query_string(remove=[GROUP, FAILED])
+        return [replace(chip, without=without) for chip in super().chips(changelist)]
+
 
 class FailurePeriodFilter(PeriodFilter):
     """Filter by the time at which attempts failed with the errors of the group, which the filter by the group does."""
@@ -90,7 +97,9 @@ class FailurePeriodFilter(PeriodFilter):
     parameter_name = FAILED
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        if self.request.GET.get(GROUP, NONE) == NONE:
+        # Of a view that is being saved the parameters are not in the address, and each is checked on its own.
+        address = self.request.GET
+        if FAILED in address and address.get(GROUP, NONE) == NONE:
             raise IncorrectLookupParameters
         return queryset
 

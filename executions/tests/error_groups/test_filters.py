@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,11 +12,12 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from executions import limits
+from executions.admin import saved_views
 from executions.admin.error_groups.rows import group_url
 from executions.admin.filters.error_group_filters import runs_of_group_url
 from executions.error_groups import verbs
 from executions.error_groups.scan import scan
-from executions.models import ErrorGroup, NodeExecution
+from executions.models import ErrorGroup, NodeExecution, SavedView
 from executions.tests.error_groups.test_admin import page_of, signed_in
 from executions.tests.error_groups.test_recording import failed_run, run_with_failed_nodes
 from workflows.models import Workflow
@@ -24,6 +26,7 @@ from workflows.tests.factories import WorkflowFactory
 pytestmark = pytest.mark.django_db(transaction=True)  # a scan reads what is committed
 
 RUNS, NODES = "/api/v1/executions/", "/api/v1/node-executions/"
+RUN_LIST = "/admin/executions/workflowexecution/"
 PRICES, SERVER = ("load", "no prices", None), ("mail", "no server", None)
 
 
@@ -164,6 +167,31 @@ class TestAdmin:
         pk = group("no prices").pk
         assert listed(viewer, runs_of_group_url(pk, failed=1)) == keys(new)
         assert listed(viewer, runs_of_group_url(pk, failed=3)) == keys(old, new)
+
+    def test_each_chip_of_a_group_in_a_period_leads_to_a_list(self, viewer: Client, workflow: Workflow) -> None:
+        run = failed_run(workflow, "no prices")
+        scan()
+        for node in (None, ""):
+            address = runs_of_group_url(group("no prices").pk, node, failed=1, status="failed")
+            chips = {str(chip.title): chip.without for chip in viewer.get(address).context["cl"].chips}
+            assert [viewer.get(f"{RUN_LIST}{without}").status_code for without in chips.values()] == [200] * 3
+            assert listed(viewer, f"{RUN_LIST}{chips['error group']}") == keys(run)
+            assert chips["error group"] == "?status=failed"
+
+    def test_a_group_in_a_period_is_saved_as_a_view(self, viewer: Client, workflow: Workflow) -> None:
+        run = failed_run(workflow, "no prices")
+        scan()
+        filters = {"error_group": str(group("no prices").pk), "failed": "1"}
+        viewer.post(f"{RUN_LIST}views/", {"new-name": "Prices", "filters": urlencode(filters)})
+        view = SavedView.objects.get(name="Prices")
+        assert view.filters == filters
+        assert listed(viewer, saved_views.view_url(view)) == keys(run)
+
+    @pytest.mark.parametrize("failed", ["x", "1~", "2"])
+    def test_a_period_that_is_none_is_not_saved(self, viewer: Client, failed: str) -> None:
+        filters = urlencode({"error_group": str(uuid4()), "failed": failed})
+        viewer.post(f"{RUN_LIST}views/", {"new-name": "Prices", "filters": filters})
+        assert not SavedView.objects.exists()
 
     def test_failed_runs_without_a_group(self, viewer: Client, workflow: Workflow) -> None:
         failed_run(workflow, "no prices")
