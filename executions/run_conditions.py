@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
-from django.db.models import Case, DurationField, Exists, F, OuterRef, Q, Value, When
+from django.db.models import BooleanField, Case, DurationField, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -88,3 +88,9 @@ def is_slow() -> Q:
     ended = Q(ended_at__gt=F("started_at") + limit)
     running = Q(status=ExecutionStatus.RUNNING, started_at__lt=Now() - limit)
     return Q(ended | running, created_at__gte=since)
+
+
+def is_not_slow() -> Q:
+    """Return the condition of all other runs, decided for each row: those not in a subquery would be read at once."""
+    # Of a run without a start or a limit is_slow() is NULL, and so is its negation.
+    return ~Q(Case(When(is_slow(), then=True), default=False, output_field=BooleanField()))

@@ -15,7 +15,7 @@ from django.forms import Form
 
 from executions import attention, creation_bounds, run_conditions, sort_keys
 from executions.error_groups import selection
-from executions.models import ExecutionStatus, TriggerType, WorkflowExecution
+from executions.models import ExecutionStatus, TriggerType
 from ledgerkit.db.names import forms
 from ledgerkit.rest.filters import (
     BooleanFilter,
@@ -143,10 +143,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
         return queryset.filter(needs if value else ~needs)
 
     def at_pace(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
-        slow = run_conditions.is_slow()
-        if value:
-            return queryset.filter(slow)
-        return queryset.exclude(pk__in=WorkflowExecution.objects.filter(slow).order_by().values("pk"))
+        return queryset.filter(run_conditions.is_slow() if value else run_conditions.is_not_slow())
 
     def of_workflow_name(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(run_conditions.by_workflow_name(value))

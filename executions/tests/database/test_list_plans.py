@@ -123,6 +123,21 @@ def test_slow_runs_are_those_of_the_last_days_in_the_index_of_the_creation(only:
     assert "(created_at >= " in found.partition("Index Cond: ")[2]
 
 
+def test_runs_that_are_not_slow_are_told_row_by_row_in_the_order_of_the_list(only: Any, monkeypatch: Any) -> None:
+    run = WorkflowExecutionFactory()
+    only("workflow_executions", "idx_workflow_executions_created")
+    runs = WorkflowExecution.objects.order_by("-created_at", "-id")
+    for usual in ([Durations(run.workflow_id, 100, 1.0, 2.0)], []):
+        monkeypatch.setattr("executions.rollups.usual_durations", lambda *_arguments, found=usual: found)
+        question = filter_queryset(WorkflowExecutionFilters, runs, "slow=false")[:51]
+        found = plan(question)
+        assert uses(found, "idx_workflow_executions_created")
+        assert found.count("workflow_executions") == 2  # the index and the table, once each: no subquery
+        assert "Sort" not in found
+        assert ("Filter: " in found) is bool(usual)
+        assert list(question) == [run]
+
+
 @pytest.mark.parametrize("sign", ["", "-"])
 @pytest.mark.parametrize(
     ("index", "name", "key"),
