@@ -25,7 +25,7 @@ def runs_of(
     """Filter to runs of which an attempt failed so: at the node of this name (empty: at none), at this time or
     later."""
     occurrences = _occurrences(node, since)
-    if group.seen <= limits.ERROR_GROUP_ROWS:
+    if _is_small(group, since):
         return runs.filter(pk__in=_ids(group, occurrences, "workflow_execution"))
     return runs.filter(Exists(occurrences.filter(fingerprint__group=group, workflow_execution=OuterRef("pk"))))
 
@@ -44,6 +44,15 @@ def without_group(runs: WorkflowExecutionQuerySet) -> WorkflowExecutionQuerySet:
     """Filter to failed runs whose error is in no group: a scan has not seen it, or it was before the first one."""
     recorded = ErrorOccurrence.objects.filter(workflow_execution=OuterRef("pk"), attempt=OuterRef("attempt"))
     return runs.failed().exclude(Exists(recorded))
+
+
+def _is_small(group: ErrorGroup, since: datetime | None) -> bool:
+    """Return whether the failures, at this time or later, are few enough to look up their runs one by one."""
+    most = limits.ERROR_GROUP_ROWS
+    if since is None or group.seen <= most:
+        return group.seen <= most
+    recent = ErrorOccurrence.objects.filter(fingerprint__group=group, happened_at__gte=since)
+    return recent.order_by()[: most + 1].count() <= most
 
 
 def _occurrences(node: str | None, since: datetime | None) -> QuerySet[ErrorOccurrence]:

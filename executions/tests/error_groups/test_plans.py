@@ -1,7 +1,10 @@
 """Plans of the lists of a group of errors: the rows of a small group are looked up, and a large one is walked."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from executions import limits
@@ -75,3 +78,20 @@ def test_a_large_group_is_walked_in_the_order_of_the_list(groups: dict[str, Erro
         assert uses(found, f"idx_{table}_created")
         assert "error_occurrence_once" in found
         assert "Sort" not in found
+
+
+def test_a_large_group_of_which_few_failures_are_recent_is_looked_up_since_then(groups: dict[str, ErrorGroup]) -> None:
+    group, since = groups["frequent"], timezone.now() - timedelta(days=1)
+    runs = WorkflowExecution.objects.order_by(*ORDER)
+    assert uses(plan(selection.runs_of(group, runs, since=since)[:51]), "idx_workflow_executions_created")
+    of_group = ErrorOccurrence.objects.filter(fingerprint__group=group)
+    recent = list(of_group.order_by("-id").values_list("id", flat=True)[:3])
+    of_group.exclude(id__in=recent).update(happened_at=since - timedelta(days=1))
+    with CaptureQueriesContext(connection) as queries:
+        found = selection.runs_of(group, runs, since=since)[:51]
+        assert len(found) == 3
+    assert not uses(plan(found), "idx_workflow_executions_created")
+    assert uses(plan(found), "workflow_executions_pkey")
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {queries[0]['sql']}")
+        assert uses(" ".join(line for (line,) in cursor.fetchall()), "idx_error_occurrences_fingerprint")
