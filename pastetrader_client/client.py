@@ -23,6 +23,7 @@ from .spool import Spool, folder
 from .texts import WIDEST, size_of
 from .trace_context import traceparent_of
 from .transport import Transport
+from .turns import Turn
 from .watch import Watch
 
 MEGABYTE = 1_000_000
@@ -220,9 +221,12 @@ class Client:
         """Let the thread send at its next look what waits: the end of a run."""
         self._sender.outbox.is_urgent = True
 
-    def take_turn(self, run: Run, fields: Mapping[str, object], seconds: float | None) -> None:
-        """Wait until the ledger starts the run. Raises TurnTimedOut or TurnRefused."""
-        self._sender.turns.take(run, fields, seconds)
+    def begin_turn(self, run: Run, fields: Mapping[str, object], seconds: float | None) -> Turn:
+        """Let the sending thread ask for the start of the run."""
+        return self._sender.turns.begin(run, fields, seconds)
+
+    def give_up_turn(self, run: Run) -> None:
+        self._sender.turns.give_up(run)
 
     def unwatch(self, run: Run) -> None:
         """Stop asking about a run that this process has nothing to do with any more, though it has not ended."""

@@ -12,6 +12,8 @@ from .runs import Run, current_run
 if TYPE_CHECKING:
     from .client import Client
 
+LOOK = 0.05  # seconds between two looks of a coroutine whether it is its turn
+
 type Open = Callable[[], Reporter | None]
 
 
@@ -73,12 +75,11 @@ def _wrapped_async[**P, R](function: Callable[P, R], open_: Open) -> Callable[P,
 
 
 async def _take_turn(run: Run) -> None:
-    """Wait for the turn of a queued run, while other coroutines go on."""
-    try:
-        await asyncio.to_thread(run.take_turn)
-    except asyncio.CancelledError:
-        run.stop_waiting()
-        raise
+    """Wait for the turn of a queued run, while other coroutines go on. It takes no thread: those of the loop are few,
+    and the run that is ahead may need one to end."""
+    with run.wait_for_turn() as turn:
+        while not turn.has_come():  # noqa: ASYNC110  # another thread ends it
+            await asyncio.sleep(LOOK)
 
 
 def _keep(reporter: Reporter, result: object) -> None:

@@ -40,7 +40,7 @@ class Lease:
 
 
 class Leases:
-    """Belongs to the sending thread. Leases are found by their tokens."""
+    """Belongs to the sending thread, all but forget(). Leases are found by their tokens."""
 
     def __init__(self) -> None:
         self.begun: dict[str, Lease] = {}  # their start is not delivered
@@ -92,8 +92,12 @@ class Leases:
     def let_go(self, fact: Fact) -> None:
         """Forget the lease that a start, an end or a heartbeat is of."""
         if act_of_lease(fact):
-            self.begun.pop(fact.token, None)
-            self.held.pop(fact.token, None)
+            self.forget(fact.token)
+
+    def forget(self, token: str) -> None:
+        """Hold the lease no longer, if there is one. Any thread may do so."""
+        self.begun.pop(token, None)
+        self.held.pop(token, None)
 
     def fence(self, token: str) -> None:
         """Forget a lease that was given to another worker, for a run those of its nodes too, and tell the engine."""
@@ -113,7 +117,7 @@ class Leases:
     def heartbeats(self) -> list[Fact]:
         """Return the heartbeats that are due, those of runs first: a run that is fenced takes its nodes with it."""
         now, ns = time.monotonic(), time.time_ns()
-        due = [lease for lease in self.held.values() if lease.due <= now]
+        due = [lease for lease in list(self.held.values()) if lease.due <= now]
         for lease in due:
             lease.due = now + lease.seconds / IN_A_LEASE
         return [
@@ -133,7 +137,7 @@ class Leases:
     def seconds_to_next(self, most: float) -> float:
         """Return how long no heartbeat is due, `most` at the most."""
         now = time.monotonic()
-        return min([most, *(lease.due - now for lease in self.held.values())])
+        return min([most, *(lease.due - now for lease in list(self.held.values()))])
 
 
 def act_of_lease(fact: Fact) -> str:

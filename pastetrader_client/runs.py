@@ -1,6 +1,7 @@
 """Runs and nodes as an engine reports them: with a block each, or with one method for each transition."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from .log_handler import RunHandler
 from .reporter import NodeCancelled, NodeFenced, Reporter, RunCancelled, RunFenced, copy_output, current
 from .texts import size_of
 from .tracebacks import capture_error
+from .turns import Turn
 
 if TYPE_CHECKING:
     from .client import Client
@@ -83,12 +85,19 @@ class Run(Reporter):
         self.send("execution.start", OVERHEAD, attempt=self.attempt, at=at, **self.begin_lease())
 
     def take_turn(self, at: str | None = None) -> None:
-        """Wait until the ledger has started the run. A run that nobody waits for any more is cancelled: those behind it
+        """Wait in this thread until the ledger has started the run."""
+        with self.wait_for_turn(at) as turn:
+            while not turn.has_come():
+                turn.wait()
+
+    @contextmanager
+    def wait_for_turn(self, at: str | None = None) -> Iterator[Turn]:
+        """Ask for the turn that the block waits for. A run that nobody waits for any more is cancelled: those behind it
         in the queue would wait for it."""
         self.create()
         try:
             fields = {"attempt": self.attempt, "at": at, **self.begin_lease()}
-            self.client.take_turn(self, fields, self.queue_seconds)
+            yield self.client.begin_turn(self, fields, self.queue_seconds)
         except BaseException:
             self.stop_waiting()
             raise
@@ -97,6 +106,7 @@ class Run(Reporter):
         self.is_queued, self.has_started = False, True
 
     def stop_waiting(self) -> None:
+        self.client.give_up_turn(self)
         self.cancel("Its engine does not wait for its turn any more.")
 
     def complete(self, output: object = None) -> None:

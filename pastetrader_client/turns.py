@@ -25,10 +25,15 @@ logger = logging.getLogger("pastetrader_client")
 
 
 class TurnTimedOut(TimeoutError):
-    """Raised by the start of a queued run whose turn did not come in `queue_seconds`. The run is cancelled."""
+    """Raised by the start of a queued run whose turn did not come in `queue_seconds`. The ledger is asked to cancel the
+    run, which it does for a token with the scope executions:control."""
 
     def __init__(self, run: str, seconds: float) -> None:
-        super().__init__(f"It was not the turn of run {run} within {seconds:g} seconds: it is cancelled.")
+        super().__init__(
+            f"It was not the turn of run {run} within {seconds:g} seconds. The ledger was asked to cancel it, which "
+            "needs a token with the scope executions:control. Without that the run keeps its place in the queue until "
+            "somebody cancels it, or for PENDING_EXPIRE_SECONDS, if the ledger has set them."
+        )
         self.run = run
 
 
@@ -49,16 +54,35 @@ class Turn:
     """The wait of one run: a thread of the engine waits for what the sending thread hears. `refusal` is why the run
     will not start; "" if it has started, or was cancelled or given to another worker, which the run itself knows."""
 
-    def __init__(self, run: Queued, fields: Mapping[str, object]) -> None:
-        self.run, self.fields = run, fields
+    def __init__(
+        self, run: Queued, fields: Mapping[str, object], seconds: float | None, silence: Callable[[], str]
+    ) -> None:
+        self.run, self.fields, self.seconds, self.silence = run, fields, seconds, silence
+        self.until = math.inf if seconds is None else time.monotonic() + seconds
         self.is_over = threading.Event()
         self.refusal = ""
         self.due = 0.0
 
+    def has_come(self) -> bool:
+        """Return whether the run has started, was cancelled, or has another worker. Raises TurnTimedOut or TurnRefused
+        where that is not to be waited for."""
+        if self.is_over.is_set() and not self.refusal:
+            return True
+        if reason := self.refusal or self.silence():
+            raise TurnRefused(self.run.id, reason)
+        if self.seconds is not None and time.monotonic() >= self.until:
+            raise TurnTimedOut(self.run.id, self.seconds)
+        return False
+
+    def wait(self) -> None:
+        """Wait a moment for it in this thread."""
+        self.is_over.wait(max(0.0, min(LOOK, self.until - time.monotonic())))
+
 
 class Turns:
     """`wake` lets the sending thread look at once; `silence` returns why it sends nothing, "" if it does. `gone` has
-    the runs that the ledger does not take."""
+    the runs that the ledger does not take. `lock` decides between a start that has succeeded and an engine that gives
+    up at the same time."""
 
     def __init__(
         self, transport: Transport, watch: Watch, leases: Leases, gone: Container[str], *,
@@ -67,27 +91,24 @@ class Turns:
         self.transport, self.watch, self.leases, self.gone = transport, watch, leases, gone
         self.wake, self.silence = wake, silence
         self.waiting: dict[str, Turn] = {}
+        self.lock = threading.RLock()
         self.said: dict[str, None] = {}
 
     # --- called by threads of the engine --------------------------------------
-    def take(self, run: Queued, fields: Mapping[str, object], seconds: float | None) -> None:
-        """Wait until the run has started, was cancelled, or has another worker. Raises TurnTimedOut or TurnRefused."""
-        turn = self.waiting[run.id] = Turn(run, fields)
-        try:
-            self._wait(turn, seconds)
-        finally:
-            self.waiting.pop(run.id, None)
-        if turn.refusal:
-            raise TurnRefused(run.id, turn.refusal)
-
-    def _wait(self, turn: Turn, seconds: float | None) -> None:
-        until = math.inf if seconds is None else time.monotonic() + seconds
+    def begin(self, run: Queued, fields: Mapping[str, object], seconds: float | None) -> Turn:
+        """Ask for the start of the run from now on, until it is over or the engine gives up."""
+        turn = self.waiting[run.id] = Turn(run, fields, seconds, self.silence)
         self.wake()
-        while not turn.is_over.wait(max(0.0, min(LOOK, until - time.monotonic()))):
-            if reason := self.silence():
-                raise TurnRefused(turn.run.id, reason)
-            if seconds is not None and time.monotonic() >= until:
-                raise TurnTimedOut(turn.run.id, seconds)
+        return turn
+
+    def give_up(self, run: Queued) -> None:
+        """Ask no more for the start of the run. If it has started meanwhile, its lease is not held."""
+        with self.lock:
+            turn = self.waiting.pop(run.id, None)
+            if run.token is not None:
+                self.leases.forget(run.token)
+        if turn is not None:
+            turn.is_over.set()
 
     # --- the sending thread ---------------------------------------------------
     def ask(self) -> None:
@@ -114,27 +135,39 @@ class Turns:
     def _hear(self, turns: Sequence[Turn], facts: Sequence[Fact], refused: Mapping[int, Refusal]) -> None:
         for index, (turn, fact) in enumerate(zip(turns, facts, strict=True)):
             refusal = refused.get(index)
-            if refusal is None:
-                self._start(turn, fact)
-            elif refusal.code == FENCED:
-                turn.run.hear_fenced()
-            elif refusal.state == CANCELLED:
-                turn.run.hear_cancel()
-            elif refusal.code not in WAITS and (refusal.code != NOT_YET or turn.run.id in self.gone):
-                turn.refusal = f"{refusal.code}: {refusal.detail}"
-            else:
+            if refusal is not None and self._must_wait(turn, refusal):
                 self._say(turn, refusal)
-                continue
-            self._end(turn)
+            elif self._take_out(turn, None if refusal else fact):
+                self._note(turn, refusal)
+                turn.is_over.set()
 
-    def _start(self, turn: Turn, fact: Fact) -> None:
-        self.watch.see("execution.start", turn.run, None)
-        self.leases.begin(turn.run, None)
-        self.leases.note_delivered([fact])
+    def _must_wait(self, turn: Turn, refusal: Refusal) -> bool:
+        if refusal.state == CANCELLED:
+            return False
+        return refusal.code in WAITS or (refusal.code == NOT_YET and turn.run.id not in self.gone)
 
-    def _end(self, turn: Turn) -> None:
-        self.waiting.pop(turn.run.id, None)
-        turn.is_over.set()
+    def _take_out(self, turn: Turn, start: Fact | None) -> bool:
+        """End the wait, and hold the lease of a start. Return False if the engine has given up before."""
+        with self.lock:
+            if self.waiting.get(turn.run.id) is not turn:
+                return False
+            del self.waiting[turn.run.id]
+            if start is not None:
+                self.watch.see("execution.start", turn.run, None)
+                self.leases.begin(turn.run, None)
+                self.leases.note_delivered([start])
+            return True
+
+    def _note(self, turn: Turn, refusal: Refusal | None) -> None:
+        """Let the run, or who waits for it, know why it does not start."""
+        if refusal is None:
+            return
+        if refusal.code == FENCED:
+            turn.run.hear_fenced()
+        elif refusal.state == CANCELLED:
+            turn.run.hear_cancel()
+        else:
+            turn.refusal = f"{refusal.code}: {refusal.detail}"
 
     def _say(self, turn: Turn, refusal: Refusal) -> None:
         """Log once for which run this one waits."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from executions import reporting
 from executions.models import WorkflowExecution
@@ -103,6 +104,16 @@ def test_one_whose_turn_does_not_come_in_time_is_cancelled(connect: Connect) -> 
         pass
 
 
+def test_without_the_scope_to_cancel_it_one_that_is_late_keeps_its_place(connect: Connect) -> None:
+    client = connect(scopes=[scope for scope in Scope.values if scope != Scope.EXECUTIONS_CONTROL])
+    with client.run(workflow="w", concurrent=False):
+        late = client.run(workflow="w", queue=True, queue_seconds=0.5)
+        with pytest.raises(TurnTimedOut, match="Without that the run keeps its place in the queue"), late:
+            pytest.fail("it was not its turn")
+        assert client.flush()
+        assert waits(late)
+
+
 def test_one_that_is_cancelled_in_the_ledger_stops_waiting(connect: Connect) -> None:
     told: list[Any] = []
     client = connect(on_cancel=told.append)
@@ -116,17 +127,17 @@ def test_one_that_is_cancelled_in_the_ledger_stops_waiting(connect: Connect) -> 
 
 def test_one_that_another_worker_has_started_is_fenced(connect: Connect) -> None:
     client = connect(lease_seconds=60)
-    with client.run(workflow="w", concurrent=False) as first:
+    with suppress(RunCancelled), client.run(workflow="w", concurrent=False) as first:
         engine = Engine(client.run(workflow="w", queue=True), [])
         wait_until(lambda: waits(engine.of))
-        row = WorkflowExecution.objects.get(pk=first.id)
-        row.cancel()
-        with suppress(Exception):  # the waiting thread may be faster
-            WorkflowExecution.objects.get(pk=engine.of.id).start(worker="another")
+        with transaction.atomic():  # the waiting thread asks before or after, never in between
+            WorkflowExecution.objects.get(pk=first.id).cancel()
+            WorkflowExecution.objects.get(pk=engine.of.id).start(worker="another", lease_seconds=60)
         engine.join(60)
-        with suppress(RunCancelled):
-            first.check_stopped()
-    assert type(engine.error) in {RunFenced, type(None)}
+    assert (type(engine.error), engine.order) == (RunFenced, [])
+    assert client.flush()
+    lease = WorkflowExecutionLease.objects.get(workflow_execution=engine.of.id)
+    assert (status(engine.of), lease.worker) == ("running", "another")
 
 
 def test_one_that_the_ledger_refuses_raises(connect: Connect, owner: Any) -> None:

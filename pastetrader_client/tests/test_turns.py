@@ -1,0 +1,121 @@
+"""The wait for a turn, and its end, with a transport of the test instead of a ledger."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from pastetrader_client import Answer, Client, Refusal, TurnTimedOut, turns
+
+
+class OneAtATime:
+    """A transport of a ledger that lets one run at a time start, in any order. `hold` delays each answer."""
+
+    http = None
+
+    def __init__(self) -> None:
+        self.running = ""
+        self.kinds: list[str] = []
+        self.asked, self.hold = threading.Event(), threading.Event()
+        self.hold.set()
+
+    def send(self, bodies: Sequence[bytes]) -> Answer:
+        facts = [json.loads(body) for body in bodies]
+        if any(fact["kind"] == "execution.start" for fact in facts):
+            self.asked.set()
+            assert self.hold.wait(60)
+        refusals = [refusal for index, fact in enumerate(facts) if (refusal := self.take(index, fact)) is not None]
+        return Answer(refusals)
+
+    def take(self, index: int, fact: dict[str, Any]) -> Refusal | None:
+        kind, run = fact["kind"], fact["id"]
+        if kind == "execution.start" and self.running not in {"", run}:
+            return Refusal(index, "queued", "another one is running", "pending")
+        if kind == "execution.start":
+            self.running = run
+        elif kind.startswith("execution.") and self.running == run and kind != "execution.heartbeat":
+            self.running = ""
+        self.kinds.append(kind)
+        return None
+
+    def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, object]]) -> bool:
+        return True
+
+    def read_run(self, run: str) -> Mapping[str, Any]:
+        raise LookupError(run)
+
+    def close(self) -> None: ...
+
+    def forget_connections(self) -> None: ...
+
+
+@pytest.fixture
+def one_at_a_time() -> OneAtATime:
+    return OneAtATime()
+
+
+@pytest.fixture
+def engine_of(one_at_a_time: OneAtATime) -> Iterator[Client]:
+    with Client(transport=one_at_a_time, spool=False, sigterm=False, lease_seconds=1) as client:
+        yield client
+
+
+def test_coroutines_that_wait_leave_the_threads_of_the_loop_to_others(
+    engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "EVERY", 0.01)
+    done: list[int] = []
+
+    @engine_of.workflow("w", queue=True)
+    async def queued(number: int) -> None:
+        done.append(await asyncio.to_thread(lambda: number))
+
+    async def main() -> None:
+        await asyncio.gather(*(queued(number) for number in range(40)))
+
+    thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)
+    thread.start()
+    thread.join(60)
+    assert sorted(done) == list(range(40))
+
+
+def test_a_coroutine_that_is_cancelled_asks_no_more_for_its_start(
+    engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "EVERY", 0.01)
+    one_at_a_time.running = "another"
+
+    @engine_of.workflow("w", queue=True)
+    async def queued() -> None:
+        pytest.fail("it was not its turn")
+
+    async def main() -> None:
+        task = asyncio.create_task(queued())
+        await asyncio.to_thread(one_at_a_time.asked.wait, 60)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        one_at_a_time.running = ""
+        await asyncio.sleep(0.5)
+
+    asyncio.run(main())
+    assert engine_of.flush(60)
+    assert "execution.cancel" in one_at_a_time.kinds
+    assert "execution.start" not in one_at_a_time.kinds
+
+
+def test_the_lease_of_a_start_that_succeeds_after_the_engine_gave_up_is_not_held(
+    engine_of: Client, one_at_a_time: OneAtATime
+) -> None:
+    one_at_a_time.hold.clear()
+    with pytest.raises(TurnTimedOut), engine_of.run(workflow="w", queue=True, queue_seconds=0.2):
+        pytest.fail("it was not its turn")
+    one_at_a_time.hold.set()
+    assert engine_of.flush(60)
+    time.sleep(0.6)  # a heartbeat is due after a third of a second
+    assert one_at_a_time.kinds[-2:] == ["execution.start", "execution.cancel"]
