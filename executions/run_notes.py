@@ -135,7 +135,7 @@ def _add(run: UUID, number: int, act: NoteAct, text: str) -> RunNote:
     """Add a version in the name of the current actor. The text, and a request id that the client chose, are masked."""
     actor = audit.current()
     given: masking.Fields = {"reason": text, "request_id": actor.request_id}
-    masked = _masked(given, run) if text or actor.given_id else given
+    masked = _mask(given, run) if text or actor.given_id else given
     has_user = actor.user is not None and actor.user.pk is not None
     row = RunNote(
         workflow_execution_id=run,
@@ -154,7 +154,7 @@ def _add(run: UUID, number: int, act: NoteAct, text: str) -> RunNote:
     return row
 
 
-def _masked(given: masking.Fields, run: UUID) -> masking.Fields:
+def _mask(given: masking.Fields, run: UUID) -> masking.Fields:
     """Mask the fields. Without a text, that of a removal, nothing else may keep it from being done."""
     try:
         return masking.mask_for_all_runs(given, [run], DEFAULT_DB_ALIAS)
