@@ -96,6 +96,18 @@ def test_a_fan_out_is_opened_and_folded_by_the_keyboard(page: Page, site: LiveSi
     expect(fold).to_be_visible()
 
 
+def test_a_folded_box_is_marked_while_one_of_its_nodes_is_selected(page: Page, site: LiveSite) -> None:
+    page.goto(fan_out(site, 6))
+    box, table = page.get_by_role("link", name="load_…: 6 equal nodes"), page.locator(".nodes-scroll")
+    table.get_by_role("link", name="load_3").click()
+    expect(box).to_have_attribute("aria-current", "true")
+    page.reload()
+    expect(box).to_have_attribute("aria-current", "true")
+    table.get_by_role("link", name="start").click()
+    expect(page.locator(".node-panel")).to_contain_text("start")
+    expect(box).not_to_have_attribute("aria-current", "true")
+
+
 def test_the_map_of_a_large_graph_moves_it(page: Page, site: LiveSite) -> None:
     page.goto(fan_out(site, 60) + "?open=all")
     shown = page.locator(".graph-map")

@@ -28,8 +28,9 @@ UNREPORTED = (
     '<use href="#box"/><text>{label}</text><text class="box-state">{word}</text></g>\n'
 )
 FAN_OUT = (
-    '<a class="box fan-out status-{status}"{anchor} href="{address}" data-fan-out="{key}" data-names="{names}"{current}'
-    ' aria-label="{description}" transform="translate({x} {y})"><title>{all_names}</title><use href="#box-fan-out"/>'
+    '<a class="box fan-out status-{status}"{anchor} href="{address}" data-fan-out="{key}" data-names="{names}"'
+    ' data-executions="{executions}"{current} aria-label="{description}" transform="translate({x} {y})">'
+    '<title>{all_names}</title><use href="#box-fan-out"/>'
     '<text>{label}</text><text class="numbers">{numbers}</text><text class="time">{count}×</text></a>\n'
 )
 NUMBER = '<tspan class="status-{status}">{sign} {number}</tspan>'
@@ -93,6 +94,7 @@ def _fan_out(box: FanOutBox, chosen: UUID | None, first_shown: Any, address: str
         all_names=escape(", ".join(shown)),
         status=box.row.status if box.row else "none",
         anchor=f' id="box-{first_shown.pk}"' if is_first else "",
+        executions=" ".join(str(row.pk) for row in box.shown),
         current=CURRENT if any(row.pk == chosen for row in box.shown) else "",
         numbers=" ".join(_number(status, number) for status, number in box.numbers),
         count=len(names),

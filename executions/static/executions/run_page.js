@@ -13,11 +13,12 @@ async function fetchPart(name, query) {
     return response.text();
 }
 
-const to = (node) => `[href="?node=${CSS.escape(node)}#node"]`;
+// Links to a node, and the box of a folded fan-out that has it.
+const to = (node) => `[href="?node=${CSS.escape(node)}#node"], [data-executions~="${CSS.escape(node)}"]`;
 const nodeOf = (link) => link.getAttribute("href").slice("?node=".length, -"#node".length);
 
 function mark(node) {
-    for (const link of document.querySelectorAll('[href^="?node="][aria-current]')) link.removeAttribute("aria-current");
+    for (const link of document.querySelectorAll('[href^="?node="][aria-current], .box[aria-current]')) link.removeAttribute("aria-current");
     if (!node) return;
     for (const link of document.querySelectorAll(to(node))) link.setAttribute("aria-current", "true");
 }

@@ -73,8 +73,10 @@ def test_all_are_opened_and_folded_at_once(run: Any, teammate: Any) -> None:
 
 def test_what_is_selected_stays_when_a_fan_out_is_opened(run: Any, teammate: Any) -> None:
     node = execution(run, "load_3")
-    html = page(teammate, run, f"?node={node.pk}")
-    assert 'aria-current="true"' in part(graph(html), '<a class="box fan-out', ">")
+    html = page(teammate, run, f"?open=&node={node.pk}")
+    box = part(graph(html), '<a class="box fan-out', ">")
+    assert 'aria-current="true"' in box
+    assert str(node.pk) in part(box, "data-executions=", "aria-current")
     assert f"node={node.pk}" in box_link(html, "load_…")
 
 
