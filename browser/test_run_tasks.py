@@ -96,6 +96,20 @@ def test_a_fan_out_is_opened_and_folded_by_the_keyboard(page: Page, site: LiveSi
     expect(fold).to_be_visible()
 
 
+def test_a_selected_node_stays_selected_when_a_fan_out_is_opened_and_folded(page: Page, site: LiveSite) -> None:
+    page.goto(fan_out(site, 6))
+    start = page.get_by_role("link", name="start: pending, –", exact=True)
+    start.click()
+    page.get_by_role("link", name="load_…: 6 equal nodes").click()
+    expect(page.get_by_role("link", name="load_6: pending, –; after start")).to_be_visible()
+    expect(start).to_have_attribute("aria-current", "true")
+    page.reload()
+    expect(start).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="load_6: pending, –; after start").click()
+    page.get_by_role("link", name="Fold load_1 … load_6 (6)").click()
+    expect(page.get_by_role("link", name="load_…: 6 equal nodes")).to_have_attribute("aria-current", "true")
+
+
 def test_a_folded_box_is_marked_while_one_of_its_nodes_is_selected(page: Page, site: LiveSite) -> None:
     page.goto(fan_out(site, 6))
     box, table = page.get_by_role("link", name="load_…: 6 equal nodes"), page.locator(".nodes-scroll")

@@ -86,15 +86,25 @@ async function showGraph(address) {
     document.dispatchEvent(new CustomEvent("renewed", { detail: view }));
 }
 
+// Return the present address with these fan-outs opened.
+function withOpen(open, hash = "") {
+    const address = new URL(location.href);
+    address.searchParams.set("open", open);
+    address.hash = hash;
+    return address;
+}
+
+// Only `open` is taken from the link: a node may have been selected since the server wrote it.
 async function toggleFanOut(link) {
-    const [address, key] = [link.getAttribute("href"), link.dataset.fanOut];
+    const [open, key] = [openOf(link.getAttribute("href")), link.dataset.fanOut];
     try {
-        await showGraph(address);
+        await showGraph(withOpen(open));
     } catch {
-        location.assign(address);
+        location.assign(withOpen(open, "graph"));
         return;
     }
-    history.pushState({}, "", address.split("#")[0]);
+    history.pushState({}, "", withOpen(open));
+    mark(new URLSearchParams(location.search).get("node"));
     const frame = view.querySelector(".graph-scroll");
     const box = frame.querySelector(`a[data-fan-out="${CSS.escape(key)}"]`);
     if (box) centre(frame, box);
