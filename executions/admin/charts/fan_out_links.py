@@ -1,9 +1,10 @@
 """Links that open and fold the fan-outs of a run's graph. What is open is in the address: `?open=1a2b3c4d,...`, or
-`?open=all`."""
+`?open=all`. In an address without it, the fan-out of the selected node is open."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.http import HttpRequest
 
@@ -36,17 +37,23 @@ class FoldLink:
 @dataclass(frozen=True)
 class FanOutLinks:
     """`to_open` leads from the key of a folded fan-out to the page with it opened. `to_all` opens all, or folds all if
-    none is folded; it is empty where there is no fan-out."""
+    none is folded; it is empty where there is no fan-out. `opened` are the keys of those that are open."""
 
     to_open: dict[str, str]
     to_fold: list[FoldLink]
     to_all: str
+    opened: str
 
 
 def opened_keys(request: HttpRequest) -> Collection[str] | None:
     """Return the keys of the opened fan-outs, None for all."""
     asked = request.GET.get(OPEN, "").split(",")
     return None if EVERY in asked else asked
+
+
+def opened_by_node(request: HttpRequest, chosen: UUID | None) -> UUID | None:
+    """Return the selected execution, whose fan-out is opened; None if the address says what is open."""
+    return None if OPEN in request.GET else chosen
 
 
 def fan_out_links(request: HttpRequest, drawn: RunDrawing) -> FanOutLinks:
@@ -57,6 +64,7 @@ def fan_out_links(request: HttpRequest, drawn: RunDrawing) -> FanOutLinks:
         {key: _address(request, keys | {key}) for key in folded},
         [FoldLink(each, _address(request, keys - {each.key})) for each in opened[:SHOWN]],
         _address(request, [EVERY] if folded else []) if drawn.fan_outs else "",
+        ",".join(sorted(keys)),
     )
 
 

@@ -116,20 +116,33 @@ class RunDrawing(Drawing[RunBox]):
 
 
 def draw_run(
-    graph: Graph, rows: Iterable[object], ways: set[UUID], opened: Collection[str] | None = None
+    graph: Graph,
+    rows: Iterable[object],
+    ways: set[UUID],
+    opened: Collection[str] | None = None,
+    chosen: UUID | None = None,
 ) -> RunDrawing | None:
     """Draw the graph with the executions of its nodes, and each fan-out of equals as one box, without those whose keys
-    are in `opened`; None opens all. Return None for a graph without nodes, or one that is too large."""
+    are in `opened` and that of the execution whose id is `chosen`; None in `opened` opens all. Return None for a graph
+    without nodes, or one that is too large."""
     if len(graph.nodes) > MOST_NODES:
         return None
-    fan_outs = find_fan_outs(graph)
-    folded = [each for each in fan_outs if opened is not None and each.key not in opened]
+    fan_outs, found = find_fan_outs(graph), _by_node(rows)
+    folded = [] if opened is None else _without(fan_outs, opened, found, chosen)
     shown = fold(graph, folded)
     if (plan := plan_graph(shown)) is None:
         return None
     stand_ins = {UUID(node): UUID(each.first) for each in folded for node in each.nodes}
-    boxes = _boxes(shown, plan.places, _by_node(rows), {each.first: each for each in folded})
+    boxes = _boxes(shown, plan.places, found, {each.first: each for each in folded})
     return RunDrawing(plan, boxes, {stand_ins.get(node, node) for node in ways}, fan_outs, folded)
+
+
+def _without(
+    fan_outs: Iterable[FanOut], opened: Collection[str], found: Mapping[str, list[Any]], chosen: UUID | None
+) -> list[FanOut]:
+    """Return the fan-outs whose keys are not in `opened` and that have no node with the `chosen` execution."""
+    nodes = {node for node, rows in found.items() if any(row.pk == chosen for row in rows)}
+    return [each for each in fan_outs if each.key not in opened and nodes.isdisjoint(each.nodes)]
 
 
 def _by_node(rows: Iterable[Any]) -> Mapping[str, list[Any]]:

@@ -113,7 +113,8 @@ def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], c
     shown = {"node_page": page, "node_rows": node_admin.present_nodes(page.rows)}
     shown |= {"nodes_shown": limits.NODES, "more_nodes": more}
     shown |= {"cascade": went_wrong, "graph_nodes": len(graph.nodes)}
-    drawn = graph_chart.draw_run(graph, rows, went_wrong.ways, fan_out_links.opened_keys(request))
+    opened = fan_out_links.opened_keys(request), fan_out_links.opened_by_node(request, chosen)
+    drawn = graph_chart.draw_run(graph, rows, went_wrong.ways, *opened)
     return shown | _graph_context(request, drawn, chosen) | _in_time(request, run, tries, rows, chosen)
 
 

@@ -45,6 +45,8 @@ function selectNode(node) {
     const query = new URLSearchParams(location.search);
     if (node) query.set("node", node);
     else query.delete("node");
+    const open = view.querySelector("#graph")?.dataset.open;
+    if (open !== undefined && !query.has("open")) query.set("open", (shownOpen = open)); // the graph stays as it is
     history.pushState({}, "", query.size ? `?${query}` : location.pathname);
     return showNode(node);
 }
@@ -74,7 +76,12 @@ async function compare(holder) {
     }
 }
 
-const openOf = (address) => new URL(address, location.href).searchParams.get("open") ?? "";
+// Return what the address opens, or null where that depends on its node.
+function openOf(address) {
+    const query = new URL(address, location.href).searchParams;
+    return query.get("open") ?? (query.has("node") ? null : "");
+}
+
 let shownOpen = openOf(location.href);
 
 // Replace the graph by that of the address, which opens or folds fan-outs.

@@ -80,6 +80,15 @@ def test_what_is_selected_stays_when_a_fan_out_is_opened(run: Any, teammate: Any
     assert f"node={node.pk}" in box_link(html, "load_…")
 
 
+def test_the_fan_out_of_the_selected_node_is_open_unless_the_address_says_what_is(run: Any, teammate: Any) -> None:
+    opened = page(teammate, run, "?open=all")
+    href = part(graph(opened), f"?node={execution(run, 'load_3').pk}", "#node")
+    html = page(teammate, run, href)
+    assert boxes(html) == ["start", *(f"load_{number}" for number in range(1, 7)), "join", "check_…"]
+    assert boxes(page(teammate, run, f"{href}&part=graph")) == boxes(html)
+    assert boxes(page(teammate, run, links(html)["Fold load_1 … load_6 (6)"])) == ["start", "load_…", "join", "check_…"]
+
+
 def test_a_link_keeps_what_the_page_takes_and_nothing_else(run: Any, teammate: Any) -> None:
     html = page(teammate, run, "?lanes=all&nodes=2&compare=1&utm=mail&part=page&utm=again")
     shown = {address.partition("&")[2] for address in links(html).values()}
