@@ -28,6 +28,7 @@ OWNED_WORKFLOWS = 1_000  # the same in the admin
 SHARED_VIEWS = 50
 FOUND_ROWS = 5  # of each kind, by the search for everything
 NODE_NAMES = 100  # that a part of a name is replaced by
+NODE_NAME_PART = 3  # characters of a part that more names than these have
 OFFERED_NODE_NAMES = 20  # while one is typed
 
 # Runs of a bulk action

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
-from django.db.models import BooleanField, Case, DurationField, Exists, F, OuterRef, Q, Value, When
+from django.db.models import BooleanField, Case, DurationField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from ledgerkit.db import names
 from workflows.history import DefinitionChange
 from workflows.models import Node, Workflow
-from workflows.querysets import User
+from workflows.querysets import User, can_view_all
 
 from . import limits, rollups
 from .models import NodeExecution
@@ -25,16 +25,27 @@ def has_failed_node(user: User, node_names: Iterable[str]) -> Q:
     return _has_failed_node(user, Q(node_name__in=[form for name in node_names for form in names.forms(name)]))
 
 
-def has_failed_node_like(user: User, part: str) -> Q:
-    """Return the condition that a node failed with this part in its name, as it is now, or with this name.
+def has_failed_node_like(user: User, part: str) -> Q | None:
+    """Return the condition that a node failed with this part in its name, as it is now, or with this name; None if a
+    longer part is needed.
 
-    With a list of names the index finds the nodes. Too many names are not listed: then a page is full soon.
+    With a list of names the index finds the nodes. Too many names are not listed: then a page is full soon, unless few
+    of these nodes fail. Each character more leaves fewer of them.
     """
-    known = Node.objects.filter(names.contains("name", part)).order_by("name").values_list("name", flat=True)
+    known = visible_nodes(user).filter(names.contains("name", part)).order_by("name").values_list("name", flat=True)
     found = list(known.distinct()[: limits.NODE_NAMES + 1])
-    if len(found) > limits.NODE_NAMES:
-        return _has_failed_node(user, names.contains("node_name", part))
-    return has_failed_node(user, [part, *found])
+    if len(found) <= limits.NODE_NAMES:
+        return has_failed_node(user, [part, *found])
+    if len(part) < limits.NODE_NAME_PART:
+        return None
+    return _has_failed_node(user, names.contains("node_name", part))
+
+
+def visible_nodes(user: User) -> QuerySet[Node]:
+    """Return the nodes whose executions the user may see."""
+    if can_view_all(user, "executions.view_nodeexecution"):
+        return Node.objects.all()
+    return Node.objects.filter(workflow__owner=user.pk)
 
 
 def _has_failed_node(user: User, named: Q) -> Q:

@@ -173,6 +173,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
         if not names:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
         context = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
+        context["reasons"] = validation.refusals(self, names)
         return self.render_message(request, "invalid_filter", 400, **context | extra)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

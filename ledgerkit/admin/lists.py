@@ -65,6 +65,7 @@ class ConstantFilter(admin.SimpleListFilter):
     field_template: ClassVar[str] = "admin/ledgerkit/filters/select.html"  # of its field in the bar above the list
     is_common: ClassVar[bool] = True  # or it is among the further filters, which are folded
     offered: ClassVar[Sequence[Choice]]
+    refusal: ClassVar[StrOrPromise] = ""  # sentence for those whose value was rejected: which values are possible
 
     @property
     def options(self) -> list[Option]:

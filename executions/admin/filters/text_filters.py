@@ -19,7 +19,6 @@ from executions.run_conditions import ME
 from ledgerkit.admin.list_filters import TextFilter
 from ledgerkit.admin.lists import Chip
 from ledgerkit.db import names
-from workflows.models import Node
 
 # Parameters that bound a search.
 PERIODS = (
@@ -40,6 +39,7 @@ class SearchedTextFilter(TextFilter):
     """Filter by a part of a text, which a trigram index finds. Without another period it searches the last days."""
 
     min_length = 3  # a shorter text has no trigram
+    refusal = _("A text that is searched for needs three characters or more.")
     max_length = 200
     column: str
     narrowed: JSON | None = None
@@ -124,9 +124,13 @@ class FailedNodeFilter(NodeNamePartFilter):
     title = _("failed node")
     is_common = False
     parameter_name = "failed_node"
+    refusal = _("A part that the names of many nodes have needs three characters or more.")
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        return queryset.filter(run_conditions.has_failed_node_like(self.request.user, value))
+        failed = run_conditions.has_failed_node_like(self.request.user, value)
+        if failed is None:
+            raise IncorrectLookupParameters
+        return queryset.filter(failed)
 
 
 class NodeNameFilter(NodeNamePartFilter):
@@ -135,8 +139,8 @@ class NodeNameFilter(NodeNamePartFilter):
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         # With a list of ids the planner knows how frequent each one is; with a join it does not.
-        named = names.contains("name", value)
-        found = list(Node.objects.filter(named).values_list("id", flat=True)[: limits.VISIBLE_IDS + 1])
+        named = run_conditions.visible_nodes(self.request.user).filter(names.contains("name", value))
+        found = list(named.values_list("id", flat=True)[: limits.VISIBLE_IDS + 1])
         if len(found) > limits.VISIBLE_IDS:  # a page is full soon
             return queryset.filter(names.contains("node__name", value))
         return queryset.filter(node__in=found)

@@ -41,6 +41,12 @@ def describe(model_admin: ModelAdmin, names: Iterable[str]) -> list[str]:
     return [titles.get(name, name) for name in names]
 
 
+def refusals(model_admin: ModelAdmin, names: Iterable[str]) -> list[str]:
+    """Return the sentences of the filters with these parameters about the values that they accept."""
+    rejected = set(names)
+    return [str(each.refusal) for each in _filters(model_admin) if each.refusal and rejected & {*each.parameters()}]
+
+
 def _filters(model_admin: ModelAdmin) -> Iterable[type[ConstantFilter]]:
     return cast("Iterable[type[ConstantFilter]]", model_admin.list_filter)  # those of StrictAdmin are no others
 

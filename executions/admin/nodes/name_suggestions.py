@@ -1,16 +1,13 @@
 """Names of nodes that the filters suggest while somebody types a part of one."""
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpRequest, JsonResponse
 
-from executions import limits
+from executions import limits, run_conditions
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import User
 from ledgerkit.admin.lists import ModelAdmin
 from ledgerkit.db import names
-from workflows.models import Node
-from workflows.querysets import can_view_all
 
 LONGEST = 255
 
@@ -27,12 +24,5 @@ def node_names_view(model_admin: ModelAdmin, request: HttpRequest) -> JsonRespon
 
 
 def _suggestions(user: User, part: str) -> list[str]:
-    nodes = _visible_nodes(user).filter(names.contains("name", part)).order_by("name")
+    nodes = run_conditions.visible_nodes(user).filter(names.contains("name", part)).order_by("name")
     return list(nodes.values_list("name", flat=True).distinct()[: limits.OFFERED_NODE_NAMES])
-
-
-def _visible_nodes(user: User) -> QuerySet[Node]:
-    """Return the nodes whose executions the user may see."""
-    if can_view_all(user, "executions.view_nodeexecution"):
-        return Node.objects.all()
-    return Node.objects.filter(workflow__owner=user.pk)

@@ -170,6 +170,40 @@ class TestNames:
         assert set(pks(client.get(f"{RUNS}?failed_node=load").context["cl"])) == runs
         assert set(pks(client.get(f"{NODES}?node_name=load").context["cl"])) == {node.pk for node in failed}
 
+    def test_a_short_part_of_many_names_is_refused_with_a_sentence(self, client: Client, monkeypatch: Any) -> None:
+        monkeypatch.setattr("executions.limits.NODE_NAMES", 1)
+        for number in range(2):
+            NodeFactory(name=f"Load {number}")
+        refused = client.get(f"{RUNS}?failed_node=lo&status=failed")
+        assert refused.status_code == 400
+        assert "A part that the names of many nodes have needs three characters or more." in refused.content.decode()
+        assert 'href="?status=failed"' in refused.content.decode()
+        for enough in ("loa", "1"):  # one name alone has a 1
+            assert client.get(f"{RUNS}?failed_node={enough}").status_code == 200
+
+    def test_a_short_text_is_refused_with_a_sentence(self, client: Client) -> None:
+        refused = client.get(f"{NODES}?error=ab")
+        assert refused.status_code == 400
+        assert "A text that is searched for needs three characters or more." in refused.content.decode()
+
+    def test_names_of_others_nodes_neither_refuse_a_part_nor_slow_it_down(self, db: None, monkeypatch: Any) -> None:
+        monkeypatch.setattr("executions.limits.NODE_NAMES", 1)
+        monkeypatch.setattr("executions.limits.VISIBLE_IDS", 1)
+        owner = UserFactory(is_staff=True)
+        owner.user_permissions.set(permissions("change_workflowexecution", "change_nodeexecution"))
+        for number in range(2):
+            NodeFactory(name=f"Load {number}")
+        run = WorkflowExecutionFactory(workflow=WorkflowFactory(owner=owner))
+        own = NodeFactory(workflow=run.workflow, name="Load my own")
+        node = in_state(NodeExecutionFactory(workflow_execution=run, node=own), "failed")
+        for address, found in (
+            (f"{RUNS}?failed_node=lo", node.workflow_execution_id),
+            (f"{NODES}?node_name=lo", node.pk),
+        ):
+            cl = client_of(owner).get(address).context["cl"]
+            assert pks(cl) == [found]
+            assert "LIKE" not in str(cl.queryset.query)  # but the names or ids, which an index finds
+
     def test_names_are_suggested_while_one_is_typed(self, client: Client) -> None:
         workflow = WorkflowFactory()
         for name in ("Load prices", "Load quotes", "Rank prices"):
