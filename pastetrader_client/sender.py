@@ -2,13 +2,13 @@
 
 import heapq
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
+from .backing_off import seconds_to_wait
 from .batches import Batches, send_in_halves
 from .encoding import Draft, Fact, encode
 from .leases import Leases
@@ -23,7 +23,7 @@ from .watch import Watch
 MOST, MOST_BYTES = 2_000, 2_000_000  # of one call
 THREAD = "pastetrader-client"
 IDLE = 1.0  # seconds between looks at the runs that nothing was heard of
-FIRST, LONGEST = 0.25, 30.0  # seconds of backing off
+FIRST = 0.25  # seconds of backing off
 CLOSING = 0.3  # the longest of them while the process waits for the end
 POLL = 0.005
 
@@ -227,6 +227,7 @@ class Sender:
                 logger.warning("the ledger can be reached again")
             self.failures = 0
             self.leases.note_delivered(facts)
+            self.turns.note_settled(facts)
             self._settle()
 
     def _send(self, facts: Sequence[Fact]) -> None:
@@ -248,9 +249,7 @@ class Sender:
         self.failures += 1
         if self.failures == 1:
             logger.warning("the ledger cannot be reached, facts are kept: %s", error)
-        delay = min(LONGEST, FIRST * 2 ** min(self.failures - 1, 20)) * random.uniform(0.5, 1)  # noqa: S311  # jitter
-        delay = max(delay, error.retry_after or 0.0)
-        until = time.monotonic() + delay
+        until = time.monotonic() + seconds_to_wait(FIRST, self.failures, error.retry_after)
         began = time.monotonic()
         while (rest := until - time.monotonic()) > 0 and not self.is_over:
             if self.closing and error.retry_after is None and time.monotonic() > began + CLOSING:
@@ -288,6 +287,7 @@ class Sender:
 
     def _drop(self, facts: Sequence[Fact]) -> None:
         self.leases.note_lost(facts)
+        self.turns.note_settled(facts)
         self.outbox.drop([fact.run for fact in facts])
 
     def _write(self, facts: Sequence[Fact]) -> bool:

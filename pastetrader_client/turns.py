@@ -5,9 +5,10 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from .backing_off import seconds_to_wait
 from .bounded import remember
 from .encoding import Fact, encode_transition
 from .leases import Leased, Leases
@@ -19,7 +20,7 @@ MOST_AT_ONCE = 500  # of one call
 LOOK = 0.2  # seconds between two looks of a waiting thread whether the client is closed
 WAITS, NOT_YET, FENCED = {"queued", "concurrent_execution"}, "not_found", "fenced"
 CANCELLED = "cancelled"
-MOST_SAID = 1_000
+MOST_SAID, MOST_SETTLED = 1_000, 10_000
 
 logger = logging.getLogger("pastetrader_client")
 
@@ -62,6 +63,7 @@ class Turn:
         self.is_over = threading.Event()
         self.refusal = ""
         self.due = 0.0
+        self.is_known = False  # to the ledger, as it has said
 
     def has_come(self) -> bool:
         """Return whether the run has started, was cancelled, or has another worker. Raises TurnTimedOut or TurnRefused
@@ -93,6 +95,8 @@ class Turns:
         self.waiting: dict[str, Turn] = {}
         self.lock = threading.RLock()
         self.said: dict[str, None] = {}
+        self.settled: dict[str, None] = {}  # runs of which the creation waits for its delivery no more
+        self.failures, self.rests_until = 0, 0.0
 
     # --- called by threads of the engine --------------------------------------
     def begin(self, run: Queued, fields: Mapping[str, object], seconds: float | None) -> Turn:
@@ -115,7 +119,7 @@ class Turns:
         """Ask the ledger to start the runs that are due, and note what it says. Raises Stopped."""
         now = time.monotonic()
         turns = [turn for turn in list(self.waiting.values()) if turn.due <= now][:MOST_AT_ONCE]
-        if not turns:
+        if not turns or now < self.rests_until:
             return
         ns = time.time_ns()
         facts = [encode_transition("execution.start", turn.run, None, turn.fields, ns) for turn in turns]
@@ -123,14 +127,27 @@ class Turns:
             turn.due = now + EVERY
         try:
             answer = self.transport.send([fact.body for fact in facts])
-        except (Unavailable, TooLarge):
+        except (Unavailable, TooLarge) as error:
+            self._rest(error.retry_after if isinstance(error, Unavailable) else None)
             return
+        self.failures = 0
         self._hear(turns, facts, {each.index: each for each in answer.refusals})
+
+    def _rest(self, retry_after: float | None) -> None:
+        """Ask less and less often a ledger that takes nothing now."""
+        self.failures += 1
+        self.rests_until = time.monotonic() + seconds_to_wait(2 * EVERY, self.failures, retry_after)
+
+    def note_settled(self, facts: Iterable[Fact]) -> None:
+        """Note creations that were delivered, refused or dropped: the ledger will not know the run later."""
+        for fact in facts:
+            if fact.kind == "execution.create":
+                remember(self.settled, fact.run, most=MOST_SETTLED)
 
     def seconds_to_next(self, most: float) -> float:
         """Return how long no ask is due, `most` at the most."""
         now = time.monotonic()
-        return min([most, *(turn.due - now for turn in list(self.waiting.values()))])
+        return min([most, *(max(turn.due, self.rests_until) - now for turn in list(self.waiting.values()))])
 
     def _hear(self, turns: Sequence[Turn], facts: Sequence[Fact], refused: Mapping[int, Refusal]) -> None:
         for index, (turn, fact) in enumerate(zip(turns, facts, strict=True)):
@@ -144,7 +161,11 @@ class Turns:
     def _must_wait(self, turn: Turn, refusal: Refusal) -> bool:
         if refusal.state == CANCELLED:
             return False
-        return refusal.code in WAITS or (refusal.code == NOT_YET and turn.run.id not in self.gone)
+        if refusal.code in WAITS:
+            turn.is_known = True
+            return True
+        run = turn.run.id
+        return refusal.code == NOT_YET and not (turn.is_known or run in self.settled or run in self.gone)
 
     def _take_out(self, turn: Turn, start: Fact | None) -> bool:
         """End the wait, and hold the lease of a start. Return False if the engine has given up before."""

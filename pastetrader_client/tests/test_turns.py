@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from pastetrader_client import Answer, Client, Refusal, TurnTimedOut, turns
+from pastetrader_client import Answer, Client, Refusal, TurnRefused, TurnTimedOut, Unavailable, turns
 
 
 class OneAtATime:
-    """A transport of a ledger that lets one run at a time start, in any order. `hold` delays each answer."""
+    """A transport of a ledger that lets one run at a time start, in any order. `hold` delays each answer of
+    a start; with `missing` it knows no run, and `busy` is why it takes none."""
 
     http = None
 
@@ -23,17 +24,25 @@ class OneAtATime:
         self.kinds: list[str] = []
         self.asked, self.hold = threading.Event(), threading.Event()
         self.hold.set()
+        self.missing = False
+        self.busy: Unavailable | None = None
+        self.refused_calls = 0
 
     def send(self, bodies: Sequence[bytes]) -> Answer:
         facts = [json.loads(body) for body in bodies]
         if any(fact["kind"] == "execution.start" for fact in facts):
             self.asked.set()
             assert self.hold.wait(60)
+            if self.busy is not None:
+                self.refused_calls += 1
+                raise self.busy
         refusals = [refusal for index, fact in enumerate(facts) if (refusal := self.take(index, fact)) is not None]
         return Answer(refusals)
 
     def take(self, index: int, fact: dict[str, Any]) -> Refusal | None:
         kind, run = fact["kind"], fact["id"]
+        if self.missing and kind != "execution.create":
+            return Refusal(index, "not_found", "there is no such run")
         if kind == "execution.start" and self.running not in {"", run}:
             return Refusal(index, "queued", "another one is running", "pending")
         if kind == "execution.start":
@@ -119,3 +128,27 @@ def test_the_lease_of_a_start_that_succeeds_after_the_engine_gave_up_is_not_held
     assert engine_of.flush(60)
     time.sleep(0.6)  # a heartbeat is due after a third of a second
     assert one_at_a_time.kinds[-2:] == ["execution.start", "execution.cancel"]
+
+
+def test_a_run_that_is_deleted_while_it_waits_is_refused(
+    engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "EVERY", 0.01)
+    one_at_a_time.missing = True
+    with pytest.raises(TurnRefused, match="not_found"), engine_of.run(workflow="w", queue=True, queue_seconds=20):
+        pytest.fail("it was not its turn")
+    assert one_at_a_time.kinds[0] == "execution.create"
+
+
+@pytest.mark.parametrize("retry_after", [None, 30.0])
+def test_a_ledger_that_is_busy_is_asked_less_often(
+    engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch, retry_after: float | None
+) -> None:
+    monkeypatch.setattr(turns, "EVERY", 0.01)
+    run = engine_of.run(workflow="w", queue=True, queue_seconds=1.5)
+    run.create()
+    assert engine_of.flush(60)
+    one_at_a_time.busy = Unavailable("busy", retry_after)
+    with pytest.raises(TurnTimedOut), run:
+        pytest.fail("it was not its turn")
+    assert one_at_a_time.refused_calls in ({1} if retry_after else set(range(4, 12)))
