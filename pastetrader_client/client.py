@@ -119,8 +119,11 @@ class Client:
 
     def attach(self, id: str, *, workflow: str = "", attempt: int = 1, token: str = "") -> Run:
         """Return a run that another process has created. With the `token` of that run, nothing is recorded of its nodes
-        after another worker has got it."""
-        return Run(self, workflow, id=id, attempt=attempt, token=token)
+        after another worker has got it, and `on_fenced` is told."""
+        run = Run(self, workflow, id=id, attempt=attempt, token=token)
+        if token:
+            self.add((0, "attach", run, send_nothing, ()))
+        return run
 
     def resume(self, id: str) -> Run:
         """Return a run at its present attempt, with its nodes: `run.node(name).is_done` where one need not be repeated.

@@ -2,10 +2,10 @@
 other workers. A lease is held from the delivery of its start to the delivery of its end."""
 
 import time
-import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
+from weakref import WeakSet
 
 from .bounded import remember
 from .encoding import Fact, Identified, encode_transition
@@ -24,6 +24,7 @@ class Leased(Identified, Protocol):
     attempt: int
     token: str | None
     has_ended: bool
+    is_fenced: bool
 
     def hear_fenced(self) -> None: ...
 
@@ -45,8 +46,8 @@ class Leases:
     def __init__(self) -> None:
         self.begun: dict[str, Lease] = {}  # their start is not delivered
         self.held: dict[str, Lease] = {}
-        # Runs whose nodes this process executes, by their tokens.
-        self.attached: dict[str, weakref.ref[Leased] | None] = {}
+        # Runs that this process reports of, by their tokens: several objects may be the same run.
+        self.attached: dict[str, WeakSet[Leased] | None] = {}
         self.fenced: dict[str, None] = {}
 
     def begin(self, run: Leased, node: Leased | None) -> None:
@@ -56,9 +57,16 @@ class Leases:
             self.begun[of.token] = Lease(run, node, of.token, of.lease_seconds)
 
     def attach(self, run: Leased) -> None:
-        """Note a run with a token, of which this process may have no lease."""
-        if run.token and run.token not in self.attached:
-            remember(self.attached, run.token, weakref.ref(run), most=MOST_ATTACHED)
+        """Note a run with a token, of which this process may have no lease. One whose token is fenced is told so."""
+        if not run.token:
+            return
+        there = self.attached.get(run.token)
+        if there is None:
+            there = WeakSet()
+            remember(self.attached, run.token, there, most=MOST_ATTACHED)
+        there.add(run)
+        if run.token in self.fenced:
+            self._tell_attached(run.token)
 
     def is_own(self, token: str) -> bool:
         """Return whether the attempt of a token is executed by this process."""
@@ -67,12 +75,17 @@ class Leases:
     def attempt_of_run(self, token: str) -> int | None:
         """Return the attempt of the run that a lease is of, or whose token it is; None of an unknown token."""
         lease = self.held.get(token) or self.begun.get(token)
-        run = self._attached_run(token) if lease is None else lease.run
-        return None if run is None else run.attempt
+        if lease is not None:
+            return lease.run.attempt
+        return next((run.attempt for run in self._attached_runs(token)), None)
 
-    def _attached_run(self, token: str) -> Leased | None:
-        found = self.attached.get(token)
-        return None if found is None else found()
+    def _attached_runs(self, token: str) -> list[Leased]:
+        return list(self.attached.get(token) or ())
+
+    def _tell_attached(self, token: str) -> None:
+        for run in self._attached_runs(token):
+            if not run.has_ended and not run.is_fenced:
+                run.hear_fenced()
 
     def note_delivered(self, facts: Iterable[Fact]) -> None:
         """Hold the leases of starts that the ledger has, and let go of those whose end it has."""
@@ -103,13 +116,10 @@ class Leases:
         """Forget a lease that was given to another worker, for a run those of its nodes too, and tell the engine."""
         remember(self.fenced, token, most=MOST_FENCED)
         lease = self.held.pop(token, None) or self.begun.pop(token, None)
-        if lease is None:
-            run = self._attached_run(token)
-            if run is not None and not run.has_ended:
-                run.hear_fenced()
-            return
-        (lease.node or lease.run).hear_fenced()
-        if lease.node is None:
+        if lease is not None:
+            (lease.node or lease.run).hear_fenced()
+        self._tell_attached(token)
+        if lease is not None and lease.node is None:
             nodes = [*self.held.values(), *self.begun.values()]
             for of_node in [each for each in nodes if each.run.id == lease.run.id]:
                 self.fence(of_node.token)

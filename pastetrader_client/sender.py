@@ -212,7 +212,7 @@ class Sender:
             self.watch.see(kind, run, node)
             if kind.endswith(".start"):
                 self.leases.begin(run, node)
-            if node is not None:
+            if node is not None or kind == "attach":
                 self.leases.attach(run)
             if node is not None and kind == "node.create" and node.retries is not None:
                 self.batches.describe(run.id, node.name, {"retry_config": {"max_retries": node.retries}})

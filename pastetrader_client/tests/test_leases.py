@@ -20,7 +20,7 @@ from executions import reporting
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.lease import NodeExecutionLease, WorkflowExecutionLease
 from executions.upkeep.overdue import end_overdue
-from pastetrader_client import Client, Node, NodeFenced, RunFenced, current_node
+from pastetrader_client import Client, Node, NodeFenced, Run, RunFenced, current_node
 from pastetrader_client.ids import uuid7
 from pastetrader_client.tests.stub import Stub
 from pastetrader_client.tests.test_processes import ROOT
@@ -264,6 +264,32 @@ def test_an_attached_process_without_a_lease_that_reports_nothing_is_told_too(co
     node = attached_and_replaced(connect, told)
     wait_until(lambda: told)
     assert (told, node.run.is_fenced) == ([node.run], True)
+
+
+@pytest.mark.parametrize("report", [lambda run: run.info("late"), lambda run: run.node("a").start()])
+def test_of_several_attached_with_one_token_all_that_are_left_are_told(
+    connect: Connect, report: Callable[[Run], None]
+) -> None:
+    told: list[Any] = []
+    client = connect(lease_seconds=60)
+    run = client.run(workflow="w", graph=["a"])
+    run.start()
+    assert client.flush()
+    assert run.token is not None
+    worker = connect(on_fenced=told.append)
+    first = worker.attach(run.id, token=run.token)
+    first.info("of the first")
+    assert worker.flush()
+    del first
+    left = [worker.attach(run.id, token=str(run.token)) for _each in range(2)]
+    let_lapse(WorkflowExecutionLease.objects)
+    report(left[0])
+    assert worker.flush()
+    assert sorted(map(id, told)) == sorted(map(id, left))
+    late = worker.attach(run.id, token=run.token)
+    late.info("of one that attached after that")
+    assert worker.flush()
+    assert late.is_fenced
 
 
 def test_the_end_of_a_node_without_a_lease_leaves_that_of_its_run(connect: Connect) -> None:
