@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,3 +153,21 @@ def test_a_ledger_that_is_busy_is_asked_less_often(
     with pytest.raises(TurnTimedOut), run:
         pytest.fail("it was not its turn")
     assert one_at_a_time.refused_calls in ({1} if retry_after else set(range(4, 12)))
+
+
+def test_after_an_interrupt_the_lease_of_a_start_that_succeeds_is_not_held(
+    engine_of: Client, one_at_a_time: OneAtATime
+) -> None:
+    one_at_a_time.hold.clear()
+
+    def interrupt() -> None:
+        assert one_at_a_time.asked.wait(60)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt), engine_of.run(workflow="w", queue=True):
+        pytest.fail("it was not its turn")
+    one_at_a_time.hold.set()
+    assert engine_of.flush(60)
+    time.sleep(0.6)
+    assert one_at_a_time.kinds[-2:] == ["execution.start", "execution.cancel"]
