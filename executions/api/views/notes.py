@@ -23,6 +23,7 @@ NOT_YOURS = "Only the author of this note, or an administrator, may change it: w
 class NotesOfExecutionViewSet(RunChildView):
     """Notes of people on a run."""
 
+    lookup_field, lookup_value_converter = "number", "int"
     serializer_class = RunNoteSerializer  # of what a write answers
     grants = {"write": CHANGE, "edit": CHANGE, "remove": CHANGE}
 
@@ -63,8 +64,9 @@ class NotesOfExecutionViewSet(RunChildView):
         description="Its author and administrators may. The text replaces the earlier one, which the activity keeps.",
     )
     def edit(self, request: Request, execution_id: UUID, number: int) -> Response:
-        self._check_author(request, number)
-        text = self._text(request)
+        note = self._note_to_change(request, number)
+        if not (text := self._text(request, partial=True)):
+            return Response(RunNoteSerializer(note).data)
         return self._answer(lambda: run_notes.edit(self.execution.pk, number, text))
 
     @extend_schema(
@@ -74,18 +76,21 @@ class NotesOfExecutionViewSet(RunChildView):
         description="Its author and administrators may. The activity keeps its text until the run is deleted.",
     )
     def remove(self, request: Request, execution_id: UUID, number: int) -> Response:
-        self._check_author(request, number)
+        self._note_to_change(request, number)
         run_notes.remove(self.execution.pk, number)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _text(self, request: Request) -> str:
-        body = self.get_serializer(data=request.data)
+    def _text(self, request: Request, *, partial: bool = False) -> str:
+        body = self.get_serializer(data=request.data, partial=partial)
         body.is_valid(raise_exception=True)
-        return str(body.validated_data["text"])
+        return str(body.validated_data.get("text", ""))
 
-    def _check_author(self, request: Request, number: int) -> None:
-        if not run_notes.note_of(self.execution.pk, number).is_changed_by(request.user):
+    def _note_to_change(self, request: Request, number: int) -> Note:
+        """Return the note. Raises NoteGone, and PermissionDenied to those who may not change it."""
+        note = run_notes.note_of(self.execution.pk, number)
+        if not note.is_changed_by(request.user):
             raise PermissionDenied(NOT_YOURS)
+        return note
 
     def _answer(self, act: Callable[[], Note], code: int = status.HTTP_200_OK) -> Response:
         try:

@@ -262,6 +262,13 @@ class TestApi:
         assert api(owner).post(self.url(run), body, format="json").status_code == 400
 
 
+def test_a_change_of_nothing_leaves_the_note_as_it_is(run: Any, api: Any) -> None:
+    author = operator()
+    write(run, author)
+    answer = api(author).patch(f"/api/v1/executions/{run.pk}/notes/1/", {}, format="json")
+    assert (answer.status_code, answer.json()["text"], answer.json()["edited_at"]) == (200, "the vendor was late", None)
+
+
 class TestGone:
     """Somebody removes the note, or deletes the run, between the look at the author and the change."""
 
