@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz faults model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz faults model proofs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -50,6 +50,8 @@ messages: setup ## update the Korean catalogues of the apps from the sources, an
 
 seed: setup ## fill an empty ledger with 100,000 generated runs (ARGS="--runs 1000 --reset")
 	@$(BIN)/python manage.py seed_ledger $(ARGS)
+
+bench: bench-events bench-client ## what recording costs: facts and lines a second, and a call of the reporter
 
 bench-lists: setup ## time, queries and indexes of every list and filter, over what `make seed` made
 	@$(BIN)/python -m benches.lists $(ARGS)
