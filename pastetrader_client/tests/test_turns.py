@@ -155,8 +155,16 @@ def test_a_ledger_that_is_busy_is_asked_less_often(
     assert one_at_a_time.refused_calls in ({1} if retry_after else set(range(4, 12)))
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, which a process that a shell has started in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_after_an_interrupt_the_lease_of_a_start_that_succeeds_is_not_held(
-    engine_of: Client, one_at_a_time: OneAtATime
+    engine_of: Client, one_at_a_time: OneAtATime, interruptible: None
 ) -> None:
     one_at_a_time.hold.clear()
 
@@ -165,7 +173,7 @@ def test_after_an_interrupt_the_lease_of_a_start_that_succeeds_is_not_held(
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt), engine_of.run(workflow="w", queue=True):
+    with pytest.raises(KeyboardInterrupt), engine_of.run(workflow="w", queue=True, queue_seconds=60):
         pytest.fail("it was not its turn")
     one_at_a_time.hold.set()
     assert engine_of.flush(60)
