@@ -54,6 +54,8 @@ MEANINGS = {
     "is_cut": "The message was longer than a line may be and was cut; a mark at its end says so.",
     "message": "What is longer than 64 KiB is cut, with a mark.",
 }
+# A character that str.strip() leaves: \s of ECMA-262 lacks these separators and U+0085.
+NOT_BLANK = r"[^\s\x1c-\x1f\x85]"
 
 
 def complete_schema(field: Any, schema: Schema, direction: str) -> Schema:
@@ -108,6 +110,6 @@ def _limits(field: object) -> Schema:
         case serializers.CharField() if field.field_name in NAMES:
             return {"pattern": f"^({NAME})?$" if field.allow_blank else f"^{NAME}$"}
         case serializers.CharField() if field.trim_whitespace and not field.allow_blank:
-            return {"pattern": r"\S"}
+            return {"pattern": NOT_BLANK}
         case _:
             return {}
