@@ -1,4 +1,4 @@
-"""How long to wait before the next call after calls that the ledger did not take."""
+"""Waits between calls while the ledger takes none: each longer than the one before, of random length."""
 
 import random
 
