@@ -13,10 +13,12 @@ from urllib.parse import urlencode
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from executions import direct_connection, partitions
 from executions.models import Deletion, UpkeepRun, WorkflowExecution
+from executions.tests.factories import WorkflowExecutionFactory, in_state
 from executions.upkeep import log_partitions
 from executions.upkeep.advisory_lock import upkeep_lock
 from ledgerkit.models import IdempotencyKey, LastWrite
@@ -47,6 +49,21 @@ def test_it_forgets_answers_that_are_kept_no_longer() -> None:
     assert IdempotencyKey.objects.count() == 2
     assert "idempotency keys forgotten: 1" in upkeep()
     assert IdempotencyKey.objects.get().key == "new"
+
+
+@pytest.mark.django_db
+def test_it_deletes_secrets_of_runs_that_ended_long_ago() -> None:
+    rows = [
+        in_state(WorkflowExecutionFactory(context={"secrets": {"key": "hunter2hunter2"}}), "completed") for _ in "ab"
+    ]
+    over, lately = rows
+    QuerySet(WorkflowExecution).filter(pk=over.pk).update(
+        started_at=timezone.now() - timedelta(hours=3), ended_at=timezone.now() - timedelta(hours=2)
+    )
+    assert "runs whose secrets were deleted: 1" in upkeep(dry_run=True)
+    assert "runs whose secrets were deleted: 1" in upkeep()
+    assert WorkflowExecution.objects.get(pk=over.pk).encrypted_secrets == ""
+    assert WorkflowExecution.objects.get(pk=lately.pk).encrypted_secrets
 
 
 @pytest.mark.django_db
