@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from executions.leases import MAX_SECONDS, MAX_WORKER
-from ledgerkit.rest.fields import DocumentField, MomentField, NameField, ObjectField, UUID7Field, UUIDField
+from ledgerkit.rest.fields import MomentField, NameField, ObjectField, UUID7Field, UUIDField
 from ledgerkit.rest.strict_types import StrictTypes
 
 
@@ -73,7 +73,7 @@ class DeleteSerializer(StrictTypes, serializers.Serializer[None]):
 
 
 class CompleteSerializer(ReportSerializer):
-    output_data = DocumentField(required=False, allow_null=True)
+    output_data = serializers.JSONField(required=False, allow_null=True)  # complete() checks its size
 
 
 class CompleteNodeSerializer(CompleteSerializer):

@@ -89,7 +89,7 @@ def check(field: str, value: object) -> None:
     for pointer, fault in iter_errors(value):
         raise ValidationError({field: f"{field}{pointer.replace('/', '.')}: {fault}"})
     if too_large := size_fault(value):
-        raise ValidationError({field: f"{field}: {too_large}"})
+        raise ValidationError({field: ValidationError(f"{field}: {too_large}", "too_large")})
 
 
 def is_storable(value: object) -> bool:
