@@ -1,7 +1,7 @@
 """The base of the API's views. It sets everything that REST framework would take from the project's REST_FRAMEWORK, so
 that a project keeps its own defaults and the API responds the same in each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,6 @@ from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import BasePagination
 from rest_framework.permissions import SAFE_METHODS, BasePermission
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import APISettings
@@ -39,23 +38,11 @@ if TYPE_CHECKING:
 
 
 BEGINS = {"HTTP_IDEMPOTENCY_KEY", "HTTP_IF_MATCH"}  # headers of requests that are one transaction
-ANY = "*/*"
 SETTINGS = APISettings({"EXCEPTION_HANDLER": "ledgerkit.rest.problems.exception_handler"})
 
 
 class LedgerNegotiation(DefaultContentNegotiation):
     settings = SETTINGS  # type: ignore[assignment]  # the stubs know the names of the global object alone
-
-    def select_renderer(
-        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        """Return the first renderer at once to who accepts it or anything. REST framework parses each media type."""
-        first = next(iter(renderers))
-        is_accepted = request.META.get("HTTP_ACCEPT", ANY) in {ANY, first.media_type}
-        if is_accepted and format_suffix is None and "format" not in request.query_params:
-            return first, str(first.media_type)
-        selected: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
-        return selected
 
 
 class LedgerView(APIView):
