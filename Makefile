@@ -9,8 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 PROOFS_VENV := .venv-proofs
+CORES := $$(getconf _NPROCESSORS_ONLN)
+IN_PROCESS := $(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 4
 # One more process than cores: tests of servers and browsers wait for much of their time.
-PYTEST := $(BIN)/python -m pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4
+PYTEST := $(BIN)/python -m pytest --numprocesses $$(($(CORES) + 1)) --maxprocesses 4
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
 # Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
@@ -24,10 +26,10 @@ run: $(VENV)/run.stamp ## set up, migrate, serve (HOST=127.0.0.1 PORT=8000)
 	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
 test: setup ## set up and run the suite in process, on all cores (ARGS="-k word" goes on to pytest, "-n 0" is one process)
-	@exec $(PYTEST) -m "not site" $(ARGS)
+	@exec $(IN_PROCESS) -m "not site" $(ARGS)
 
 test-site: setup ## what needs a server, a browser or pip in a process of its own
-	@exec $(PYTEST) -m site browser pastetrader/tests $(ARGS)
+	@exec $(PYTEST) -m site browser pastetrader/tests executions/tests/database/test_replica_reads.py $(ARGS)
 
 test-all: setup ## both
 	@exec $(PYTEST) $(ARGS)
