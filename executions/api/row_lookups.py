@@ -10,10 +10,10 @@ from rest_framework.request import Request
 
 from executions.masking import maskable_fields
 from executions.models import DroppedLines, LogRemoval, NodeExecution, WorkflowExecution
+from executions.querysets import can_see
 from ledgerkit.db.row_lookup import ITSELF, RowLookup, field_names
 from tokens.permissions import is_bound_to
 from workflows.models import Graph
-from workflows.querysets import can_view_all
 
 type Row = NodeExecution | WorkflowExecution
 type Fields = Collection[str]
@@ -39,8 +39,7 @@ def visible[R: Row](request: Request, row: R | None) -> R:
     if row is None:
         raise Http404
     workflow = row.workflow_execution.workflow if isinstance(row, NodeExecution) else row.workflow
-    is_own = workflow.owner_id == request.user.pk
-    is_visible = is_own or can_view_all(request.user, f"executions.view_{row._meta.model_name}")
+    is_visible = can_see(request.user, str(row._meta.model_name), workflow.owner_id)
     if not (is_visible and is_bound_to(request, workflow.pk)):
         raise Http404
     return row

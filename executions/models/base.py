@@ -26,6 +26,7 @@ from ledgerkit.db.models import SaveArguments, Value, VersionedModel, json_value
 
 if TYPE_CHECKING:
     from .lease import Lease
+    from .workflow_execution import WorkflowExecution
 
 type Changes = dict[str, object]  # values of columns, by their names
 
@@ -169,7 +170,7 @@ class Execution(MaskedTexts, VersionedModel, Timed):
         does not match, and if the run has other secrets or is about to get one."""
         known = None
         if any(texts.values()) or audit.current().has_text:
-            known = run_secrets.as_read(self)
+            known = run_secrets.as_read(self._run_as_read())
             masked = None if known is None else masking.mask_by_known(texts, known)
             if masked is None:
                 return None
@@ -186,7 +187,8 @@ class Execution(MaskedTexts, VersionedModel, Timed):
                 known = run_secrets.lock(self.run_id, act, or_blind=not has_texts)
                 masked, known = masking.mask_changes(self, texts, act, known)
                 if (moved := self._move(act, masked, at, known)) is not None:
-                    run_secrets.keep(self, known)
+                    if (run := self._run_as_read()) is not None:
+                        run.encrypted_secrets = known.encrypted
                     return moved
             self._check_end(act, at)
             raise self._transition_error(act)
@@ -214,6 +216,10 @@ class Execution(MaskedTexts, VersionedModel, Timed):
             moment=at,
         )
         return None if moved is None else moved | texts
+
+    def _run_as_read(self) -> "WorkflowExecution | None":
+        """Return this object's run, None if it was not read."""
+        raise NotImplementedError  # runs and node executions each implement it
 
     def _call_move(self, act: str, **arguments: object) -> Changes | None:
         """Return what the database function of the transitions returns (sql/transitions.sql)."""

@@ -226,6 +226,10 @@ class NodeExecution(Execution):
             RESET | {"status": ExecutionStatus.PENDING, "error_traceback": None, "settled": False} | moved
         )
 
+    def _run_as_read(self) -> "WorkflowExecution | None":
+        is_read = NodeExecution.workflow_execution.is_cached(self)
+        return self.workflow_execution if is_read else None
+
     def _call_move(self, act: str, **arguments: object) -> Changes | None:
         return functions.call("move_node", node=self.pk, run=self.workflow_execution_id, **arguments)
 

@@ -278,6 +278,9 @@ class WorkflowExecution(Execution):
             return QueuedExecution(act, self.status, ahead, self.version)
         return super()._transition_error(act)
 
+    def _run_as_read(self) -> "WorkflowExecution":
+        return self
+
     def _call_move(self, act: str, **arguments: object) -> Changes | None:
         """Move the run and its nodes. Raises InvalidTransition if nodes are running that have to end first."""
         pending, running = SETTLED.get(act, (None, None))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from cryptography.fernet import InvalidToken
@@ -26,7 +26,6 @@ from .scrubber import NOTHING, RedactEverything, Scrubber
 
 if TYPE_CHECKING:
     from executions.models import WorkflowExecution
-    from executions.models.base import Execution
 
 type Values = Mapping[UUID, set[str]]
 
@@ -51,14 +50,12 @@ def without_secrets(extra: tuple[str, ...]) -> RunSecrets:
     return RunSecrets(Scrubber(extra=extra))
 
 
-def as_read(row: "Execution") -> RunSecrets | None:
-    """Return the secrets that were read with this object of a run, or with the run of this node execution. None if they
-    were not read, or may have expired.
+def as_read(run: "WorkflowExecution | None") -> RunSecrets | None:
+    """Return the secrets that were read with this object of the run. None if they were not read, or may have expired.
 
     They may be outdated: the statement that stores the masked text has to match the encrypted text.
     """
-    run: Any = row._state.fields_cache.get("workflow_execution", row)  # no public way to ask whether it was read
-    if "encrypted_secrets" not in vars(run) or run.status not in ACTIVE:
+    if run is None or "encrypted_secrets" not in vars(run) or run.status not in ACTIVE:
         return None
     if run.encrypted_secrets is None:
         return without_secrets(ledgerkit_settings.SECRET_KEYS_EXTRA)
@@ -66,13 +63,6 @@ def as_read(row: "Execution") -> RunSecrets | None:
         return known_by("", run.encrypted_secrets, run.status, None, run.version)
     except SecretsUnknown:
         return None
-
-
-def keep(row: "Execution", known: RunSecrets) -> None:
-    """Set the secrets that the run has now in the object from which as_read() takes them, if it was read."""
-    run: Any = row._state.fields_cache.get("workflow_execution", row)
-    if run.pk == row.run_id:
-        run.encrypted_secrets = known.encrypted
 
 
 def lock(run: UUID, act: str, *, or_blind: bool = False) -> RunSecrets:
