@@ -6,7 +6,6 @@ an object of each row takes as long as to read it. A value that the query did no
 stay as they are until the renderer writes them.
 """
 
-from collections.abc import Sequence
 from datetime import UTC
 
 import msgspec
@@ -21,27 +20,30 @@ from workflows.retry_config import retries_in
 
 type Row = dict[str, object]
 
-DOCUMENTS = ("input_data", "output_data", "context", "metadata")
 RESPONSE_NAMES = {"workflow_execution_id": "workflow_execution", "node_execution_id": "node_execution"}
+
+
+def run_row(run: Columns) -> Row:
+    return _run(run, error_excerpts.head(run), "metadata")
 
 
 def run_detail(run: WorkflowExecution) -> Row:
     columns = vars(run)
-    row = run_row(columns, {"error_message": columns.get("error_message")}, DOCUMENTS)
+    error = {"error_message": columns.get("error_message")}
+    row = _run(columns, error, "input_data", "output_data", "context", "metadata")
     return row | {"queue": columns.get("is_queued")}
 
 
-def run_row(run: Columns, error: Row | None = None, documents: Sequence[str] = ("metadata",)) -> Row:
-    """Return a row of a list, with the start of its error message unless `error` is given."""
+def _run(run: Columns, error: Row, *payloads: str) -> Row:
     return {
         "id": run["id"],
         "workflow": run["workflow_id"],
         "workflow_name": run["workflow_name"],
         "trigger_type": run["trigger_type"],
         **_state(run),
-        **(error_excerpts.head(run) if error is None else error),
+        **error,
         "failed_nodes": run["failed_nodes"],
-        **{name: run.get(name) for name in documents},
+        **{name: run.get(name) for name in payloads},
         "attempt": run["attempt"],
         "version": run["version"],
         "created_at": run["created_at"].astimezone(UTC),
