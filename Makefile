@@ -29,7 +29,7 @@ test: setup ## set up and run the suite in process, on all cores (ARGS="-k word"
 	@exec $(IN_PROCESS) -m "not site" $(ARGS)
 
 test-site: setup ## what needs a server, a browser or pip in a process of its own
-	@exec $(PYTEST) -m site browser pastetrader/tests executions/tests/database/test_replica_reads.py $(ARGS)
+	@exec $(PYTEST) -m site browser pastetrader/tests $(ARGS)
 
 test-all: setup ## both
 	@exec $(PYTEST) $(ARGS)

@@ -22,11 +22,10 @@ UNITS = {"browser/": "browser"} | {
 OWN = {"embedded_server": "cluster", "faults": "faults", "deployment": "deployment", "replica": "replica"}
 UNITS |= {f"pastetrader/tests/test_{name}.py": unit for name, unit in OWN.items()}
 
-# Tests of real processes: servers, browsers, packaging. `make test-site` runs them, and collects nothing but what it
-# names; `make test` runs the others. Beside the modules named here, each test with a server's folder is one of them.
+# Tests of real processes: servers, browsers, packaging. `make test-site` runs them, and collects nothing but these two
+# folders; `make test` runs the others. Beside the modules named here, each test with a server's folder is one of them.
 SITE = (
     "browser/",
-    "executions/tests/database/test_replica_reads.py",  # a second PostgreSQL
     *(
         f"pastetrader/tests/test_{name}.py"
         for name in (
