@@ -82,8 +82,8 @@ def is_integer(value: object) -> TypeGuard[float]:
 
 
 def check(field: str, value: object) -> None:
-    """Raise ValidationError on `field`, with the place of the first errors of iter_errors(), or if the value is too
-    large."""
+    """Raise ValidationError on `field`, with the place of the first error of iter_errors(), or the code `too_large` if the
+    value is too large."""
     if value is None or is_storable(value):
         return
     for pointer, fault in iter_errors(value):

@@ -63,6 +63,7 @@ def test_a_document_over_the_limit_is_400_with_its_place(
     answer = api(owner).post(API + path.format(**ids), body, format="json")
     errors = answer.json()["errors"]
     assert (answer.status_code, [error["pointer"] for error in errors]) == (400, [pointer])
+    assert errors[0]["code"] == "too_large"
     assert f"at most {LIMIT:,} are stored (LEDGERKIT['MAX_DOCUMENT_BYTES'])" in errors[0]["detail"]
 
 
