@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from executions import audit, partitions
 from executions.log_levels import count_dropped
 from executions.secrets import run_secrets
+from executions.secrets.retention import purge_occasionally
 from executions.secrets.scrubber import RedactEverything, Scrubber
 from executions.states import ENDED, ExecutionStatus
 from ledgerkit.conf import ledgerkit_settings
@@ -114,6 +115,8 @@ class Batch:
             for plan in late:
                 remember_nodes(plan)
         count_transitions(plans)
+        if any(plan.run is not None and plan.run.moves and plan.run.status in ENDED for plan in plans):
+            transaction.on_commit(purge_occasionally, robust=True)
 
     def _check_refused(self, outcome: Outcome) -> None:
         """Raise _Again if a refused new run exists by now: its facts may be known then."""

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from executions import audit, leases, masking, refusal_reasons, validators
 from executions.exceptions import InvalidTransition, StaleExecution
 from executions.metrics import TRANSITIONS
-from executions.secrets import run_secrets
+from executions.secrets import retention, run_secrets
 from executions.states import ENDED, TARGETS, ErrorCode, ExecutionStatus, Transitions
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import SaveArguments, Value, VersionedModel, json_value
@@ -146,14 +146,16 @@ class Execution(MaskedTexts, VersionedModel, Timed):
         `at` is the time of the transition by the engine's clock. Raises ValidationError if it is in the future, or is
         that of an end before the start. Raises FencedExecution if `token` is not that of the attempt.
         """
+        texts = texts or {}
+        json_validation.check("output_data", texts.get("output_data"))
         if token is not None:
             leases.report(self, act, token, partial(self._transition, act, texts, at))
             return
-        texts = texts or {}
-        json_validation.check("output_data", texts.get("output_data"))
         if at is not None:
             validators.check_at(at)
         moved = self._move_as_read(act, texts, at) or self._move_locked(act, texts, at)
+        if moved["status"] in ENDED:
+            transaction.on_commit(retention.purge_occasionally, robust=True)
         self._set_changes(moved)
 
     def _set_changes(self, moved: Changes) -> None:

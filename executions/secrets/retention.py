@@ -3,13 +3,16 @@
 They are stored in `encrypted_secrets` of the run's own row: NULL if the run has none, DELETED after they were purged.
 """
 
+import logging
+import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
 from django.apps import apps
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from executions.models import WorkflowExecution
 
 DELETED = ""  # value of encrypted_secrets after a purge; an encrypted text is never empty
+PURGED_AT_ONCE = 100
+PURGE_EVERY = 60  # seconds, in one process
+
+logger = logging.getLogger(__name__)
 
 
 def _kept_for() -> dict[ExecutionStatus, timedelta]:
@@ -57,3 +64,18 @@ def purge(using: str | None = None, limit: int | None = None) -> int:
         pks = list(locked.values_list("pk", flat=True)[:limit])
         encryption.forget_scrubbers()
         return int(due.filter(pk__in=pks).update(encrypted_secrets=DELETED)) if pks else 0
+
+
+def purge_occasionally(using: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    """Purge some expired secrets, at most once a minute in one process. Called after a run has ended. Never raises."""
+    global _purged_at  # noqa: PLW0603  # the time of the last purge in this process
+    if clock() - _purged_at < PURGE_EVERY:
+        return
+    _purged_at = clock()
+    try:
+        purge(using, PURGED_AT_ONCE)
+    except DatabaseError as error:
+        logger.warning("Expired secrets could not be deleted: %s. manage.py purge_secrets tries again.", error)
+
+
+_purged_at = -float(PURGE_EVERY)

@@ -4,6 +4,7 @@ Counted is whatever Django executes, savepoints too, but not BEGIN and COMMIT. B
 what one call of a process does to delete expired secrets.
 """
 
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from executions.exceptions import InvalidTransition
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.secrets import retention
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Token
@@ -48,6 +50,12 @@ OF_NODE = [
 ]
 # Whether this very call notes the token's use.
 NOTED = pytest.mark.parametrize("used", [True, False], ids=["use noted before", "use noted now"])
+
+
+@pytest.fixture(autouse=True)
+def tidy(monkeypatch: Any) -> None:
+    """Pretend that expired secrets were deleted a moment ago."""
+    monkeypatch.setattr(retention, "_purged_at", time.monotonic())
 
 
 @pytest.fixture(params=CONTEXTS)

@@ -16,6 +16,7 @@ from executions import ingest
 from executions.conf import executions_settings
 from executions.exceptions import SecretsUnknown
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.secrets import retention
 from executions.secrets.scrubber import MASK
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 
@@ -185,6 +186,19 @@ def test_a_purge_deletes_what_is_over_and_nothing_else() -> None:
     assert message(open_) == message(ended) == f"with {MASK}"
     with pytest.raises(SecretsUnknown):
         message(over)
+
+
+def test_a_verb_that_ends_a_run_purges_others_at_most_once_a_minute(django_capture_on_commit_callbacks: Any) -> None:
+    over = running()
+    over.complete()
+    long_ago(over, hours=2)
+    retention._purged_at = -1e9
+    with django_capture_on_commit_callbacks(execute=True):
+        running().cancel()
+    assert WorkflowExecution.objects.get(pk=over.pk).encrypted_secrets == ""
+    moment = retention._purged_at
+    retention.purge_occasionally(clock=lambda: moment + 59)
+    assert retention._purged_at == moment
 
 
 def test_keys_rotate(settings: Any) -> None:
