@@ -82,8 +82,7 @@ def is_integer(value: object) -> TypeGuard[float]:
 
 
 def check(field: str, value: object) -> None:
-    """Raise ValidationError on `field`, with the place of the first error of iter_errors(), or the code `too_large` if the
-    value is too large."""
+    """Raise ValidationError on `field`, with the place of the first error, or `too_large` as its code."""
     if value is None or is_storable(value):
         return
     for pointer, fault in iter_errors(value):
