@@ -21,8 +21,9 @@ from workflows.models import Workflow
 from .json_rows import channel_row, delivery_row, rule_row
 
 MOST_CHANNELS = 20  # of a rule
+NO_OBJECT = "No object with this id exists."
 OF_SITE = "Make it for the whole site, without an owner."
-NOT_BOUND = "This token is bound to workflows: name one of them."
+NOT_BOUND = "This token is limited to specific workflows: name one of them."
 NOT_STORED = (
     "Name the secret yourself with an Idempotency-Key: what answers a key is stored, and would hold a made one."
 )
@@ -57,7 +58,7 @@ class AlertRuleSerializer(StrictTypes, StrictModelSerializer[Rule]):
 
     def validate_channels(self, ids: list[UUID]) -> list[Channel]:
         found = Channel.objects.visible_to(self.context["request"].user).in_bulk(ids)
-        if missing := {str(place): ["There is none with this id."] for place, id in enumerate(ids) if id not in found}:
+        if missing := {str(place): [NO_OBJECT] for place, id in enumerate(ids) if id not in found}:
             raise serializers.ValidationError(missing, code="does_not_exist")
         return list(found.values())
 

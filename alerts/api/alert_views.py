@@ -183,7 +183,8 @@ class AlertChannelViewSet(OwnedRowsView[Channel]):
 
     def perform_create(self, serializer: BaseSerializer[Channel]) -> None:
         if is_bound(self.request):
-            self.permission_denied(self.request, message="This token is bound to workflows: it makes no channels.")
+            message = "This token is limited to specific workflows and cannot create channels."
+            self.permission_denied(self.request, message=message)
         super().perform_create(serializer)
 
 

@@ -37,13 +37,13 @@ def _unpack(unpacker: Any, packed: bytes, limit: int, name: str, fault: type[Exc
     try:
         body: bytes = unpacker.decompress(packed, limit + 1)
     except fault as error:
-        raise ParseError(f"The body is not what {name} packs, as its Content-Encoding says: {error}.") from None
+        raise ParseError(f"The body is not valid {name}, although Content-Encoding is {name}: {error}.") from None
     if len(body) > limit:
         raise RequestDataTooBig
     if not unpacker.eof:
-        raise ParseError(f"The body, packed by {name}, is cut off: its end is missing.")
+        raise ParseError(f"The {name} body is cut off: its end is missing.")
     if unpacker.unused_data:
-        raise ParseError(f"The body goes on after the end of what {name} packed: send one piece.")
+        raise ParseError(f"The body goes on after the end of the {name} data: send one member or frame.")
     return body
 
 

@@ -19,7 +19,7 @@ class UUIDField(serializers.UUIDField):
 
 
 class RelatedField(serializers.PrimaryKeyRelatedField[Any]):
-    default_error_messages = {"does_not_exist": "There is none with this id.", "incorrect_type": "Expected a UUID."}
+    default_error_messages = {"does_not_exist": "No object with this id exists.", "incorrect_type": "Expected a UUID."}
 
     def __init__(self, **more: Any) -> None:
         super().__init__(pk_field=UUIDField(), **more)

@@ -207,6 +207,5 @@ class WorkflowViewSet(
 
     def _refuse_bound(self) -> None:
         if isinstance(self.request.auth, Token) and self.request.auth.bound_to:
-            self.permission_denied(
-                self.request, message="This token is bound to other workflows: it makes no new ones."
-            )
+            message = "This token is limited to specific workflows and cannot create new ones."
+            self.permission_denied(self.request, message=message)

@@ -116,7 +116,7 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Quer
         values = self._body(request)
         ids = cast("list[UUID]", values["groups"])
         found = visible_groups(request).in_bulk(ids)
-        faults = {str(place): [NONE] for place, id in enumerate(ids) if id not in found}
+        faults = {str(place): [NO_OBJECT] for place, id in enumerate(ids) if id not in found}
         if faults:
             raise serializers.ValidationError({"groups": faults}, code="does_not_exist")
         for each in found.values():
@@ -211,4 +211,4 @@ class HistoryOfErrorGroupViewSet(RowsOfGroupView):
         return columns(ErrorGroupChange.objects.filter(group=self.group))
 
 
-NONE = "There is none with this id."
+NO_OBJECT = "No object with this id exists."

@@ -22,7 +22,7 @@ from workflows.models import Workflow
 from .events import RUNS, caller_of, check_may, may_import
 
 MAX_EVENTS = 1_000
-BOUND = "This token is bound to other workflows: it may not make or change this one."
+BOUND = "This token is limited to other workflows and cannot create or change this one."
 
 
 class RefusedEvent(APIException):

@@ -222,9 +222,9 @@ class TestGzip:
     @pytest.mark.parametrize(
         ("body", "said"),
         [
-            (LINE, "not what gzip packs"),
-            (zlib.compress(LINE), "not what gzip packs"),
-            (compress(LINE)[:-12] + bytes(12), "not what gzip packs"),
+            (LINE, "not valid gzip"),
+            (zlib.compress(LINE), "not valid gzip"),
+            (compress(LINE)[:-12] + bytes(12), "not valid gzip"),
             (compress(LINE)[:-1], "cut off"),
             (compress(LINE)[:12], "cut off"),
             (compress(LINE) + b"x", "goes on"),
@@ -293,12 +293,12 @@ class TestZstd:
     @pytest.mark.parametrize(
         ("body", "said"),
         [
-            (compress(LINE), "not what zstd packs"),
+            (compress(LINE), "not valid zstd"),
             (zstd.compress(LINE)[:-1], "cut off"),
             (zstd.compress(LINE) + b"x", "goes on"),
             (
                 zstd.compress(bytes(9_000_000), options={zstd.CompressionParameter.window_log: 24}),
-                "not what zstd packs",
+                "not valid zstd",
             ),
         ],
     )
