@@ -18,7 +18,7 @@ from executions.sort_keys import STARTED
 
 # A run that succeeds later than this after it was created does not count: runs are found by their creation.
 LONGEST_RUN = timedelta(days=30)
-MOST_RUNS = 100  # of a workflow that are told of while they run too long
+MOST_RUNS = 100  # maximum of late runs per workflow in one scan
 
 
 @dataclass(frozen=True)

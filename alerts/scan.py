@@ -32,7 +32,7 @@ def scan() -> bool:
             return False
         now = timezone.now()
         rules, place = Rules(now), Scan.read()
-        rules.release_held()  # before what is newer
+        rules.release_held()  # release held alerts before newer ones
         for step in read_ended(place):
             rules.tell(events_of_step(step, workflows_of(each.workflow for each in step), now))
         rules.tell([*map(event_of_missed, check_expectations(now)), *upkeep_event()])

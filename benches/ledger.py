@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 if not apps.ready:  # a second call would remove the handlers of the logs
     django.setup()
 
-import uvicorn  # what follows needs Django
+import uvicorn  # must come after django.setup()
 from django.contrib.auth import get_user_model
 from django.db import connection, connections
 

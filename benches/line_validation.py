@@ -18,7 +18,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 if not apps.ready:  # a second time, it would take the handlers of the logs away
     django.setup()
 
-from rest_framework.serializers import ListSerializer  # what follows needs Django
+from rest_framework.serializers import ListSerializer  # must come after django.setup()
 
 from benches.output import out
 from executions.api.log_line_serializers import good_lines

@@ -23,7 +23,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 if not apps.ready:  # a second call would remove the handlers of the logs
     django.setup()
 
-from django.contrib.auth import get_user_model  # what follows needs Django
+from django.contrib.auth import get_user_model  # must come after django.setup()
 from django.db import connection, transaction
 from django.db.models import Count, Max, Min
 from django.test import Client

@@ -17,7 +17,7 @@ import time
 import warnings
 from typing import Any
 
-import psutil  # what follows needs Django, which benches.ledger has set up
+import psutil  # must come after django.setup()
 from django.conf import settings
 from django.db import connection, connections
 

@@ -22,7 +22,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 if not apps.ready:  # a second call would remove the handlers of the logs
     django.setup()
 
-import psycopg  # what follows needs Django
+import psycopg  # must come after django.setup()
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection, connections

@@ -21,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 if not apps.ready:  # a second call would remove the handlers of the logs
     django.setup()
 
-import psycopg  # what follows needs Django
+import psycopg  # must come after django.setup()
 from django.db import connection
 
 from benches.ledger import scratch_database

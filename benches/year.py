@@ -22,7 +22,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
 if not apps.ready:  # a second call would remove the handlers of the logs
     django.setup()
 
-from django.contrib.auth import get_user_model  # what follows needs Django
+from django.contrib.auth import get_user_model  # must come after django.setup()
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
