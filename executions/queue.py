@@ -1,8 +1,8 @@
 """The queue of a workflow: runs that were created to wait until no other run of it is running.
 
 A pending run with `is_queued` is in the queue, in the order of creation. start() refuses it while another run of its
-workflow runs or one before it waits (QueuedExecution, sql/transitions.sql). When a run ends nothing is written about
-those that wait: whoever asks finds whose turn it is (sql/queue.sql).
+workflow runs or one before it waits (QueuedExecution, sql/transitions.sql). The end of a run writes nothing to those
+that wait: `sql/queue.sql` computes the next run when asked.
 """
 
 from typing import NamedTuple

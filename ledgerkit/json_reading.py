@@ -1,4 +1,4 @@
-"""JSON of a caller as values of Python. What is wrong with it is said in a sentence."""
+"""Parse a caller's JSON; each error is one sentence."""
 
 import json
 from collections.abc import Callable

@@ -36,8 +36,8 @@ def keep_up() -> None:
 
 
 def _interrupt(*_signal: object) -> None:
-    """Raise what psycopg takes for the wish to cancel a statement. Later signals do not disturb the end: they are not
-    ignored, as Python complains about one that has arrived before it is."""
+    """Raise KeyboardInterrupt, on which psycopg cancels the statement in progress. Later signals call an empty handler:
+    with SIG_IGN Python would complain about one that arrived before it was set."""
     for each in STOP:
         signal.signal(each, lambda *_: None)
     raise KeyboardInterrupt

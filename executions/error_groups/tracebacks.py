@@ -38,7 +38,7 @@ class Raised:
 
 
 def parse(traceback: str) -> Raised:
-    """Return what a traceback says; of a chain the exception that is at its end, which is the cause in Java."""
+    """Parse a traceback; for a chain, its last exception, which is the cause in Java."""
     lines = [line.strip(" \t|+") for line in traceback.splitlines() if len(line) <= LONGEST_LINE]
     if any(line.startswith(PYTHON_BLOCK) for line in lines):
         return _python(lines)

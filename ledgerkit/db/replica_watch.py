@@ -1,5 +1,4 @@
-"""The place up to which a streaming replica has replayed the primary. A thread of each process asks once a second, and
-no request does.
+"""Replication position of the streaming replica, polled once a second by a thread of each process, never by a request.
 
 It notes the primary's time, snapshot and place in the WAL, and which of these places the replica has reached: whatever
 was committed before the newest one that it has reached is visible there.
