@@ -40,7 +40,7 @@ def scan_and_send() -> None:
 
 
 def send_for(seconds: float) -> int:
-    """Send what is due, for so long at most but for the last messages. Return how many were tried."""
+    """Send due messages until the deadline; a message in progress may exceed it. Return how many were tried."""
     until, tried = time.monotonic() + seconds, 0
     while number := send_due():
         tried += number

@@ -82,7 +82,7 @@ type Findings = dict[UUID, list[Finding]]  # of the rows that have some, by thei
 
 
 def findings_of_runs(runs: Collection[UUID]) -> Findings:
-    """Return what is to be said of these runs, which the caller has seen to be running."""
+    """Return the findings for these running runs."""
     found = _find(FIND_RUNS, among=[*runs], owner=None, most=None) if runs else []
     return _by_row(found)
 

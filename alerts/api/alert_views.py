@@ -1,4 +1,4 @@
-"""Rules, channels and the log of messages: what is told, to whom, and what became of it."""
+"""Views of alert rules, channels and deliveries."""
 
 from typing import ClassVar
 from uuid import UUID

@@ -1,1 +1,1 @@
-"""Messages on their way: what they say, how they are signed and sent, and the outbox from which they are."""
+"""Building, signing and sending alert messages, and their outbox."""

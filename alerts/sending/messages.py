@@ -1,4 +1,4 @@
-"""Send one delivery by the way of its channel."""
+"""Send one delivery through its channel."""
 
 import time
 from smtplib import SMTPException

@@ -1,4 +1,4 @@
-"""List of bulk actions, and the page of each: how far it is, and what became of every run."""
+"""List of bulk actions, and the page of each: its progress, and the result of every run."""
 
 from collections.abc import Sequence
 from typing import ClassVar

@@ -1,6 +1,6 @@
 """The work of bulk actions, by the upkeep process of each server and by `manage.py upkeep`.
 
-Each run is a transaction: its verb and what became of it are stored together, or neither is. A process that is killed
+Each run is a transaction: its verb and its result are stored together, or neither is. A process that is killed
 loses at most the run that it was at, whose turn comes again. Processes take different runs of an action (SKIP LOCKED).
 No transaction holds locks on two runs, so that it deadlocks with no batch of facts.
 """
@@ -92,7 +92,7 @@ class Work:
         return True
 
     def _call(self, pk: UUID) -> tuple[BulkState, str]:
-        """Return what became of the run, and why."""
+        """Return the result of the run, and the reason for it."""
         try:
             with transaction.atomic():
                 made = self.verb.call(self.runs().defer(*NOT_READ).get(pk=pk), self.action.reason)

@@ -10,7 +10,7 @@ STATES = ["waiting", "done", "refused"]
 
 
 class Migration(migrations.Migration):
-    """One verb on many runs, and what became of each run."""
+    """One verb on many runs, and the result of each run."""
 
     dependencies = [
         ("executions", "0052_searched_failures"),

@@ -1,4 +1,4 @@
-"""BulkAction: one verb on many runs, done in the background, and what became of each run."""
+"""BulkAction: one verb on many runs, done in the background, and the result of each run."""
 
 from django.contrib.auth import get_user_model
 from django.db import models

@@ -192,7 +192,7 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
     def _try(
         self, request: HttpRequest, group: ErrorGroup, act: Callable[[], object], success: StrOrPromise = ""
     ) -> bool:
-        """Do it, and say what became of it. Return whether it was done."""
+        """Call `act` and show its result as a message. Return whether it succeeded."""
         try:
             act()
         except ValidationError as error:

@@ -1,5 +1,5 @@
-"""Signs that an engine executes a workflow: leases and starts of its newest runs. Nothing else tells, as engines call
-the ledger and the ledger never calls them."""
+"""Signs that an engine executes a workflow: leases and starts of its newest runs. There is no other evidence: the
+ledger never calls engines."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -80,7 +80,7 @@ def change_view(model_admin: "WorkflowExecutionAdmin", request: HttpRequest, pk:
 def _try(
     model_admin: "WorkflowExecutionAdmin", request: HttpRequest, pk: UUID, act: Callable[[], object], done: str
 ) -> HttpResponse:
-    """Do it, say what became of it, and go back to the notes."""
+    """Call `act`, show its result as a message and return to the notes."""
     if not (model_admin.has_view_permission(request) and model_admin.has_change_permission(request)):
         raise PermissionDenied("executions.change_workflowexecution")
     if not WorkflowExecution.objects.visible_to(request.user).filter(pk=pk).exists():

@@ -145,7 +145,7 @@ class BulkActionViewSet(IdempotencyMixin, RowListMixin, mixins.RetrieveModelMixi
     list=extend_schema(
         operation_id="listRunsOfBulkAction",
         summary="List the runs of a bulk action",
-        description="In the order of the work, each with what became of it.",
+        description="In the order of the work, each with its result.",
     ),
 )
 class RunsOfBulkActionViewSet(RowListMixin, QueryMixin):

@@ -173,7 +173,7 @@ class EventsViewSet(LedgerView, GenericViewSet[Any]):
         ),
     )
     def report(self, request: Request, **kwargs: object) -> Response:
-        """Apply the facts, and say what became of them."""
+        """Apply the facts. Return the result of each."""
         decoded: Any = request.data
         if not isinstance(decoded, Decoded):  # without a body there is nothing to parse
             raise ParseError("Expected a list of facts.")
