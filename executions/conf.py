@@ -39,15 +39,15 @@ class ExecutionsSettings(AppSettings):
     # Runs that upkeep deletes at once, and milliseconds that it waits before the next ones.
     UPKEEP_BATCH_RUNS = Number(500, least=1, most=10_000)
     UPKEEP_PAUSE_MS = Number(100, most=60_000)
-    # Seconds between two upkeeps of `manage.py serve`, 0 for none; and after how many without one it is called late.
+    # Seconds between two upkeeps of `manage.py serve`, 0 for none, and those after which it is reported as late.
     UPKEEP_EVERY_SECONDS = Number(1_800, most=86_400)
     UPKEEP_LATE_SECONDS = Number(3_600, least=60)
-    # Seconds without a sign of life after which a running row is called silent. A run is late when it has been running
-    # for so many percent of the 95th percentile of its workflow, and for so many seconds.
+    # Seconds without a heartbeat, log line or transition after which a running row is called silent. A run is late when
+    # it has been running for so many percent of the 95th percentile of its workflow, and for so many seconds.
     SILENT_SECONDS = Number(3_600, least=60, most=31_536_000)
     LATE_PERCENT = Number(150, least=100, most=10_000)
     LATE_SECONDS = Number(60, most=31_536_000)
-    # Seconds after which upkeep cancels a run that nobody has started. None: never.
+    # Seconds after which upkeep cancels a run that was never started. None: never.
     PENDING_EXPIRE_SECONDS = OptionalNumber(None, least=60, most=315_360_000)
     # Maximum bytes (UTF-8) of one text; a longer one is cut, with a mark. A CHECK in the database enforces `most`.
     MAX_MESSAGE_BYTES = Number(65_536, least=1_024, most=65_536)

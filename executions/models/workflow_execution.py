@@ -200,7 +200,7 @@ class WorkflowExecution(Execution):
         self._transition("cancel", at=at)
 
     def expire(self, error_message: str) -> None:
-        """pending → cancelled, because nobody has started it. Called by upkeep."""
+        """pending → cancelled, because it was never started. Called by upkeep."""
         self._transition("cancel", {"error_message": error_message, "error_code": str(ErrorCode.EXPIRED)})
 
     def retry(self, at: datetime | None = None, *, override_max_retries: bool = False) -> None:

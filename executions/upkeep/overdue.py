@@ -90,7 +90,7 @@ def plan_pending() -> Result:
 
 
 def expire_pending(progress: Progress) -> Result:
-    """Cancel the runs that nobody has started in EXECUTIONS["PENDING_EXPIRE_SECONDS"]."""
+    """Cancel the runs that were not started within EXECUTIONS["PENDING_EXPIRE_SECONDS"]."""
     done = 0
     with act_as(through=Through.IN_PROCESS, name=ACTOR, user=None, reason=""):
         while expired := _each(_find_unstarted(), _expire, progress):
