@@ -27,7 +27,7 @@ LOST = _(
     "its secrets cannot be decrypted, so they could not be masked; "
     "put the key that encrypted them back into EXECUTIONS['SECRETS_KEYS']"
 )
-CANCEL_FIRST = _("cancel it first, so that its engine learns that it has ended")
+CANCEL_FIRST = _("cancel it first, so that its engine is notified")
 RUN_IS = _("its run is {state}")
 START_THE_RUN = _("its run has not started: start the run first")
 RETRY_THE_RUN = _("its run is {state}; retry the run, which retries its failed nodes too")
@@ -36,7 +36,7 @@ NODE_OUT_OF_RETRIES = _(
     "its node “{node}” has used {used} of {most} retries; raise max_retries in the node's retry_config to allow more"
 )
 OVERRIDE_NEEDS_REASON = _("a retry beyond max_retries needs a reason, which is kept in the history.")
-UNKNOWN_TOKEN = _("the token is of none of its attempts; give the one that start() returned")
+UNKNOWN_TOKEN = _("the token belongs to no attempt of this row; give the one that start() returned")
 FENCED = _("the token is of attempt {ours} and the row is at attempt {its}: another worker has it, so stop")
 STARTED_BY_ANOTHER = _("another worker has started this attempt, so stop")
 LAPSED = _("the lease of this attempt expired and it was ended, so stop")

@@ -54,7 +54,7 @@ class TokenForm(ModelForm):
         label=_("Bound to workflows"),
         queryset=Token.objects.none(),  # set by TokenAdmin.get_form()
         required=False,
-        help_text=_("The only workflows that this token is for; none: all that its user may see."),
+        help_text=_("Leave empty for all workflows that its user may see."),
     )
 
     def clean_bound_to(self) -> list[object]:

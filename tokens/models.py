@@ -89,7 +89,7 @@ class Token(AuditedModel, UUID7Model):
         db_default=models.Value([], output_field=ArrayField(models.UUIDField())),
         blank=True,
         verbose_name=_("bound to workflows"),
-        help_text=_("Ids of the only workflows that this token is for; empty: all that its user may see."),
+        help_text=_("Ids of the workflows to which this token is limited; empty for all that its user may see."),
     )
 
     objects = TokenQuerySet.as_manager()

@@ -36,12 +36,12 @@ class ChannelForm(ModelForm):
     made_secret = ""  # to be shown once
     address = forms.CharField(
         label=_("Address"), required=False, max_length=2_000, widget=AdminTextInputWidget,
-        help_text=_("Of a webhook or of Slack. It is never shown again: leave it empty to keep the stored one."),
+        help_text=_("Address of the webhook or Slack channel. Leave it empty to keep the stored address."),
     )  # fmt: skip
     secret = forms.CharField(
         label=_("Secret"), required=False, max_length=200,
         widget=forms.PasswordInput(attrs={"class": "vTextField", "autocomplete": "off"}),
-        help_text=_("Of a webhook: whsec_ and base64. A new channel without one gets one, which is shown once."),
+        help_text=_("Secret of the webhook: whsec_ and base64. A new channel without one gets one, shown once."),
     )  # fmt: skip
 
     def clean(self) -> dict[str, Any]:

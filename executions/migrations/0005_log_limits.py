@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 db_default=False,
                 default=False,
                 editable=False,
-                help_text="The message was longer than a line may be: its end says how much is gone.",
+                help_text="The message was longer than a line may be; its end states how much was cut off.",
                 verbose_name="cut",
             ),
         ),

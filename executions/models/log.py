@@ -61,7 +61,7 @@ class ExecutionLog(MaskedTexts, UUID7Model):
         default=False,
         db_default=False,
         editable=False,
-        help_text=_("The message was longer than a line may be: its end says how much is gone."),
+        help_text=_("The message was longer than a line may be; its end states how much was cut off."),
     )
 
     # These columns of lines from before they existed are NULL, and so are source and seq of most others.

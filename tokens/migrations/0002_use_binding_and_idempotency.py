@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                     [], output_field=django.contrib.postgres.fields.ArrayField(base_field=models.UUIDField())
                 ),
                 default=list,
-                help_text="Ids of the only workflows that this token is for; empty: all that its user may see.",
+                help_text="Ids of the workflows to which this token is limited; empty for all that its user may see.",
                 verbose_name="bound to workflows",
             ),
         ),

@@ -119,7 +119,7 @@ def test_a_worker_whose_attempt_was_retried_elsewhere_changes_nothing(started: S
 
 def test_a_token_that_was_never_given_is_refused(started: Started) -> None:
     row, _token = started()
-    with pytest.raises(FencedExecution, match="the token is of none of its attempts"):
+    with pytest.raises(FencedExecution, match="the token belongs to no attempt of this row"):
         row.complete(token=uuid4())
     assert fresh(row).status == "running"
 

@@ -69,7 +69,7 @@ def test_a_running_run_is_left_out_and_the_others_are_deleted(staff: Any) -> Non
     html = delete_many(staff, running, ended).content.decode()
     assert "Delete 1 workflow execution</button>" in html
     assert "1 is left out" in html
-    assert "Cancel it first, so that its engine learns that it has ended" in html
+    assert "Cancel it first, so that its engine is notified" in html
     assert [f'value="{run.pk}"' in html for run in (running, ended)] == [False, True]
     assert "node executions: 1, execution logs: 2." in html
     assert WorkflowExecution.objects.count() == 2
