@@ -41,8 +41,8 @@ class SeenWorkflowField(RelatedField):
 
 
 class AlertRuleSerializer(StrictTypes, StrictModelSerializer[Rule]):
-    """`workflow` null: all of them, those of the owner or of everybody. At most `most` alerts about one workflow are
-    sent in `within_seconds`."""
+    """A rule. `workflow` null: all of them, those of the owner or of everybody. At most `most` alerts about one
+    workflow are sent in `within_seconds`."""
 
     row = rule_row
     workflow = SeenWorkflowField(required=False, allow_null=True)
@@ -92,8 +92,8 @@ class NewAlertRuleSerializer(AlertRuleSerializer):
 
 
 class AlertChannelSerializer(StrictTypes, StrictModelSerializer[Channel]):
-    """`address` is of a webhook and of Slack, `secret` of a webhook: neither is ever shown, and both are kept if they
-    are left out. `recipients` are of e-mail."""
+    """A channel. `address` is of a webhook and of Slack, `secret` of a webhook: neither is ever shown, and both are
+    kept if they are left out. `recipients` are of e-mail."""
 
     row = channel_row
     recipients = serializers.ListField(child=serializers.EmailField(), required=False, max_length=MOST_RECIPIENTS)

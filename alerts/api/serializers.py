@@ -28,7 +28,8 @@ class TimeOfDayField(serializers.TimeField):
 
 
 class ExpectationSerializer(StrictTypes, StrictModelSerializer[Expectation]):
-    """`seconds` is of `success_every` and `ends_within`; `time`, `time_zone` and `days` are of `starts_by`."""
+    """An expectation. `seconds` is of `success_every` and `ends_within`; `time`, `time_zone` and `days` are of
+    `starts_by`."""
 
     time = TimeOfDayField(required=False, allow_null=True)
 

@@ -8,7 +8,8 @@ from ledgerkit.rest.strict_types import StrictTypes
 
 
 class ActionSerializer(StrictTypes, serializers.Serializer[None]):
-    """`at` is the time of the transition by the engine's clock; it defaults to the server's time."""
+    """Body of a transition. `at` is the time of the transition by the engine's clock; it defaults to the server's
+    time."""
 
     at = MomentField(required=False, allow_null=True)
 
@@ -21,7 +22,8 @@ class StartSerializer(ActionSerializer):
 
 
 class StartNodeSerializer(StartSerializer):
-    """`run_token` is the token of the run's attempt: a worker whose run was given to another one starts no node."""
+    """Body of a start. `run_token` is the token of the run's attempt: a worker whose run was given to another one
+    starts no node."""
 
     run_token = UUIDField(required=False, allow_null=True)
 
@@ -31,20 +33,20 @@ class SkipSerializer(ActionSerializer):
 
 
 class HeartbeatSerializer(StrictTypes, serializers.Serializer[None]):
-    """`lease_seconds` replaces those of the lease."""
+    """Body of a heartbeat. `lease_seconds` replaces those of the lease."""
 
     token = UUIDField()
     lease_seconds = serializers.IntegerField(required=False, min_value=1, max_value=MAX_SECONDS)
 
 
 class ReportSerializer(ActionSerializer):
-    """`token` is that of the attempt that reports, as its start returned it."""
+    """Body of a report. `token` is that of the attempt that reports, as its start returned it."""
 
     token = UUIDField(required=False, allow_null=True)
 
 
 class ReasonSerializer(ActionSerializer):
-    """`reason` is stored in the history of the run."""
+    """Body with a reason. `reason` is stored in the history of the run."""
 
     reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
 
@@ -67,7 +69,7 @@ class RerunSerializer(StrictTypes, serializers.Serializer[None]):
 
 
 class DeleteSerializer(StrictTypes, serializers.Serializer[None]):
-    """`reason` is stored in the record of the deletion."""
+    """Body of a deletion. `reason` is stored in the record of the deletion."""
 
     reason = serializers.CharField()
 
@@ -77,7 +79,8 @@ class CompleteSerializer(ReportSerializer):
 
 
 class CompleteNodeSerializer(CompleteSerializer):
-    """`run_token` is the token of the run's attempt, for a node that was started without a lease."""
+    """Body of a completion. `run_token` is the token of the run's attempt, for a node that was started without a
+    lease."""
 
     run_token = UUIDField(required=False, allow_null=True)
 

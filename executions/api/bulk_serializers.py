@@ -15,8 +15,8 @@ COUNTED = "The number of runs that are changed; 20,001 stands for more, which no
 
 
 class NewBulkActionSerializer(StrictTypes, serializers.Serializer[None]):
-    """`filter` has the names and values of the parameters of GET `executions/`, a list where one is given several
-    times. `reason` is required by `fail` and `delete`. With `dry_run` nothing is changed."""
+    """A new bulk action. `filter` has the names and values of the parameters of GET `executions/`, a list where one is
+    given several times. `reason` is required by `fail` and `delete`. With `dry_run` nothing is changed."""
 
     action = ChoiceField(BulkVerb.choices)
     filter = ObjectField()
@@ -29,8 +29,8 @@ class StopSerializer(StrictTypes, serializers.Serializer[None]):
 
 
 class BegunBulkActionSerializer(serializers.Serializer[Any]):
-    """`id` is null after a dry run. `matching` counts the runs that match the filter, in whatever status; `sample` has
-    the ids of the newest that are changed."""
+    """Answer to a new bulk action. `id` is null after a dry run. `matching` counts the runs that match the filter, in
+    whatever status; `sample` has the ids of the newest that are changed."""
 
     id = serializers.UUIDField(allow_null=True)
     number = serializers.IntegerField(help_text=COUNTED)
@@ -39,7 +39,7 @@ class BegunBulkActionSerializer(serializers.Serializer[Any]):
 
 
 class BulkActionSerializer(RowSerializer[BulkAction]):
-    """`done` and `refused` are counted again each second."""
+    """One bulk action. `done` and `refused` are counted again each second."""
 
     row = json_rows.bulk_action_row
     action = serializers.ChoiceField(BulkVerb.choices, source="verb", read_only=True)
@@ -57,7 +57,7 @@ class BulkActionSerializer(RowSerializer[BulkAction]):
 
 
 class BulkActionRunSerializer(RowSerializer[BulkActionRun]):
-    """`answer` says why it was refused."""
+    """Result of one run; `answer` is the reason for the refusal."""
 
     row = json_rows.bulk_action_run_row
     workflow_execution = serializers.UUIDField(source="workflow_execution_id", read_only=True)

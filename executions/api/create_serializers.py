@@ -21,7 +21,8 @@ from .serializers import LAST_PLACE, RowOutput
 
 
 class EngineTimeSerializer(serializers.Serializer[Any]):
-    """`at` is the time of the creation by the engine's clock; it defaults to the server's time."""
+    """A time of the engine. `at` is the time of the creation by the engine's clock; it defaults to the server's
+    time."""
 
     at = MomentField(source="created_at", required=False, allow_null=True, write_only=True)
 
@@ -84,7 +85,7 @@ class NewWorkflowExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerialize
 
 @extend_schema_serializer(component_name="NodeExecution")
 class NewNodeExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerializer):
-    """`node` is an id or a name; `execution_order` defaults to the topological level."""
+    """A new node execution. `node` is an id or a name; `execution_order` defaults to the topological level."""
 
     row = json_rows.node_detail
     id = UUID7Field(required=False)

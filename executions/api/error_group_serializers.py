@@ -53,7 +53,7 @@ def _times(row: Columns, *names: str) -> Row:
 
 
 class ErrorGroupSerializer(StrictModelSerializer[ErrorGroup]):
-    """`seen` counts attempts of runs; `opened_at` is when the group was new or came back."""
+    """A group of errors. `seen` counts attempts of runs; `opened_at` is when the group was new or came back."""
 
     row = group_row
 
@@ -67,7 +67,7 @@ class ErrorGroupSerializer(StrictModelSerializer[ErrorGroup]):
 
 
 class ErrorFingerprintSerializer(StrictModelSerializer[ErrorFingerprint]):
-    """`values` are those by which failures were grouped under `rule`."""
+    """A fingerprint. `values` are those by which failures were grouped under `rule`."""
 
     rule = ChoiceField(ErrorRule.choices)
     values = serializers.DictField(child=serializers.JSONField())
@@ -135,8 +135,8 @@ class ReasonedSerializer(StrictTypes, serializers.Serializer[None]):
 
 
 class ChangeErrorGroupSerializer(ReasonedSerializer):
-    """`muted_until` is of the state `muted`. `assignee` is the id of the caller, or, for staff, of any member of staff;
-    null for nobody."""
+    """Changes of a group. `muted_until` is of the state `muted`. `assignee` is the id of the caller, or, for staff, of
+    any member of staff; null for nobody."""
 
     state = ChoiceField(ErrorState.choices, required=False)
     muted_until = MomentField(required=False, allow_null=True)
@@ -182,7 +182,7 @@ class ErrorOccurrenceSerializer(StrictModelSerializer[ErrorOccurrence]):
 
 
 class ErrorGroupChangeSerializer(StrictModelSerializer[ErrorGroupChange]):
-    """`changes` maps fields to their values before and after. The reason of a note is its text."""
+    """A change of a group. `changes` maps fields to their values before and after. The reason of a note is its text."""
 
     row = change_row
     act = ChoiceField(ErrorChangeAct.choices)

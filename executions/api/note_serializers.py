@@ -13,8 +13,8 @@ class WriteNoteSerializer(StrictTypes, serializers.Serializer[None]):
 
 
 class RunNoteSerializer(serializers.Serializer[Note]):
-    """`number` is that of the note within its run. `written_by` and `edited_by` name a user, or the token of a program;
-    `edited_at` is null for a note that was never edited."""
+    """A note on a run. `number` is that of the note within its run. `written_by` and `edited_by` name a user, or the
+    token of a program; `edited_at` is null for a note that was never edited."""
 
     number = serializers.IntegerField()
     text = serializers.CharField()

@@ -142,7 +142,7 @@ class AttentionSerializer(serializers.Serializer[Any]):
 
 
 class GraphOfExecutionNodeSerializer(GraphNodeSerializer):
-    """`node_execution` and its `status` are null until the node is executed in this run."""
+    """A node of the graph. `node_execution` and its `status` are null until the node is executed in this run."""
 
     node_execution = serializers.UUIDField(allow_null=True)
     status = serializers.ChoiceField(ExecutionStatus.choices, allow_null=True)
@@ -197,7 +197,7 @@ class MissingLinesSerializer(serializers.Serializer[Any]):
 
 
 class KeepSerializer(StrictTypes, serializers.Serializer[Any]):
-    """`reason` is stored with the mark."""
+    """The mark of a kept run. `reason` is stored with it."""
 
     reason = serializers.CharField(required=False, allow_blank=True, allow_null=True)
 
@@ -254,10 +254,10 @@ class StartedNodeExecutionSerializer(NodeExecutionSerializer):
 
 
 class ExecutionLogSerializer(StrictTypes, RowSerializer[ExecutionLog]):
-    """`node_execution` is one of the same run; `timestamp` defaults to now. The time in an `id` selects the partition,
-    so it has to be recent. `source` names the process that writes, and `seq` is the number that it gives the line, from
-    1. `attempt` defaults to the current one of the node execution, or of the run. `token` is that of the attempt of the
-    node execution, or of the run if there is none; `run_token` is always that of the run."""
+    """A log line. `node_execution` is one of the same run; `timestamp` defaults to now. The time in an `id` selects the
+    partition, so it has to be recent. `source` names the process that writes, and `seq` is the number that it gives the
+    line, from 1. `attempt` defaults to the current one of the node execution, or of the run. `token` is that of the
+    attempt of the node execution, or of the run if there is none; `run_token` is always that of the run."""
 
     row = json_rows.log_row
     listed = json_rows.ListedLine

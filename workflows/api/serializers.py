@@ -156,7 +156,7 @@ class DuplicateSerializer(StrictTypes, serializers.Serializer[Any]):
 
 
 class GraphNodeSerializer(serializers.Serializer[Any]):
-    """`level` is the topological level, from 0; nodes that may run at the same time share one."""
+    """A node of the graph. `level` is the topological level, from 0; nodes that may run at the same time share one."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -176,7 +176,7 @@ class GraphEdgeSerializer(serializers.ModelSerializer[Edge]):
 
 
 class GraphSerializer(serializers.Serializer[Any]):
-    """`nodes` are sorted by level, then name; `levels` has a list of ids for each level, from 0."""
+    """A graph. `nodes` are sorted by level, then name; `levels` has a list of ids for each level, from 0."""
 
     workflow = serializers.UUIDField()
     version = serializers.IntegerField()
