@@ -14,11 +14,13 @@ from .leases import Leases
 from .transport import Answer, Refusal, TooLarge, Transport, Unavailable
 from .watch import Watch
 
-ROUNDS = 5  # in which only what was refused is left out; in the next, everything but lines
+ROUNDS = 5  # in which what was refused is left out, before the rest is sent in halves
 MISSING = {"execution.create", "node.create"}  # the kinds that name what a workflow may not have yet
 ENDED = {"completed", "failed", "skipped", "cancelled"}
+RETRIES = {"execution.retry", "node.retry"}
 NO_MOVES = {"log", *MISSING}
 FENCED = "fenced"  # the code of a refusal: another worker has the attempt
+DENIED = "permission_denied"  # that of a refusal of each fact of this kind and run
 MAX_KNOWN = 10_000
 
 logger = logging.getLogger("pastetrader_client")
@@ -38,18 +40,20 @@ class Batches:
         self.specs: dict[tuple[str, str], Mapping[str, object] | None] = {}
         self.said: dict[tuple[str, str, str], None] = {}
 
-    def send(self, facts: Sequence[Fact]) -> None:
-        """Send until nothing is refused. Raises what the transport raises; the same facts may be sent again then."""
-        wanted = self._keep_accepted(facts)
-        defined: set[str] = set()
-        for turn in range(ROUNDS + 2):
+    def send(self, facts: Sequence[Fact], defined: set[str] | None = None) -> None:
+        """Send until nothing is refused. Raises what the transport raises; the same facts may be sent again then.
+        `defined` has the runs whose workflows were given what they lack."""
+        wanted, defined = self._keep_accepted(facts), set() if defined is None else defined
+        for _round in range(ROUNDS):
             if not wanted:
                 return
             answer = self.transport.send([fact.body for fact in wanted])
             self._hear(wanted, answer)
             if not answer.refusals:
                 return
-            wanted = self._without_refused(wanted, answer.refusals, defined, lines=turn >= ROUNDS)
+            wanted = self._without_refused(wanted, answer.refusals, defined)
+        if wanted:  # fewer than there were, so this ends; what many refusals cost grows with the facts, not with both
+            send_in_halves(lambda half: self.send(half, defined), wanted)
 
     def send_heartbeats(self) -> bool:
         """Send the heartbeats that are due. They are kept nowhere: an old one is worth nothing. Return whether the
@@ -97,22 +101,29 @@ class Batches:
                 logger.warning("run %s was cancelled in the ledger", notice.run)
                 remember(self.no_moves, notice.run, most=MAX_KNOWN)
 
-    def _without_refused(
-        self, facts: Sequence[Fact], refusals: Sequence[Refusal], defined: set[str], *, lines: bool
-    ) -> list[Fact]:
+    def _without_refused(self, facts: Sequence[Fact], refusals: Sequence[Refusal], defined: set[str]) -> list[Fact]:
         """Return the facts of the runs of which one was refused, without those that are refused for good."""
-        of_index = {refusal.index: refusal for refusal in refusals if refusal.index < len(facts)}
-        runs = {facts[index].run for index in of_index} - {""}
-        missing = self._define(
-            facts, [facts[index] for index, each in of_index.items() if each.code == "invalid"], defined
-        )
+        refused = _refusals_of_facts(facts, refusals)
+        runs = {facts[index].run for index in refused} - {""}
+        invalid = [facts[index] for index, each in refused.items() if each.code == "invalid"]
+        missing = self._define(facts, invalid, defined)
+        out = {index: each for index, each in refused.items() if facts[index].run not in missing}
+        for index, refusal in out.items():
+            self._leave_out(facts[index], refusal)
+        left = [fact for index, fact in enumerate(facts) if fact.run in runs and index not in out]
+        return self._keep_accepted(self._without_attempts_after(left, [facts[index] for index in out]))
+
+    def _without_attempts_after(self, facts: Sequence[Fact], refused: Sequence[Fact]) -> list[Fact]:
+        """Return the facts without the transitions of attempts that no retry has begun. Lines are recorded."""
+        retries = [fact for fact in reversed(refused) if fact.kind in RETRIES and fact.attempt]
+        last = {fact.node or fact.run: fact.attempt for fact in retries}
         left: list[Fact] = []
-        for index, fact in enumerate(facts):
-            if index in of_index and fact.run not in missing:
-                self._leave_out(fact, of_index[index])
-            elif fact.run in runs and (not lines or fact.kind == "log"):
+        for fact in facts:
+            if fact.kind != "log" and fact.attempt > last.get(fact.node or fact.run, fact.attempt):
+                self.leases.let_go(fact)
+            else:
                 left.append(fact)
-        return self._keep_accepted(left)
+        return left
 
     def _leave_out(self, fact: Fact, refusal: Refusal) -> None:
         if refusal.code == FENCED and fact.token:
@@ -167,6 +178,15 @@ class Batches:
         names = dict.fromkeys(body["node"] for body in bodies if "node" in body)
         nodes = [{"node_type": TYPE, **(self.specs.get((run, name)) or {}), "name": name} for name in names]
         return self.transport.define(workflow, run, nodes)
+
+
+def _refusals_of_facts(facts: Sequence[Fact], refusals: Sequence[Refusal]) -> dict[int, Refusal]:
+    """Return the refusals by the places of their facts. The ledger names one fact of a run: if the caller may not
+    report its kind, it would name the others of this kind and run next."""
+    found = {each.index: each for each in refusals if each.index < len(facts)}
+    denied = {(facts[index].run, facts[index].kind): each for index, each in found.items() if each.code == DENIED}
+    of_facts = {index: found.get(index) or denied.get((fact.run, fact.kind)) for index, fact in enumerate(facts)}
+    return {index: each for index, each in of_facts.items() if each is not None}
 
 
 def send_in_halves(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]) -> None:

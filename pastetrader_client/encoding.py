@@ -21,7 +21,8 @@ text = encode_basestring_ascii
 
 class Fact(NamedTuple):
     """A fact as it will be sent. `run` is "" for a definition, `node` is the node execution that it is about, `token`
-    that of its attempt or, with `is_of_run`, that of the run: a node may have none."""
+    that of its attempt or, with `is_of_run`, that of the run: a node may have none. `attempt` is 0 where it names none.
+    """
 
     run: str
     kind: str
@@ -29,6 +30,7 @@ class Fact(NamedTuple):
     node: str = ""
     token: str = ""
     is_of_run: bool = False
+    attempt: int = 0
 
 
 class Identified(Protocol):
@@ -64,7 +66,12 @@ def encode_transition(kind: str, run: Identified, node: Identified | None, field
 
 def fact_of(run: str, kind: str, node: str, fields: Fields) -> Fact:
     parts = [f'"kind":"{kind}"', *(f'"{name}":{_encode(name, value)}' for name, value in fields.items())]
-    return Fact(run, kind, f"{{{','.join(parts)}}}".encode("ascii"), node, *_token_of(fields))
+    return Fact(run, kind, f"{{{','.join(parts)}}}".encode("ascii"), node, *_token_of(fields), _attempt_of(fields))
+
+
+def _attempt_of(fields: Fields) -> int:
+    attempt = fields.get("attempt")
+    return attempt if isinstance(attempt, int) else 0
 
 
 def _token_of(fields: Fields) -> tuple[str, bool]:
@@ -122,7 +129,7 @@ def of_body(fields: Mapping[str, Any], body: bytes) -> Fact:
     kind = fields["kind"]
     run = fields.get("id" if kind.startswith("execution.") else "workflow_execution") or ""
     node = fields.get("id" if kind.startswith("node.") else "node_execution") or ""
-    return Fact(str(run), kind, body, str(node), *_token_of(fields))
+    return Fact(str(run), kind, body, str(node), *_token_of(fields), _attempt_of(fields))
 
 
 def without_node(fact: Fact) -> Fact:

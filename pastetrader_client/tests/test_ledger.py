@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from threading import Thread
 from typing import Any
 from uuid import UUID
@@ -13,7 +14,9 @@ import pytest
 from executions.log_gaps import missing_lines
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from pastetrader_client import Client, NodeCancelled, RunCancelled, current_node
+from pastetrader_client.http_transport import HttpTransport
 from pastetrader_client.tests.waiting import wait_until
+from pastetrader_client.transport import Answer
 from workflows.models import Workflow
 
 
@@ -185,6 +188,48 @@ def test_what_is_refused_is_logged_once_and_the_rest_is_recorded(
     assert (the_run().status, NodeExecution.objects.get().output_data, messages()) == ("completed", {"x": 1}, ["kept"])
     assert caplog.text.count("the ledger refused") == 1
     assert "invalid_transition" in caplog.text
+
+
+def test_a_batch_with_many_refusals_loses_nothing_else(
+    client_of_ledger: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with client_of_ledger.run(workflow="w") as run:
+        for number in range(10):
+            with run.node(f"node {number}") as node:
+                node.complete({"x": 1})
+                node.fail("too late")
+                node.info("line %d", number)
+    assert client_of_ledger.flush()
+    assert the_run().status == "completed"
+    assert [*NodeExecution.objects.values_list("status", "output_data")] == [("completed", {"x": 1})] * 10
+    assert len(messages()) == 10
+    assert caplog.text.count("the ledger refused") == 1
+
+
+def test_nodes_that_may_not_be_retried_stay_failed_and_their_run_ends(
+    connect: Callable[..., Client], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect(scopes=["executions:read", "executions:report", "workflows:write"])
+    send, calls = HttpTransport.send, count()
+
+    def count_calls(transport: HttpTransport, bodies: Sequence[bytes]) -> Answer:
+        next(calls)
+        return send(transport, bodies)
+
+    monkeypatch.setattr(HttpTransport, "send", count_calls)
+    with client.run(workflow="w") as run:
+        for number in range(10):
+            node = run.node(f"node {number}")
+            with pytest.raises(LookupError), node:
+                raise LookupError("first")
+            with node:
+                node.info("second")
+    assert client.flush()
+    assert the_run().status == "completed"
+    assert [*NodeExecution.objects.values_list("status", "attempt")] == [("failed", 1)] * 10
+    assert len(messages()) == 10
+    assert caplog.text.count("the ledger refused") == 1
+    assert next(calls) < 6
 
 
 def test_values_that_are_no_json_are_recorded_as_texts(client_of_ledger: Client) -> None:
