@@ -44,7 +44,7 @@ from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFact
 from .row_storage import count_transitions, remember_nodes, store, transaction_if, was_overtaken
 from .text_masking import Masker
 from .turns import Turns, take_turns
-from .workflow_definitions import Nodes, find_named, find_workflows, graphs
+from .workflow_definitions import Nodes, find_named, find_workflows, graphs, graphs_of_today
 
 TRIES = 10  # each ends with a row that another call has stored
 
@@ -112,8 +112,8 @@ class Batch:
             store(plans, self._note() if self.facts.has_moves else None)
             store_leases(leases)
             count_dropped(dropped)
-            for plan in late:
-                remember_nodes(plan)
+            if late:
+                remember_nodes(late)
         count_transitions(plans)
         if any(plan.run is not None and plan.run.moves and plan.run.status in ENDED for plan in plans):
             transaction.on_commit(purge_occasionally, robust=True)
@@ -139,10 +139,12 @@ class Batch:
         among: list[Any] = [*self.runs.values(), *self.workflows.values()] if wanted or retries else []
         self.graphs = graphs([each.graph for each in among])
         if self.careful or retries or not all(graph.has(name) for graph in self.graphs.values() for name in wanted):
-            within = {run.workflow for run in self.runs.values()} | {each.id for each in self.workflows.values()}
-            self.nodes = Nodes(within, wanted, self.graphs.values())
+            self.nodes = Nodes(self._workflows(), wanted, self.graphs.values())
         else:
             self.nodes = Nodes((), (), ())
+
+    def _workflows(self) -> set[UUID]:
+        return {run.workflow for run in self.runs.values()} | {each.id for each in self.workflows.values()}
 
     def _check_rights(self, outcome: Outcome) -> None:
         """Refuse runs of which the caller may not report some fact: of them nothing is locked."""
@@ -215,6 +217,7 @@ class Batch:
             taken_nodes=runs_of_nodes(new - nodes.keys()) if self.careful else {},
             leases=read_leases(self.facts, there, {*nodes, *named}),
             read_history=cache(lambda: history_of(list(self.runs))),
+            read_graphs_of_today=cache(lambda: graphs_of_today(self._workflows())),
         )  # fmt: skip
 
     def _lock_runs(self, outcome: Outcome, *, texts: bool) -> None:

@@ -28,4 +28,5 @@ class Known:
     taken_nodes: dict[UUID, UUID]  # the runs of node executions that are of other runs than the fact says
     leases: Leases
     read_history: Callable[[], History]
+    read_graphs_of_today: Callable[[], dict[UUID, GraphOfRuns]]  # by workflow, for nodes newer than their runs
     entries: int = 0  # of the history, that the call makes

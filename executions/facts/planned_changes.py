@@ -1,7 +1,7 @@
 """Facts applied to rows in memory, by the table of states that the verbs are held to. A refused fact raises, and the
 plan of its run is dropped."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,7 @@ from .fact_kinds import Reported
 from .loaded_rows import Known
 from .locked_rows import EndedNode, EndedRun, Entry, NewLine, NodeRow, Row, RunRow
 from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, TOO_MANY_ENTRIES, BadFact
-from .workflow_definitions import GraphOfRuns, current_levels, find_named, names_workflow_of
+from .workflow_definitions import GraphOfRuns, find_named, names_workflow_of
 
 type States = Collection[ExecutionStatus]
 
@@ -49,7 +49,6 @@ class Plan:
     late_nodes: list[UUID] = field(default_factory=list)
     leases: list[LeaseRow] = field(default_factory=list)  # granted or extended
     tokens: dict[int, LeaseRow] = field(default_factory=dict)  # by the places of the starts
-    current_levels: Mapping[object, int] = field(default_factory=dict)  # of the workflow, read for late nodes
     default_attempts: dict[UUID, int] = field(default_factory=dict)  # attempts of facts that name none
     applied: int = 0
     already_known: int = 0
@@ -200,8 +199,8 @@ class Plan:
             return fact.execution_order
         if graph is not None and not is_late:
             return graph.levels[node]
-        self.current_levels = self.current_levels or current_levels(self.the_run.workflow)
-        return self.current_levels.get(node, 0)
+        today = self.known.read_graphs_of_today().get(self.the_run.workflow)
+        return today.levels.get(node, 0) if today else 0
 
     def is_new(self, row: Row, node: UUID | None, fact: Any) -> bool:
         """Return whether the fact is a transition to be made, False where it was made already. Raises what the verb

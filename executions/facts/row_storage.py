@@ -22,6 +22,11 @@ ONE_RUNS = "one_running_execution_per_workflow"
 # In the order of the function's parameters (sql/record_facts.sql).
 RECORD = "SELECT record_facts(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
+REMEMBER = """
+UPDATE workflow_executions AS run SET graph_id = given.graph
+FROM unnest(%s::uuid[], %s::uuid[]) AS given(run, graph) WHERE run.id = given.run
+"""
+
 
 def store(plans: Sequence[Plan], note: str | None) -> None:
     """Store what the plans changed, and the history of it with this note; None if there is none."""
@@ -76,11 +81,14 @@ def as_json(rows: Sequence[msgspec.Struct]) -> str | None:
     return msgspec.json.encode(rows).decode() if rows else None
 
 
-def remember_nodes(plan: Plan) -> None:
-    """Let the run remember nodes that came into its workflow after it was made: rare, and run by run."""
-    run = WorkflowExecution.objects.select_related("graph", "workflow").get(pk=plan.id)
-    for node in plan.late_nodes:
-        run_graph.remember(run, node)
+def remember_nodes(plans: Sequence[Plan]) -> None:
+    """Let runs remember nodes that came into their workflow after they were made."""
+    late = {plan.id: plan.late_nodes for plan in plans}
+    today = {workflow: graph.stored for workflow, graph in plans[0].known.read_graphs_of_today().items()}
+    runs = WorkflowExecution.objects.select_related("graph").only("workflow", "graph").filter(pk__in=late)
+    graphs = run_graph.with_late_nodes(runs, late, today)
+    with connection.cursor() as cursor:
+        cursor.execute(REMEMBER, [[*graphs], [graph.pk for graph in graphs.values()]])
 
 
 def was_overtaken(error: IntegrityError) -> bool:

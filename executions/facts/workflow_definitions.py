@@ -12,9 +12,10 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from executions import run_graph
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import nfc
-from workflows.models import Graph, Node, Workflow
+from workflows.models import Graph, Node
 
 from .caller import Caller
 from .locked_rows import RunRow
@@ -60,7 +61,8 @@ class GraphOfRuns:
 _graphs: dict[UUID, GraphOfRuns] = {}
 
 
-# The visible ones by id, and the caller's own by name. Stores the graphs that are not stored yet.
+# The visible ones by id, and the caller's own by name. Stores the graphs that are not stored yet, in the order of the
+# rows, as run_graph.current() does.
 WORKFLOWS = """
 SELECT clock_timestamp(), name, id, owner_id, is_active, config ->> 'log_level', graph_of(id) FROM workflows
 WHERE deleted_at IS NULL AND (%(all)s OR owner_id = %(user)s) AND (
@@ -107,11 +109,6 @@ def names_workflow_of(run: RunRow, wanted: str, found: WorkflowRow | None) -> bo
     return nfc(wanted) == run.workflow_name and (found is None or found.owner == run.owner)
 
 
-def current_levels(workflow: UUID) -> Mapping[object, int]:
-    """Return the topological level of each node of the workflow by its id."""
-    return Workflow.objects.get(pk=workflow).levels()
-
-
 def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:
     """Return these graphs, read once in a process."""
     wanted = {id for id in ids if id is not None}
@@ -123,6 +120,13 @@ def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:
         _graphs.update(read)
         found |= read
     return found
+
+
+def graphs_of_today(workflows: Collection[UUID]) -> dict[UUID, GraphOfRuns]:
+    """Return the current graphs of these workflows, by workflow."""
+    current = run_graph.current(workflows)
+    found = graphs(current.values())
+    return {workflow: found[graph] for workflow, graph in current.items()}
 
 
 def distinct_definitions(definitions: list[tuple[int, dict[str, object]]]) -> list[tuple[list[int], dict[str, object]]]:

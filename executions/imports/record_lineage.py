@@ -3,9 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db.models import F, Func, UUIDField
-
-from executions import audit
+from executions import audit, run_graph
 from executions.facts import batch_recording as facts_recording
 from executions.facts.body_decoding import decode_values
 from executions.facts.call_outcome import Outcome
@@ -59,7 +57,7 @@ def _read(document: Document, number: int) -> Event | None:
 
 def _renew_graphs(runs: set[str]) -> None:
     """Let runs remember the graph that their workflow has now: it has grown by what they report."""
-    of_today = Func(F("workflow_id"), function="graph_of", output_field=UUIDField())
-    older = WorkflowExecution.objects.filter(pk__in=runs).annotate(today=of_today).exclude(graph=F("today"))
-    for run, today in older.values_list("pk", "today"):
-        WorkflowExecution.objects.filter(pk=run).update(graph=today)
+    reported = WorkflowExecution.objects.filter(pk__in=runs)
+    today = run_graph.current(set(reported.values_list("workflow", flat=True)))
+    for workflow, graph in today.items():
+        reported.filter(workflow=workflow).exclude(graph=graph).update(graph=graph)

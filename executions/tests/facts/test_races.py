@@ -14,7 +14,7 @@ from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.facts.reporting import new_id, run_facts, send
 from executions.tests.facts.walks import Walk
 from pastetrader.tests.proofs import times
-from workflows.tests.factories import WorkflowFactory
+from workflows.tests.factories import NodeFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -92,3 +92,27 @@ def test_one_run_of_a_workflow_at_a_time(api: Any, owner: Any) -> None:
     assert started > 0
     assert WorkflowExecution.objects.filter(status="completed").count() == started == WorkflowExecution.objects.count()
     assert ExecutionLog.objects.count() == 0
+
+
+def test_nodes_that_came_into_several_workflows_after_the_runs_were_made(api: Any, owner: Any) -> None:
+    workflows = [WorkflowFactory(owner=owner, chain=["fetch"]) for _ in range(6)]
+    clients = [api(owner) for _ in range(CLIENTS)]
+    for turn in range(times(4, 40)):
+        runs = [[new_id() for _ in workflows] for _ in range(CLIENTS)]
+        for client, ids in zip(clients, runs, strict=True):
+            pairs = zip(workflows, ids, strict=True)
+            send(client, *(run_facts(workflow, run)[0] for workflow, run in pairs))
+        for workflow in workflows:
+            NodeFactory(workflow=workflow, name=f"late {turn}")
+
+        def add_late(number: int, runs: list[list[str]] = runs, turn: int = turn) -> Any:
+            of_run = {"kind": "node.create", "node": f"late {turn}"}
+            facts = [{**of_run, "id": new_id(), "workflow_execution": run} for run in runs[number]]
+            Random(number).shuffle(facts)
+            return send(clients[number], *facts)
+
+        answers = at_once(add_late)
+        assert [answer["applied"] for answer in answers] == [len(workflows)] * CLIENTS
+        newest = {workflow.graphs.get(is_current=True).pk for workflow in workflows}
+        of_turn = WorkflowExecution.objects.filter(pk__in=[run for ids in runs for run in ids])
+        assert {*of_turn.values_list("graph", flat=True)} == newest

@@ -12,7 +12,7 @@ from executions.facts import row_storage
 from executions.models import WorkflowExecution
 from executions.tests.facts.reporting import line, new_id, run_facts, send
 from workflows.models import Workflow
-from workflows.tests.factories import WorkflowFactory
+from workflows.tests.factories import EdgeFactory, NodeFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +74,33 @@ def test_every_kind_and_the_same_again(api: Any, owner: Any) -> None:
         assert len(statements(engine, *few)) == len(statements(engine, *many)) <= 32
         again = [known_statements(engine, facts) for facts in (few, many)]
         assert again[0] == again[1] <= 64  # of two tries
+
+
+@pytest.mark.parametrize("was_renamed", [False, True], ids=["the graph of today", "graphs of their own"])
+def test_nodes_newer_than_their_runs(api: Any, owner: Any, was_renamed: bool) -> None:
+    engine = api(owner)
+
+    def runs_of_changed_workflows(number: int) -> list[Any]:
+        workflows = [WorkflowFactory(owner=owner, chain=["fetch", "rank"]) for _ in range(number)]
+        runs = [(new_id(), workflow) for workflow in workflows for _ in range(3)]
+        send(engine, *(run_facts(workflow, run)[0] for run, workflow in runs))
+        for workflow in workflows:
+            first, last = workflow.nodes.get(name="fetch"), workflow.nodes.get(name="rank")
+            for name in ("late", "later"):
+                EdgeFactory(workflow=workflow, source_node=last, target_node=NodeFactory(workflow=workflow, name=name))
+            if was_renamed:
+                workflow.nodes.filter(pk=first.pk).update(name="load")
+        return [
+            {"kind": "node.create", "id": new_id(), "workflow_execution": run, "node": name}
+            for run, _workflow in runs for name in ("late", "later")
+        ]  # fmt: skip
+
+    few, many = runs_of_changed_workflows(1), runs_of_changed_workflows(20)
+    assert len(statements(engine, *few)) == len(statements(engine, *many)) <= 32
+    for run in WorkflowExecution.objects.all():
+        assert sorted(node["name"] for node in run.graph.nodes) == ["fetch", "late", "later", "rank"]
+        assert run.node_executions.values_list("execution_order", flat=True).distinct().get() == 2
+        assert len(run.graph.edges) == 3
 
 
 def known_statements(client: Any, facts: list[Any]) -> int:
