@@ -16,6 +16,7 @@ network.
     outbox.py       facts that wait in memory
     spool.py        facts that wait in a file
     sender.py       the thread that sends
+    timers.py       functions that it calls later
     batches.py      one batch: send, define what is missing, leave out what is refused
     watch.py        runs whose cancel or retry the engine wants to hear of
     turns.py        queued runs that wait for their turn

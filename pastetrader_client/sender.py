@@ -1,11 +1,9 @@
 """The thread that sends. The engine's threads only add to the outbox."""
 
-import heapq
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import count
 from typing import Any
 
 from .backing_off import seconds_to_wait
@@ -16,6 +14,7 @@ from .outbox import TICK, Outbox
 from .process_exit import finish_in_child
 from .runs import Node, Run
 from .spool import Spool
+from .timers import Timers
 from .transport import Stopped, TooLarge, Transport, Unavailable
 from .turns import Turns
 from .watch import Watch
@@ -28,7 +27,6 @@ CLOSING = 0.3  # the longest of them while the process waits for the end
 POLL = 0.005
 
 logger = logging.getLogger("pastetrader_client")
-_count = count()
 
 
 class Sender:
@@ -52,8 +50,7 @@ class Sender:
         self.failures = 0
         self.closing = self.is_new = False
         self.thread: threading.Thread | None = None
-        self.timers: list[tuple[float, int, Callable[[Any], object]]] = []
-        self.timers_lock = threading.RLock()
+        self.timers = Timers()
 
     # --- called by threads of the engine --------------------------------------
     def wake(self) -> None:
@@ -96,8 +93,7 @@ class Sender:
 
     def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
         """Call the function in the thread, with what the transport has for calls of its own."""
-        with self.timers_lock:
-            heapq.heappush(self.timers, (time.monotonic() + seconds, next(_count), function))
+        self.timers.add(seconds, function)
         self.wake_now()
 
     def flush(self, seconds: float) -> bool:
@@ -157,7 +153,8 @@ class Sender:
             self.outbox.wait(CLOSING)
             self._spill_if_full()
             return
-        self._call_due()
+        if not self.failures:
+            self.timers.call_due(lambda: self.transport.http)
         self.batches.send_heartbeats()
         if not self.pending:
             self.turns.ask()
@@ -167,20 +164,7 @@ class Sender:
             self._deliver(facts)
 
     def _idle(self) -> float:
-        with self.timers_lock:
-            idle = min(IDLE, self.timers[0][0] - time.monotonic()) if self.timers else IDLE
-        return self.turns.seconds_to_next(self.leases.seconds_to_next(idle))
-
-    def _call_due(self) -> None:
-        while True:
-            with self.timers_lock:
-                if not self.timers or self.timers[0][0] > time.monotonic():
-                    return
-                _when, _number, function = heapq.heappop(self.timers)
-            try:
-                function(self.transport.http)
-            except Exception:  # a function of the engine's must not end the thread
-                logger.exception("a function of call_later() failed")
+        return self.turns.seconds_to_next(self.leases.seconds_to_next(self.timers.seconds_to_next(IDLE)))
 
     def _take(self) -> list[Fact]:
         """Return the facts that are to be delivered next: what is pending, what is in files, what is in memory."""

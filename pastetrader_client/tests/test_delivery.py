@@ -4,6 +4,7 @@ import logging
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -166,6 +167,46 @@ def test_a_page_of_another_server_is_no_answer(client_of: Make, stub: Stub, capl
     assert client.flush()
     assert "is http://127.0.0.1" in caplog.text
     assert stub.messages == ["x"]
+
+
+def test_functions_that_wait_in_vain_for_the_ledger_let_facts_and_heartbeats_be_sent(
+    client_of: Make, stub: Stub, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, called = client_of(stub.url), Counter[str]()
+
+    def fails(_http: Any) -> None:
+        called["fails"] += 1
+        client.call_later(0, fails)  # as the looks at Celery's runs do
+        raise ConnectionError("the ledger does not answer")
+
+    for _times in range(200):
+        client.call_later(0, fails)
+    wait_until(lambda: called["fails"])
+    client.attach(uuid7()).info("x")
+    assert client.flush()
+    wait_until(lambda: called["fails"] > 2)
+    assert (stub.messages, caplog.text.count("Traceback")) == (["x"], 1)
+
+
+def test_functions_that_take_long_let_facts_be_sent(client_of: Make, stub: Stub) -> None:
+    client, sent = client_of(stub.url), threading.Event()
+
+    def looks(_http: Any) -> None:
+        if not sent.wait(0.2):
+            client.call_later(0, looks)
+
+    for _times in range(200):
+        client.call_later(0, looks)
+    client.attach(uuid7()).info("x")
+    wait_until(lambda: stub.messages == ["x"])
+    sent.set()
+
+
+def test_a_function_that_fails_delays_others_only_a_little(client_of: Make, stub: Stub) -> None:
+    client, called = client_of(stub.url), threading.Event()
+    client.call_later(0, lambda _http: 1 / 0)
+    client.call_later(0, lambda _http: called.set())
+    assert called.wait(60)
 
 
 # --- memory and spool ---------------------------------------------------------
