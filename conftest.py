@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 
 from local_postgres.server import release_all
 from local_postgres.socket_path import socket_dir
-from pastetrader.tests.scheduling import SERVERS_FOLDERS, SITE, Together
+from pastetrader.tests.scheduling import SERVERS_FOLDERS, SITE, GroupScheduling
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -81,7 +81,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    return Together(config, log) if config.getoption("dist") == "load" else None
+    return GroupScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,9 +27,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:
-        if "--traceback" in sys.argv or not (said := sentence(error, *sys.argv[1:2])):
+        if "--traceback" in sys.argv or not (message := sentence(error, *sys.argv[1:2])):
             raise
-        sys.exit(said)
+        sys.exit(message)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Rules:
     def are_about(self, kind: AlertKind) -> bool:
         return any(kind in rule.kinds for rule in self.rows)
 
-    def tell(self, events: Iterable[Event]) -> None:
+    def store_alerts(self, events: Iterable[Event]) -> None:
         """Store an alert of each rule that is about an event, unless it has one."""
         alerts = _without_known([alert for event in events for alert in self._alerts_of(event)])
         self._count_sent({_about(alert) for alert in alerts})

@@ -34,12 +34,12 @@ def scan() -> bool:
         rules, place = Rules(now), Scan.read()
         rules.release_held()  # release held alerts before newer ones
         for step in read_ended(place):
-            rules.tell(events_of_step(step, workflows_of(each.workflow for each in step), now))
-        rules.tell([*map(event_of_missed, check_expectations(now)), *upkeep_event()])
+            rules.store_alerts(events_of_step(step, workflows_of(each.workflow for each in step), now))
+        rules.store_alerts([*map(event_of_missed, check_expectations(now)), *upkeep_event()])
         if rules.are_about(AlertKind.LATE):
-            rules.tell([*runs_over_time(now), *late_runs()])
+            rules.store_alerts([*runs_over_time(now), *late_runs()])
         if rules.are_about(AlertKind.NEW_ERROR) or rules.are_about(AlertKind.ERROR_REGRESSION):
-            rules.tell(error_group_events(place.scanned_at, now))
+            rules.store_alerts(error_group_events(place.scanned_at, now))
         rules.release_held()
         store_place(place)
         return True

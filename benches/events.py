@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", choices=["run", "runs", "lines"])
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with scratch_database():
         with connection.cursor() as cursor:
             cursor.execute(TABLES)
@@ -155,13 +155,13 @@ def main() -> None:
             "runs": lambda: [ours.body([fact for _ in range(MANY) for fact in ours.new_run(str(uuid7()))])],
             "lines": lambda: [ours.body(ours.lines(ours.run, 5_000))],
         }
-        if asked.profile:
-            profile(ours.send, work[asked.profile]())
+        if options.profile:
+            profile(ours.send, work[options.profile]())
             return
         least = json.dumps({
             "input": DOCUMENT, "nodes": [f"step_{n}" for n in range(NODES)], "lines": list(map(message, range(LINES))),
         }).encode()  # fmt: skip
-        rounds = range(asked.rounds)
+        rounds = range(options.rounds)
         out(f"{'stored a second':<34}{'events/':>12}{'least SQL':>12}{'ratio':>8}")
         for name, unit, of in (("runs, one in a call", 1, "run"), (f"runs, {MANY} in a call", MANY, "runs")):
             calls = [work[of]() for _ in rounds]

@@ -58,11 +58,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=9)
-    asked = parser.parse_args()
-    out(f"{asked.lines:,} lines, ms of processor{'one function':>18}{'serializer':>12}")
+    options = parser.parse_args()
+    out(f"{options.lines:,} lines, ms of processor{'one function':>18}{'serializer':>12}")
     for make in (short, full):
-        lines = make(asked.lines)
-        took = [[milliseconds(way, lines) for way in (by_one_function, by_serializer)] for _ in range(asked.rounds)]
+        lines = make(options.lines)
+        took = [[milliseconds(way, lines) for way in (by_one_function, by_serializer)] for _ in range(options.rounds)]
         function, serializer = map(statistics.median, zip(*took, strict=True))
         out(f"{make.__name__:<27}{function:>16.2f}{serializer:>12.2f}")
 

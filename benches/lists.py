@@ -137,7 +137,7 @@ def main() -> None:
     if not WorkflowExecution.objects.exists() or not ExecutionLog.objects.exists():
         raise SystemExit("This ledger is empty: fill it with make seed.")
     with transaction.atomic():
-        asked = list(addresses())
+        paths = list(addresses())
         startup.freeze_loaded_objects()
         for name, part in WHO.items():
             user = get_user_model().objects.create(username=f"bench {name}", is_staff=not part, is_superuser=not part)
@@ -146,7 +146,7 @@ def main() -> None:
             _row, secret = Token.objects.issue(user=user, name="bench", scopes=list(Scope.values))
             out(f"\n{f'as {name}':<64}{'p50 ms':>7}{'most':>7}{'queries':>9}  index")
             client = Client(SERVER_NAME="127.0.0.1", headers={"Authorization": f"Token {secret}"})
-            for address in asked:
+            for address in paths:
                 measure(client, address, calls)
         transaction.set_rollback(True)
 

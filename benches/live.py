@@ -36,7 +36,7 @@ BUSY = "watched, and busy"  # as its topic marks a run that it polls
 type Figures = dict[str, float]
 
 
-def write(ledger: Ledger, port: int, by: str, seconds: float, told: Any) -> None:
+def write(ledger: Ledger, port: int, by: str, seconds: float, results: Any) -> None:
     """Writer process: send the seconds of each call and the lines per second to the pipe `told`."""
     call = _by_api(ledger, port) if by == "api" else _by_copy(ledger)
     call()
@@ -46,7 +46,7 @@ def write(ledger: Ledger, port: int, by: str, seconds: float, told: Any) -> None
         before = time.perf_counter()
         call()
         took.append(time.perf_counter() - before)
-    told.send((took, len(took) * BATCH / (time.perf_counter() - began + BATCH / RATE - took[-1])))
+    results.send((took, len(took) * BATCH / (time.perf_counter() - began + BATCH / RATE - took[-1])))
 
 
 def _by_api(ledger: Ledger, port: int) -> Any:
@@ -74,17 +74,17 @@ def _by_copy(ledger: Ledger) -> Any:
     return call
 
 
-def measure(ledger: Ledger, port: int, asked: argparse.Namespace, seconds: float) -> Figures:
+def measure(ledger: Ledger, port: int, options: argparse.Namespace, seconds: float) -> Figures:
     """Return the seconds of a call, the lines per second, and the processor seconds for 10,000 lines."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
-    before = {name: _busy(process) for name, process in asked.processes.items()}
-    writer = context.Process(target=write, args=(ledger, port, asked.by, seconds, theirs), daemon=True)
+    before = {name: _busy(process) for name, process in options.processes.items()}
+    writer = context.Process(target=write, args=(ledger, port, options.by, seconds, theirs), daemon=True)
     writer.start()
     took, pace = ours.recv()
     writer.join()
     share = 10_000 / BATCH / (len(took) + 1)
-    busy = {name: (_busy(process) - before[name]) * share for name, process in asked.processes.items()}
+    busy = {name: (_busy(process) - before[name]) * share for name, process in options.processes.items()}
     return {"mean": statistics.mean(took), "median": statistics.median(took), "pace": pace, **busy}
 
 
@@ -94,19 +94,19 @@ def _busy(process: psutil.Process) -> float:
     return sum(process.cpu_times()[:4]) + children
 
 
-def compare(ledger: Ledger, port: int, asked: argparse.Namespace) -> None:
-    asked.processes = {"server": _server(), "database": _database()}
-    request = request_of(ledger, asked.of, gzip=not asked.plain)
+def compare(ledger: Ledger, port: int, options: argparse.Namespace) -> None:
+    options.processes = {"server": _server(), "database": _database()}
+    request = request_of(ledger, options.of, gzip=not options.plain)
     rounds: list[tuple[Figures, Figures]] = []
-    measure(ledger, port, asked, 1)
-    for number in range(asked.rounds):
+    measure(ledger, port, options, 1)
+    for number in range(options.rounds):
         pair: dict[bool, Figures] = {}
         for seen in (True, False) if number % 2 else (False, True):
             time.sleep(REST)
-            pair[seen] = (_with if seen else _without)(ledger, port, asked, request)
+            pair[seen] = (_with if seen else _without)(ledger, port, options, request)
         rounds.append((pair[False], pair[True]))
         out(_row(f"round {number + 1}", *rounds[-1]))
-    conclude(rounds, asked)
+    conclude(rounds, options)
 
 
 def _server() -> psutil.Process:
@@ -122,21 +122,21 @@ def _database() -> psutil.Process:
     return parent
 
 
-def _without(ledger: Ledger, port: int, asked: argparse.Namespace, _request: bytes) -> Figures:
-    return measure(ledger, port, asked, asked.seconds)
+def _without(ledger: Ledger, port: int, options: argparse.Namespace, _request: bytes) -> Figures:
+    return measure(ledger, port, options, options.seconds)
 
 
-def _with(ledger: Ledger, port: int, asked: argparse.Namespace, request: bytes) -> Figures:
-    viewers = Viewers(port, request, asked.viewers)
+def _with(ledger: Ledger, port: int, options: argparse.Namespace, request: bytes) -> Figures:
+    viewers = Viewers(port, request, options.viewers)
     size, busy, began = viewers.bytes.value, viewers.busy, time.perf_counter()
-    figures = measure(ledger, port, asked, asked.seconds)
+    figures = measure(ledger, port, options, options.seconds)
     seconds = time.perf_counter() - began
     figures |= {"viewers": (viewers.busy - busy) / seconds, "MB/s": (viewers.bytes.value - size) / seconds / 1e6}
     viewers.stop()
     return figures
 
 
-def conclude(rounds: list[tuple[Figures, Figures]], asked: argparse.Namespace) -> None:
+def conclude(rounds: list[tuple[Figures, Figures]], options: argparse.Namespace) -> None:
     every = [
         {name: statistics.median(pair[side][name] for pair in rounds) for name in rounds[0][side]} for side in (0, 1)
     ]
@@ -144,7 +144,7 @@ def conclude(rounds: list[tuple[Figures, Figures]], asked: argparse.Namespace) -
     for name in ("mean", "median"):
         ratios = sorted(seen[name] / alone[name] for alone, seen in rounds)
         out(
-            f"{name} time of a call of {BATCH} lines, by {asked.by}, with {asked.viewers} viewers: "
+            f"{name} time of a call of {BATCH} lines, by {options.by}, with {options.viewers} viewers: "
             f"{statistics.median(ratios):.2f} of that without (from {ratios[0]:.2f} to {ratios[-1]:.2f})"
         )
 
@@ -209,16 +209,16 @@ def main() -> None:
     parser.add_argument("--by", choices=["api", "copy", "notify"], default="api")
     parser.add_argument("--of", choices=OF, default="api")
     parser.add_argument("--plain", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     warnings.filterwarnings("ignore", "No directory at")  # of static files, which nobody asks for here
     settings.EXECUTIONS |= {"STREAMS_PER_USER": 10_000, "STREAMS": 10_000}  # before the first of them is read
     with scratch_database():
         ledger = Ledger()
-        if asked.by == "notify":
-            notify(ledger, asked.seconds, asked.rounds)
+        if options.by == "notify":
+            notify(ledger, options.seconds, options.rounds)
             return
         with served() as port:
-            compare(ledger, port, asked)
+            compare(ledger, port, options)
             connections.close_all()
 
 

@@ -49,17 +49,17 @@ class Cost(NamedTuple):
 
 
 def main() -> int:
-    asked = _arguments()
+    options = _arguments()
     if (path := chromium.find()) is None:
         sys.stderr.write(f"Nothing was measured: {chromium.MISSING}\n")
         return 1
-    seed = ("--runs", asked.runs, "--nodes", asked.runs * 10, "--lines", asked.runs * 10)
+    seed = ("--runs", options.runs, "--nodes", options.runs * 10, "--lines", options.runs * 10)
     with start_site(tuple(map(str, seed))) as site, chromium.chromium(path) as browser:
         site.ids["large_run"] = site.python("-m", "browser.large_run", str(NODES), str(LINES)).strip()
-        out(f"{asked.runs:,} runs, ten times as many nodes and lines; {asked.rounds} rounds; ms, and bytes packed")
+        out(f"{options.runs:,} runs, ten times as many nodes and lines; {options.rounds} rounds; ms, and bytes packed")
         out(f"{'page':<16}{'answer':>8}{'ready':>8}{'loaded':>8}{'seen':>8}{'document':>12}{'assets':>10}")
         for view in _views():
-            _show(view, _measure(browser, site, view, asked.rounds))
+            _show(view, _measure(browser, site, view, options.rounds))
     return 0
 
 

@@ -71,14 +71,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=5)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with scratch_database():
         owner = get_user_model().objects.create_user("bench")
         workflow = Workflow.objects.create(owner=owner, name="bench")
         run = WorkflowExecution.objects.create(
             workflow=workflow, trigger_type="manual", context={"secrets": SECRETS, "variables": {}}
         )
-        show(run, asked.lines, asked.rounds)
+        show(run, options.lines, options.rounds)
 
 
 def show(run: WorkflowExecution, number: int, rounds: int) -> None:

@@ -129,23 +129,23 @@ def stored() -> int:
         return int(cursor.fetchone()[0])
 
 
-def measure(asked: argparse.Namespace) -> list[str]:
+def measure(options: argparse.Namespace) -> list[str]:
     """Print the figures; return what went wrong."""
     done: list[Result] = []
-    with no_limit(), writers(asked.writers) as every:
-        quiet, _seconds = while_writing(every, lambda: time.sleep(asked.seconds))
+    with no_limit(), writers(options.writers) as every:
+        quiet, _seconds = while_writing(every, lambda: time.sleep(options.seconds))
         out(f"quiet: {quiet}")
         dropping, seconds = while_writing(every, lambda: done.append(log_retention.apply(_nothing)))
         out(f"{done[0].rows:,} lines dropped in {seconds:.2f} s: {dropping}")
         deleting, seconds = while_writing(every, lambda: done.append(run_retention.apply(_nothing)))
         out(f"{done[1].rows:,} runs deleted in {seconds:.0f} s: {deleting}")
-    return [*_faults(asked, quiet, dropping, deleting), *_lost(sum(writer.written for writer in every))]
+    return [*_faults(options, quiet, dropping, deleting), *_lost(sum(writer.written for writer in every))]
 
 
-def _faults(asked: argparse.Namespace, quiet: Figures, dropping: Figures, deleting: Figures) -> Iterator[str]:
+def _faults(options: argparse.Namespace, quiet: Figures, dropping: Figures, deleting: Figures) -> Iterator[str]:
     yield from (*dropping.faults, *deleting.faults)
     if dropping.longest > LONGEST_MS:
-        yield f"a statement took {dropping.longest:.0f} ms while {asked.lines:,} lines were dropped"
+        yield f"a statement took {dropping.longest:.0f} ms while {options.lines:,} lines were dropped"
     before, meanwhile = quiet.percentile(0.99), deleting.percentile(0.99)
     if meanwhile > MOST_TIMES * before:
         yield f"p99 was {meanwhile:.1f} ms while runs were deleted, {before:.1f} ms before"
@@ -166,10 +166,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=10.0, help="of the quiet measurement")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with scratch_database():
-        fill(asked.runs, asked.lines)
-        if faults := measure(asked):
+        fill(options.runs, options.lines)
+        if faults := measure(options):
             raise SystemExit("\n".join(faults))
 
 

@@ -173,12 +173,12 @@ def upkeep(day: int) -> None:
             raise SystemExit(f"day {day}: {outcome.task.name}: {outcome.error}")
 
 
-def live(asked: argparse.Namespace) -> list[State]:
+def live(options: argparse.Namespace) -> list[State]:
     """Return the states at the begin of the year, at its quarters and at its end."""
-    clock, shop, found, began = Clock(), Shop(asked.runs), [], time.monotonic()
-    quarters = [asked.before + asked.days * quarter // 4 // asked.every * asked.every for quarter in range(5)]
+    clock, shop, found, began = Clock(), Shop(options.runs), [], time.monotonic()
+    quarters = [options.before + options.days * quarter // 4 // options.every * options.every for quarter in range(5)]
     while shop.day < quarters[-1]:
-        shop.work(clock, 7 if shop.day < asked.before else asked.every)
+        shop.work(clock, 7 if shop.day < options.before else options.every)
         upkeep(shop.day)
         if shop.day % 7 == 0 or shop.day in quarters:
             _vacuum()
@@ -228,11 +228,11 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--every", type=int, default=1, help="days between two upkeeps in the year")
     parser.add_argument("--before", type=int, default=days_before(), help="days until the year begins, whole weeks")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     call_command("migrate", verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     with no_limit():
-        states = live(asked)
+        states = live(options)
     for line in table(states):
         out(line)
     out(f"{UpkeepRun.objects.count()} records of upkeep")

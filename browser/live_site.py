@@ -62,6 +62,6 @@ def start_site(seed: tuple[str, ...] = SEED, prepared: Path | None = None) -> It
         made.fill(seed)
         yield made
     finally:
-        said = made.stop()
+        log = made.stop()
         shutil.rmtree(home)
-    assert "Traceback" not in said, said
+    assert "Traceback" not in log, log

@@ -8,7 +8,7 @@ calls.py         requests that are sent again, with their key, until they are an
 stories.py       runs from their creation to their end, request by request
 lease_stories.py, queue_stories.py   those of workers under leases, and of the runs in a queue
 leased_worker.py a worker under a lease, as a process
-webhooks.py      a client whose runs fail, and the process of receiver.py, which is to be told of it
+webhooks.py      a client whose runs fail, and the process of receiver.py, to which alerts go
 proxy.py         a TCP proxy that cuts connections
 engine.py        an engine that reports by pastetrader_client, as a process
 engines.py       these processes, started again when they are killed

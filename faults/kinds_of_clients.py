@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from .calls import CutCalls
-from .stories import Teller
+from .stories import ScenarioClient
 from .trial import Kind
 from .world import World
 
@@ -16,18 +16,23 @@ CUTTERS = 4
 
 
 def cut(world: World) -> str | None:
-    """Tell stories each of whose requests is cut. Each cut counts as a fault."""
-    tellers = [
-        Teller(world.cut_calls(f"{world.chance.random()}"), world.journal, world.workflow, f"{world.chance.random()}",
-               world.stories)
+    """Run scenarios each of whose requests is cut. Each cut counts as a fault."""
+    clients = [
+        ScenarioClient(
+            world.cut_calls(f"{world.chance.random()}"),
+            world.journal,
+            world.workflow,
+            f"{world.chance.random()}",
+            world.stories,
+        )
         for _ in range(CUTTERS)
-    ]  # fmt: skip
-    for teller in tellers:
-        teller.start()
-    for teller in tellers:
-        teller.join()
-    world.cuts += sum(sum(teller.calls.cuts.values()) for teller in tellers if isinstance(teller.calls, CutCalls))
-    errors = [error for teller in tellers for error in teller.errors]
+    ]
+    for each in clients:
+        each.start()
+    for each in clients:
+        each.join()
+    world.cuts += sum(sum(each.calls.cuts.values()) for each in clients if isinstance(each.calls, CutCalls))
+    errors = [error for each in clients for error in each.errors]
     return "; ".join(errors) or None
 
 

@@ -1,4 +1,5 @@
-"""The faults of a receiver of webhooks: each failure is told at least once, with one id; recording is not slower."""
+"""The faults of a receiver of webhooks: each failure is delivered at least once, with one id; recording is not
+slower."""
 
 import statistics
 import time

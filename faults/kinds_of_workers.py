@@ -22,8 +22,8 @@ PATIENCE = 60.0  # seconds
 
 
 class Worker:
-    """A process of `faults/leased_worker.py`. What it says is the token of its node, acknowledged lines, and what it
-    was told."""
+    """A process of `faults/leased_worker.py`. It prints the token of its node, acknowledged lines, and the
+    state that the ledger answered."""
 
     def __init__(self, world: World, run: str, attempt: int, node: str = "") -> None:
         environment = os.environ | {"URL": world.address, "TOKEN": world.token}
@@ -32,7 +32,7 @@ class Worker:
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=self.log
         )
-        self.node = self.token = self.told = ""
+        self.node = self.token = self.state = ""
         self.lines: set[str] = set()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -41,7 +41,7 @@ class Worker:
         for line in self.process.stdout or ():
             found = json.loads(line)
             self.node, self.token = found.get("node", self.node), found.get("token", self.token)
-            self.told = found.get("told", self.told)
+            self.state = found.get("state", self.state)
             self.lines |= {found["line"]} if "line" in found else set()
 
     def wait_until(self, is_so: Callable[[], object], what: str) -> None:
@@ -94,7 +94,7 @@ def _stop_first(world: World, first: Worker, record: Record, number: signal.Sign
     first.wait_until(lambda: len(first.lines) > 1, "has delivered nothing")
     time.sleep(world.chance.uniform(0, 1))
     first.process.send_signal(number)
-    time.sleep(0.1)  # what it has said is read
+    time.sleep(0.1)  # its output is read
     record.versions[first.node] = 2
     record.lines |= first.lines
     world.journal.add(record)
@@ -106,11 +106,11 @@ def _end_second(workers: list[Worker], record: Record, number: signal.Signals) -
     record.ahead = 2
     second.wait_until(lambda: second.lines, "has not got the node of a silent one")
     first.process.send_signal(signal.SIGCONT)
-    second.wait_until(lambda: second.told == "completed", "has not completed its node")
+    second.wait_until(lambda: second.state == "completed", "has not completed its node")
     record.versions[first.node] += 2  # its start and its end
     record.lines |= second.lines
     if number == signal.SIGSTOP:
-        first.wait_until(lambda: first.told == "fenced", "was paused, replaced, and not told of it")
+        first.wait_until(lambda: first.state == "fenced", "was paused, replaced, and not refused")
     record.lines |= first.lines
 
 

@@ -7,17 +7,17 @@ import uuid_utils
 
 from .calls import PATIENCE, Calls, Unanswered
 from .journal import Record
-from .stories import NODES, Story
+from .stories import NODES, RunScenario
 
 FIRST, SECOND = 1, 600  # seconds of their leases
 LOOK = 0.5
 BY_UPKEEP = 2  # moves: the attempt fails, the node is retried
 
 
-class LeaseStory(Story):
+class LeaseScenario(RunScenario):
     """The run of a workflow whose node `one` is retried at once after a lease."""
 
-    def tell(self) -> None:
+    def run(self) -> None:
         self.create()
         first = self.start_node("first", FIRST)
         wait_for_retry(self.calls, self.record, self.node)

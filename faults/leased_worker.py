@@ -1,6 +1,6 @@
 """A worker: `python -m faults.leased_worker RUN ATTEMPT NODE` reports a node of a run under a lease until the node is
-complete, for which its second attempt waits, or until it is told that another worker has it. It prints, as lines of
-JSON, its node and token, the lines that were delivered, and what it was told."""
+complete, for which its second attempt waits, or until it is refused because another worker has it. It prints, as lines
+of JSON, its node and token, the lines that were delivered, and the state that the ledger answered."""
 
 import json
 import os
@@ -19,14 +19,14 @@ def main(run: str, attempt: str, node: str = "") -> None:
     found = client.attach(run).node("one", id=node or None, attempt=int(attempt))
     try:
         with found:
-            say(node=found.id, token=found.token)
+            report(node=found.id, token=found.token)
             work(client, found)
     except NodeFenced:
-        say(told="fenced")
+        report(state="fenced")
         return
     while not client.flush(60):
         pass
-    say(told="completed")
+    report(state="completed")
 
 
 def work(client: Client, node: Node) -> None:
@@ -35,11 +35,11 @@ def work(client: Client, node: Node) -> None:
         number += 1
         node.info(line := f"{node.id} {node.attempt} {os.getpid()} {number}")
         if client.flush(60) and not node.is_fenced:
-            say(line=line)
+            report(line=line)
         time.sleep(0.1)
 
 
-def say(**found: object) -> None:
+def report(**found: object) -> None:
     sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()
 

@@ -102,7 +102,7 @@ class Site:
         lines = process.net_connections("tcp")
         return any(line.status == psutil.CONN_LISTEN and line.laddr.port == self.port for line in lines)
 
-    def said_since(self, offset: int) -> str:
+    def log_since(self, offset: int) -> str:
         with self.log.open("rb") as log:
             log.seek(offset)
             return log.read().decode(errors="replace")

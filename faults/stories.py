@@ -14,15 +14,15 @@ RUNS, NODES = "executions/", "node-executions/"
 CONCURRENT = {"allow_concurrent": True}
 
 
-class Story:
-    """The story of one run of `workflow`, which has the node `one` that may be retried."""
+class RunScenario:
+    """The requests about one run of `workflow`, which has the node `one` that may be retried."""
 
     def __init__(self, calls: Calls, journal: Journal, workflow: str, chance: random.Random) -> None:
         self.calls, self.journal, self.workflow, self.chance = calls, journal, workflow, chance
         self.key = str(uuid.uuid4())
         self.record = Record("")
 
-    def tell(self) -> None:
+    def run(self) -> None:
         end: Callable[[], None] = self.chance.choice([self.complete, self.complete, self.fail, self.retry, self.batch])
         if end == self.batch:
             self.batch()
@@ -116,24 +116,30 @@ class Story:
         return found
 
 
-class Teller(threading.Thread):
-    """A client that tells stories until it is stopped. `errors` are answers that no client should get."""
+class ScenarioClient(threading.Thread):
+    """A client that runs scenarios until it is stopped. `errors` are answers that no client should get."""
 
     def __init__(
-        self, calls: Calls, journal: Journal, workflow: str, seed: str, most: int = 10**9, kind: type[Story] = Story
+        self,
+        calls: Calls,
+        journal: Journal,
+        workflow: str,
+        seed: str,
+        most: int = 10**9,
+        kind: type[RunScenario] = RunScenario,
     ) -> None:
         super().__init__(daemon=True)
         self.calls, self.journal, self.workflow, self.chance = calls, journal, workflow, random.Random(seed)
-        self.most, self.errors, self.told, self.kind = most, list[str](), 0, kind
+        self.most, self.errors, self.count, self.kind = most, list[str](), 0, kind
         self.is_wanted = True
 
     def run(self) -> None:
-        while self.is_wanted and self.told < self.most:
+        while self.is_wanted and self.count < self.most:
             try:
-                self.kind(self.calls, self.journal, self.workflow, self.chance).tell()
+                self.kind(self.calls, self.journal, self.workflow, self.chance).run()
             except Unanswered as error:
                 self.errors.append(str(error))
-            self.told += 1
+            self.count += 1
 
     def stop(self) -> None:
         self.is_wanted = False

@@ -28,7 +28,7 @@ def _row(name: str, outcome: Outcome) -> str:
     median, longest = statistics.median(outcome.recoveries or [0]), max(outcome.recoveries or [0])
     return (
         f"| {name} | {outcome.tries:,} | {len(outcome.lost)} | {len(outcome.doubled)} | {len(outcome.impossible)} "
-        f"| {median:.1f}, {longest:.1f} | {outcome.unsaid or '–'} |"
+        f"| {median:.1f}, {longest:.1f} | {outcome.unlogged or '–'} |"
     )
 
 
@@ -36,6 +36,6 @@ def _faults(name: str, outcome: Outcome, back_in: float) -> list[str]:
     found = [f"{kind}: {each}" for kind in ("lost", "doubled", "impossible", "wrong")
              for each in getattr(outcome, kind)[:MOST]]  # fmt: skip
     found += [f"{seconds:.1f} s until it was back" for seconds in outcome.recoveries if seconds > back_in]
-    if outcome.unsaid:
-        found.append(f"no line in the log, {outcome.unsaid} times")
+    if outcome.unlogged:
+        found.append(f"no line in the log, {outcome.unlogged} times")
     return [f"{name}: {each}" for each in found]

@@ -40,7 +40,7 @@ class Outcome:
     doubled: list[str] = field(default_factory=list)
     impossible: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)  # all else, such as an answer that no client should get
-    unsaid: int = 0  # tries without a line in the log
+    unlogged: int = 0  # tries without a line in the log
     struck: float = 0.0  # seconds of all strikes, until the service was back
     compared: float = 0.0  # seconds
 
@@ -61,8 +61,8 @@ def try_once(world: World, kind: Kind, outcome: Outcome) -> None:
     outcome.tries += max(1, world.cuts - cuts)
     outcome.struck += time.monotonic() - began
     _compare(world, outcome, NEWEST)
-    if kind.log and not _says(world, kind.log, offset):
-        outcome.unsaid += 1
+    if kind.log and not _is_logged(world, kind.log, offset):
+        outcome.unlogged += 1
 
 
 def compare_all(world: World) -> Outcome:
@@ -90,11 +90,11 @@ def _compare(world: World, outcome: Outcome, newest: int) -> None:
     outcome.compared += time.monotonic() - began
 
 
-def _says(world: World, pattern: str, offset: int) -> bool:
+def _is_logged(world: World, pattern: str, offset: int) -> bool:
     until = time.monotonic() + 3
-    while not (said := re.search(pattern, world.site.said_since(offset))) and time.monotonic() < until:
+    while not (found := re.search(pattern, world.site.log_since(offset))) and time.monotonic() < until:
         time.sleep(0.1)
-    return said is not None
+    return found is not None
 
 
 def _wait_for_service(world: World) -> float:

@@ -1,4 +1,4 @@
-"""A receiver of webhooks as a process, and a client whose runs fail, of which it is to be told."""
+"""A receiver of webhooks as a process, and a client whose failures are to be delivered to it."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from .stories import RUNS
 
 ANSWERED = "204"
 EVERY = 1.0  # seconds between two runs that fail
-TOLD_IN = 180.0  # seconds: a process that is killed keeps a message for 64, pauses between tries grow to 80
+DELIVERED_IN = 180.0  # seconds: a process that is killed keeps a message for 64, pauses between tries grow to 80
 SECRET = "whsec_ZmF1bHRzIG9uIHB1cnBvc2UgYXJlIHRvbGQ="
 
 
@@ -55,15 +55,16 @@ class Receiver:
         return [json.loads(line) for line in lines]
 
     def fault(self, runs: set[str]) -> str | None:
-        """Wait until the failures of these runs are told. Return what is wrong."""
-        until = time.monotonic() + TOLD_IN
-        while untold := self.untold(runs):
+        """Wait until the failures of these runs are delivered. Return what is wrong."""
+        until = time.monotonic() + DELIVERED_IN
+        while missing := self.undelivered(runs):
             if time.monotonic() > until:
-                return f"{len(untold)} of {len(runs)} failures were not told in {TOLD_IN:.0f} s, such as {min(untold)}"
+                count = f"{len(missing)} of {len(runs)} failures"
+                return f"{count} were not delivered in {DELIVERED_IN:.0f} s, such as {min(missing)}"
             time.sleep(0.2)
         return "; ".join(self.renamed()[:3]) or None
 
-    def untold(self, runs: set[str]) -> set[str]:
+    def undelivered(self, runs: set[str]) -> set[str]:
         """Return the runs of which no message was answered with success."""
         return runs - {each["run"] for each in self.messages() if each["mode"] == ANSWERED}
 
@@ -73,7 +74,7 @@ class Receiver:
         for each in self.messages():
             ids[each["run"]].add(each["id"])
         return [
-            f"the failure of {run} was told as {', '.join(sorted(found))}"
+            f"the failure of {run} was delivered as {', '.join(sorted(found))}"
             for run, found in ids.items()
             if len(found) > 1
         ]
@@ -108,7 +109,7 @@ class Failing(threading.Thread):
 
 
 def watch(calls: Calls, workflow: str, address: str) -> None:
-    """Let each failure of the workflow be told at the address."""
+    """Send an alert to the address for each failure of the workflow."""
     channel = calls.act(
         "alerts/channels/", {"name": "receiver", "kind": "webhook", "address": address, "secret": SECRET}
     )["id"]

@@ -16,10 +16,10 @@ from .calls import Calls, CutCalls
 from .database import Database
 from .engines import Engine
 from .journal import Journal
-from .lease_stories import LeaseStory
+from .lease_stories import LeaseScenario
 from .queue_stories import Queue
 from .site import Site, free_port
-from .stories import Story, Teller
+from .stories import RunScenario, ScenarioClient
 from .webhooks import Failing, Receiver, watch
 
 CLIENTS, SILENT, ENGINES = 2, 3, 2  # SILENT: clients of which each first worker falls silent
@@ -36,7 +36,7 @@ class World:
         self.site = Site(self.home, self.database.address)
         self.journal = Journal()
         self.receiver = Receiver(self.home / "receiver", free_port())
-        self.clients: list[Teller | Queue | Failing] = []
+        self.clients: list[ScenarioClient | Queue | Failing] = []
         self.engines: list[Engine] = []
         self.cuts = 0  # connections that were cut
         self.known: set[str] = set()  # violations
@@ -54,11 +54,11 @@ class World:
         self.site.start()
         self._wait_for_start()
         self.token = self.site.manage("create_token", _name_of_user(self.site), *ALL_SCOPES, "--name", "faults")
-        self.workflow, self.leased = self.ensure("told"), self.ensure("leased")
+        self.workflow, self.leased = self.ensure("reported"), self.ensure("leased")
         self.failing = self._tell_of_failures()
         self.queue = Queue(self.calls, self.journal, self.ensure("queued"), f"{self.seed} queue")
-        self.clients += [self.teller(f"client {number}", self.workflow) for number in range(CLIENTS)]
-        self.clients += [self.teller(f"silent {number}", self.leased, LeaseStory) for number in range(SILENT)]
+        self.clients += [self.add_client(f"client {number}", self.workflow) for number in range(CLIENTS)]
+        self.clients += [self.add_client(f"silent {number}", self.leased, LeaseScenario) for number in range(SILENT)]
         self.clients += [self.failing, self.queue]
         self.engines = [self.engine(f"engine-{number}") for number in range(ENGINES)]
 
@@ -67,7 +67,7 @@ class World:
         return str(self.calls().act("workflows/ensure/", {"name": name, "nodes": nodes})["id"])
 
     def _tell_of_failures(self) -> Failing:
-        """Start the receiver, and the client whose failures it is told of."""
+        """Start the receiver, and the client whose failures are delivered to it."""
         self.receiver.start()
         workflow = self.ensure("failing")
         watch(self.calls(), workflow, self.receiver.address)
@@ -76,7 +76,7 @@ class World:
         return failing
 
     def fault_of_messages(self) -> str | None:
-        """Wait until the failures up to now are told to the receiver. Return what is wrong."""
+        """Wait until the failures up to now are delivered to the receiver. Return what is wrong."""
         return self.receiver.fault(set(self.failing.runs))
 
     def settle(self) -> None:
@@ -101,8 +101,8 @@ class World:
     def cut_calls(self, seed: str) -> CutCalls:
         return CutCalls(self.site.port, self.token, random.Random(seed))
 
-    def teller(self, name: str, workflow: str, kind: type[Story] = Story) -> Teller:
-        started = Teller(self.calls(), self.journal, workflow, f"{self.seed} {name}", kind=kind)
+    def add_client(self, name: str, workflow: str, kind: type[RunScenario] = RunScenario) -> ScenarioClient:
+        started = ScenarioClient(self.calls(), self.journal, workflow, f"{self.seed} {name}", kind=kind)
         started.start()
         return started
 
@@ -139,12 +139,12 @@ class World:
 
     def _wait_for_start(self) -> None:
         until = time.monotonic() + START
-        while not (self.is_ready() and "Ctrl-C" in self.site.said_since(0)):
+        while not (self.is_ready() and "Ctrl-C" in self.site.log_since(0)):
             if time.monotonic() > until:
-                raise RuntimeError(self.site.said_since(0))
+                raise RuntimeError(self.site.log_since(0))
             time.sleep(0.1)
 
 
 def _name_of_user(site: Site) -> str:
-    name: str = re.findall(r"Made the superuser (\S+),", site.said_since(0))[0]
+    name: str = re.findall(r"Made the superuser (\S+),", site.log_since(0))[0]
     return name

@@ -26,10 +26,10 @@ def main(options: list[str]) -> int:
         ledger.call("POST", "workflows/", {"id": SCRATCH, "name": "Scratch"}, {})
         code = _run(ledger, options)
     finally:
-        said = ledger.stop()
+        log = ledger.stop()
         shutil.rmtree(home)
-    if "Traceback" in said:
-        sys.stderr.write(said)
+    if "Traceback" in log:
+        sys.stderr.write(log)
         return 1
     return code
 

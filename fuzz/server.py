@@ -27,19 +27,19 @@ class Server:
             self.process = subprocess.Popen(
                 serve, cwd=ROOT, env=self.env, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
             )
-        self.said = self._wait()
-        self.address = re.findall(r"http://\S+:\d+", self.said)[0]
-        self.password = re.findall(r"admin, password (\S+)", self.said)[0]
+        self.output = self._wait()
+        self.address = re.findall(r"http://\S+:\d+", self.output)[0]
+        self.password = re.findall(r"admin, password (\S+)", self.output)[0]
         self.token = self.manage("create_token", "admin", *ALL_SCOPES, "--name", name).strip()
 
     def _wait(self) -> str:
         assert self.process.stdout is not None
-        said = ""
+        output = ""
         for line in self.process.stdout:
-            said += line
+            output += line
             if "Ctrl-C stops" in line:
-                return said
-        raise RuntimeError(said + self.log.read_text())
+                return output
+        raise RuntimeError(output + self.log.read_text())
 
     def manage(self, *arguments: str) -> str:
         """Run a command of manage.py; return its stdout. Raises CalledProcessError."""
@@ -48,15 +48,15 @@ class Server:
         return made.stdout
 
     def call(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Answer:
-        said = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"} | headers
+        sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"} | headers
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.address}/api/v1/{path}", data, said, method=method)
+        request = urllib.request.Request(f"{self.address}/api/v1/{path}", data, sent, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 text = answer.read()
                 is_stream = answer.headers["Content-Type"] == "text/event-stream"
-                told = text.decode() if is_stream else json.loads(text) if text else None
-                return answer.status, told, dict(answer.headers)
+                content = text.decode() if is_stream else json.loads(text) if text else None
+                return answer.status, content, dict(answer.headers)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read()), dict(error.headers)
 

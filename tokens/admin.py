@@ -113,8 +113,8 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         """Return defaults for an engine with a limited lifetime, as in create_token. The query string may set all
         fields but the time, whose split widget cannot render one string."""
         ends = timezone.now().replace(microsecond=0) + timedelta(days=DEFAULT_DAYS)
-        asked = super().get_changeform_initial_data(request)
-        return {"user": request.user.pk, "scopes": DEFAULT_SCOPES} | asked | {"expires_at": ends}
+        initial = super().get_changeform_initial_data(request)
+        return {"user": request.user.pk, "scopes": DEFAULT_SCOPES} | initial | {"expires_at": ends}
 
     def has_change_permission(self, request: HttpRequest, obj: Token | None = None) -> bool:
         """Return the permission to revoke, without an object. For an object return False: tokens are never edited."""

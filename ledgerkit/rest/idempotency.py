@@ -110,8 +110,8 @@ def _key(request: Request) -> str:
 def _hash(request: Request) -> str:
     """Return the hash of method, path, content type and decompressed body: a request compressed in another way is the
     same request."""
-    asked = f"{request.method} {request.get_full_path()} {_content_type(request)}\n".encode()
-    return _digest(asked + request.body)
+    request_line = f"{request.method} {request.get_full_path()} {_content_type(request)}\n".encode()
+    return _digest(request_line + request.body)
 
 
 def _content_type(request: Request) -> str:

@@ -98,9 +98,9 @@ class KeysetPagination(BasePagination):
         row = dict(zip(self.page.names, self.page.rows[index], strict=True))
         key = keyset.encode(row[name.removeprefix("-")] for name in self.ordering)
         text = json.dumps([self.name, *key, backwards])
-        asked = {name: values for name, values in self.request.query_params.lists() if name != "cursor"}
-        asked["cursor"] = [base64.urlsafe_b64encode(text.encode()).decode()]
-        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(asked, doseq=True)}")
+        parameters = {name: values for name, values in self.request.query_params.lists() if name != "cursor"}
+        parameters["cursor"] = [base64.urlsafe_b64encode(text.encode()).decode()]
+        return self.request.build_absolute_uri(f"{self.request.path}?{urlencode(parameters, doseq=True)}")
 
 
 def _after(rows: Any, order: keyset.Order, key: keyset.Key) -> Any:

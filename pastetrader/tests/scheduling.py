@@ -37,7 +37,7 @@ SITE = (
 SERVERS_FOLDERS = {"prepared", "data_dir"}  # fixtures
 
 
-class Together(LoadScopeScheduling):
+class GroupScheduling(LoadScopeScheduling):
     """A test that is in no unit is one by itself."""
 
     def _split_scope(self, nodeid: str) -> str:

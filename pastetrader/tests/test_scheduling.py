@@ -7,7 +7,7 @@ import pytest
 from xdist.workermanage import WorkerController
 
 from pastetrader.tests.live_server import ROOT
-from pastetrader.tests.scheduling import SITE, UNITS, Together
+from pastetrader.tests.scheduling import SITE, UNITS, GroupScheduling
 
 SHARED = ["browser/test_a.py::test_1", "browser/test_b.py::test_2[x]", "browser/test_b.py::test_3[y@z]"]
 
@@ -28,7 +28,7 @@ class Worker:
 def test_what_shares_a_server_goes_to_one_process_and_first() -> None:
     config: Any = SimpleNamespace(getvalue=lambda _: ["popen", "popen"], option=SimpleNamespace(loadscopereorder=True))
     tests = ["tokens/tests/test_use.py::test_4", *SHARED, "tokens/tests/test_use.py::test_5"]
-    scheduler: Any = Together(config)
+    scheduler: Any = GroupScheduling(config)
     workers: list[Any] = [Worker(), Worker()]
     for worker in workers:
         scheduler.add_node(worker)

@@ -47,8 +47,8 @@ class FanOutLinks:
 
 def opened_keys(request: HttpRequest) -> Collection[str] | None:
     """Return the keys of the opened fan-outs, None for all."""
-    asked = request.GET.get(OPEN, "").split(",")
-    return None if EVERY in asked else asked
+    keys = request.GET.get(OPEN, "").split(",")
+    return None if EVERY in keys else keys
 
 
 def opened_by_node(request: HttpRequest, chosen: UUID | None) -> UUID | None:

@@ -129,8 +129,8 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
     ) -> HttpResponse | None:
         groups = list(queryset)
         refused: dict[UUID, object] = {group.pk: _("it is in this state") for group in groups if group.state == state}
-        asked = Question(question.action, question.verb, question.effect, groups, refused)
-        return run_on_each(self, request, asked, partial(self._change_state, request, state), success)
+        confirmation = Question(question.action, question.verb, question.effect, groups, refused)
+        return run_on_each(self, request, confirmation, partial(self._change_state, request, state), success)
 
     def _change_state(self, request: HttpRequest, state: ErrorState, group: ErrorGroup) -> bool:
         return self._try(request, group, lambda: verbs.change(group, reason(request), state=state))
@@ -164,7 +164,9 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
             )  # fmt: skip
         else:
             faults = form.errors.items()
-            self._say(request, [f"{form.fields[name].label}: {each}" for name, errors in faults for each in errors])
+            self._show_errors(
+                request, [f"{form.fields[name].label}: {each}" for name, errors in faults for each in errors]
+            )
         return redirect(group_url(pk))
 
     def _note_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -196,16 +198,16 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
         try:
             act()
         except ValidationError as error:
-            self._say(request, error.messages)
+            self._show_errors(request, error.messages)
             return False
         except StaleObject as error:
-            self._say(request, [str(error)])
+            self._show_errors(request, [str(error)])
             return False
         self.log_change(request, group, str(group.state))
         if success:
             self.message_user(request, success, messages.SUCCESS)
         return True
 
-    def _say(self, request: HttpRequest, sentences: Sequence[object]) -> None:
+    def _show_errors(self, request: HttpRequest, sentences: Sequence[object]) -> None:
         for each in sentences:
             self.message_user(request, str(each), messages.ERROR)

@@ -80,12 +80,12 @@ class RunErrorFilter(NodeErrorFilter):
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         since = self.since()
         recent = Q() if since is None else Q(created_at__gte=since)
-        said = names.contains("error_message", value)
-        nodes = NodeExecution.objects.visible_to(self.request.user).filter(said)
-        runs = WorkflowExecution.objects.filter(recent, said).order_by().values("pk")
+        matches = names.contains("error_message", value)
+        nodes = NodeExecution.objects.visible_to(self.request.user).filter(matches)
+        runs = WorkflowExecution.objects.filter(recent, matches).order_by().values("pk")
         of_nodes = nodes.filter(recent).order_by().values("workflow_execution")
         self.narrowed = {"pk__in": runs.union(of_nodes, all=True)}
-        return queryset.filter(recent, said | Q(Exists(nodes.filter(workflow_execution=OuterRef("pk")))))
+        return queryset.filter(recent, matches | Q(Exists(nodes.filter(workflow_execution=OuterRef("pk")))))
 
 
 class LineTextFilter(SearchedTextFilter):

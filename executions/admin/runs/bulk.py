@@ -46,7 +46,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ConfirmationFields:
     """The fields that a confirmation sends back: the time of the count, its number, and the id that the action will
     have, so that the form that is sent twice begins one action."""
 
@@ -55,7 +55,7 @@ class Asked:
     pk: UUID
 
     @classmethod
-    def of(cls, request: HttpRequest) -> "Asked":
+    def of(cls, request: HttpRequest) -> "ConfirmationFields":
         now, digits = timezone.now(), request.POST.get("number", "")[:9]
         sent = _parse_time(request.POST.get("until", ""))
         number = int(digits) if digits.isascii() and digits.isdigit() else 0
@@ -105,17 +105,17 @@ def without_empty(query: QueryDict) -> QueryDict:
 
 
 def _answer(model_admin: ReadOnlyAdmin, request: HttpRequest, verb: Verb) -> HttpResponse:
-    asked = Asked.of(request)
-    if is_confirmed(request) and (known := BulkAction.objects.visible_to(request.user).filter(pk=asked.pk).first()):
+    fields = ConfirmationFields.of(request)
+    if is_confirmed(request) and (known := BulkAction.objects.visible_to(request.user).filter(pk=fields.pk).first()):
         return redirect(action_url(known))
     runs, changelist = filtered_runs(model_admin, request)
-    found = preview(runs, verb, asked.until)
+    found = preview(runs, verb, fields.until)
     error = ""
     if is_confirmed(request):
-        error = _fault(request, verb, found, asked)
+        error = _fault(request, verb, found, fields)
         if not error:
-            return _begin(request, runs, verb, asked)
-    return _page(model_admin, request, verb, found, asked, changelist, error)
+            return _begin(request, runs, verb, fields)
+    return _page(model_admin, request, verb, found, fields, changelist, error)
 
 
 def filtered_runs(model_admin: ReadOnlyAdmin, request: HttpRequest) -> tuple[WorkflowExecutionQuerySet, RunChangeList]:
@@ -127,19 +127,21 @@ def filtered_runs(model_admin: ReadOnlyAdmin, request: HttpRequest) -> tuple[Wor
     return changelist.queryset, changelist  # type: ignore[return-value]  # of our own changelist
 
 
-def _fault(request: HttpRequest, verb: Verb, found: Preview, asked: Asked) -> str:
+def _fault(request: HttpRequest, verb: Verb, found: Preview, fields: ConfirmationFields) -> str:
     """Return why the action cannot begin, "" if it can."""
     if verb.needs_reason and not reason(request):
         return str(REASON_NEEDED)
-    return str(GROWN) if found.chosen > asked.number else ""
+    return str(GROWN) if found.chosen > fields.number else ""
 
 
-def _begin(request: HttpRequest, runs: WorkflowExecutionQuerySet, verb: Verb, asked: Asked) -> HttpResponse:
+def _begin(
+    request: HttpRequest, runs: WorkflowExecutionQuerySet, verb: Verb, fields: ConfirmationFields
+) -> HttpResponse:
     filters = {name: values for name, values in request.GET.lists() if name not in NO_FILTERS}
     try:
-        action = begin(runs, verb, filters, reason(request), asked.until, asked.pk)
+        action = begin(runs, verb, filters, reason(request), fields.until, fields.pk)
     except IntegrityError:  # the same form was sent at the same moment
-        action = BulkAction.objects.visible_to(request.user).get(pk=asked.pk)
+        action = BulkAction.objects.visible_to(request.user).get(pk=fields.pk)
     except (TooMany, NothingMatches):  # others changed the runs since they were counted
         return redirect(request.get_full_path())
     return redirect(action_url(action))
@@ -154,7 +156,7 @@ def _page(
     request: HttpRequest,
     verb: Verb,
     found: Preview,
-    asked: Asked,
+    fields: ConfirmationFields,
     changelist: RunChangeList,
     error: str,
 ) -> HttpResponse:
@@ -163,8 +165,8 @@ def _page(
         "title": str(verb.title) % {"count": found.chosen, "items": items},
         "verb": verb,
         "found": found,
-        "asked": asked,
-        "id": asked.pk,
+        "fields": fields,
+        "id": fields.pk,
         "chips": changelist.chips,
         "period": next((spec for spec in changelist.filter_specs if isinstance(spec, FromToFilter)), None),
         "others": [(name, value) for name, value in request.GET.items() if name not in FromToFilter.fields],

@@ -45,8 +45,8 @@ class StrictFilterSet(df.FilterSet):  # type: ignore[misc]  # untyped
     base_filters: dict[str, df.Filter]
 
     def __init__(self, data: Any = None, *args: object, **more: object) -> None:
-        asked = {*(data or ()), *self.needed}
-        self.base_filters = {name: kind for name, kind in type(self).base_filters.items() if name in asked}
+        given_names = {*(data or ()), *self.needed}
+        self.base_filters = {name: kind for name, kind in type(self).base_filters.items() if name in given_names}
         super().__init__(data, *args, **more)
 
     def get_form_class(self) -> type[Form]:
