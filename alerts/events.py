@@ -15,7 +15,7 @@ from alerts.notices import describe_missed
 from alerts.rules import Event, facts_of, page
 from executions import attention
 from executions.models import UpkeepRun, WorkflowExecution
-from executions.upkeep import age
+from executions.upkeep import lateness
 from ledgerkit.time_zones import clock_with_zone
 from workflows.models import Workflow
 
@@ -98,7 +98,7 @@ def late_runs() -> Iterator[Event]:
 
 def upkeep_event() -> Iterator[Event]:
     """Yield an event if upkeep has not run for UPKEEP_LATE_SECONDS, the same until it runs."""
-    if age.is_late():
+    if lateness.is_late():
         last = UpkeepRun.objects.exclude(ended_at=None).values_list("ended_at", flat=True).first()
         since = {"since": clock_with_zone(last, timezone.get_default_timezone())} if last else {}
         sentence = _("Upkeep has not run since %(since)s.") % since if last else _("Upkeep has never run.")

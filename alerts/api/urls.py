@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from .alert_views import AlertChannelViewSet, AlertDeliveryViewSet, AlertRuleViewSet
-from .views import ExpectationsOfWorkflowViewSet
+from .expectation_views import ExpectationsOfWorkflowViewSet
 
 app_name = "alerts"
 

@@ -8,8 +8,8 @@ from django.utils import timezone
 from alerts.models import Alert
 from alerts.scan import scan
 from alerts.tests.factories import rule_for
+from executions.error_groups import group_changes
 from executions.error_groups import scan as failures
-from executions.error_groups import verbs
 from executions.models import ErrorGroup
 from executions.tests.error_groups.test_recording import failed_run
 from workflows.models import Workflow
@@ -43,7 +43,7 @@ def test_a_new_error_is_told_once_however_often_it_happens(workflow: Workflow) -
 def test_an_error_that_comes_back_is_another_kind(workflow: Workflow) -> None:
     rule_for("new_error", "error_regression")
     fails(workflow)
-    verbs.change(ErrorGroup.objects.get(), state="resolved")
+    group_changes.change(ErrorGroup.objects.get(), state="resolved")
     fails(workflow)
     fails(workflow)
     assert list(Alert.objects.order_by("created_at", "id").values_list("kind", flat=True)) == [
@@ -57,7 +57,7 @@ def test_a_group_that_was_split_off_is_no_news(workflow: Workflow) -> None:
     fails(WorkflowFactory(owner=workflow.owner))
     group = ErrorGroup.objects.get()
     rule_for("new_error")
-    verbs.split(group, [group.fingerprints.values_list("pk", flat=True)[0]])
+    group_changes.split(group, [group.fingerprints.values_list("pk", flat=True)[0]])
     ErrorGroup.objects.filter(pk=group.pk).update(opened_at=timezone.now() - timedelta(hours=1))
     scan()
     assert not Alert.objects.exists()

@@ -17,8 +17,8 @@ from django.views.decorators.http import require_POST
 from executions import limits
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.types import Context
-from executions.bulk import work
-from executions.bulk.verbs import VERBS
+from executions.bulk import runner
+from executions.bulk.bulk_verbs import VERBS
 from executions.models import BulkAction, BulkActionRun, BulkState, BulkVerb
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
@@ -65,7 +65,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             return self.not_found_response(request, str(pk))
         if not may_stop(request, action):
             raise PermissionDenied(VERBS[BulkVerb(action.verb)].permission)
-        if work.stop(action, request.user.get_username()):
+        if runner.stop(action, request.user.get_username()):
             messages.success(request, _("It is stopped; runs whose turn had not come stay as they are."))
         else:
             messages.warning(request, _("It had ended already."))

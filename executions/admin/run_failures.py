@@ -9,7 +9,7 @@ from executions.admin.types import User
 from executions.error_groups import messages
 from executions.models import NodeExecution
 from executions.querysets import NodeExecutionQuerySet
-from ledgerkit.db.any_of import AnyOf
+from ledgerkit.db.id_lists import AnyOf
 
 from . import ansi, formatting
 

@@ -24,9 +24,9 @@ from django.views.decorators.http import require_POST
 from executions import limits
 from executions.admin import filter_presets
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.chosen_lists import ALL
 from executions.admin.filter_presets import VIEW
 from executions.admin.filters import validation
+from executions.admin.list_views import ALL
 from executions.admin.types import Context, User
 from executions.models import Listed, SavedView
 from ledgerkit.admin.confirmation import is_confirmed

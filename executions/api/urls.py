@@ -19,7 +19,7 @@ from .views.error_groups import (
 )
 from .views.events import EventsViewSet
 from .views.history import HistoryOfExecutionViewSet
-from .views.kept import KeepOfExecutionViewSet
+from .views.kept_runs import KeepOfExecutionViewSet
 from .views.lineage import LineageViewSet
 from .views.logs import LogGapsOfExecutionViewSet, LogsOfExecutionViewSet, LogViewSet
 from .views.node_executions import NodeExecutionViewSet, NodesOfExecutionViewSet

@@ -8,7 +8,7 @@ from django import template
 from django.utils.safestring import SafeString
 
 from executions.admin import ansi
-from executions.admin.log_lines import LogLine
+from executions.admin.line_rows import LogLine
 from executions.admin.logs.html import render_rows
 from executions.admin.logs.log_line_presenter import present
 from executions.admin.logs.query_parameters import LogQuery

@@ -8,7 +8,7 @@ import psycopg
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from executions.bulk.work import work_open
+from executions.bulk.runner import work_open
 from executions.models import BulkAction
 
 from .task import Progress, Result

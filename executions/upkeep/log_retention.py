@@ -15,7 +15,7 @@ from executions import partitions
 from executions.archive import ensure_lines_archived
 from executions.partitions import Partition
 
-from . import log_lines, log_partitions
+from . import line_deletion, log_partitions
 from .advisory_lock import connect
 from .log_partitions import Busy, LogTable
 from .log_rules import LogRule, rule_of
@@ -55,8 +55,8 @@ def archive_lines(partition: Partition, table: str | None = None) -> Sequence[st
 
 
 def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
-    is_whole = not rule.levels and not log_lines.has_protected(session, table, now)
-    number = log_lines.count_matching(session, table, rule, now)
+    is_whole = not rule.levels and not line_deletion.has_protected(session, table, now)
+    number = line_deletion.count_matching(session, table, rule, now)
     if not (number or is_whole):
         return Result()
     size = table.size if is_whole else 0
@@ -65,14 +65,14 @@ def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now
 
 
 def _remove(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
-    if not rule.levels and not log_lines.has_protected(session, table, now):
+    if not rule.levels and not line_deletion.has_protected(session, table, now):
         return _remove_partition(session, table, rule, now)
-    if not log_lines.has_matching(session, table, rule, now):
+    if not line_deletion.has_matching(session, table, rule, now):
         return Result()
-    snapshot = log_lines.current_snapshot(session)
+    snapshot = line_deletion.current_snapshot(session)
     files = archive_lines(table.partition)
     try:
-        number = log_lines.delete_matching(session, table, rule, now, snapshot, files)
+        number = line_deletion.delete_matching(session, table, rule, now, snapshot, files)
     except Busy:
         return Result(notes=[IN_USE.format(name=table.name)])
     return Result(number, 0, [f"{table.name}: {number:,} lines, {rule}"])
@@ -134,7 +134,7 @@ def _empty(session: psycopg.Connection, name: str, what: dict[str, Any], now: da
             removed = number - _keep_protected(session, table, now)
             session.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(name)))
             if removed:
-                log_lines.record(session, table.partition, rule, removed, files, size=size, is_estimate=is_estimate)
+                line_deletion.record(session, table.partition, rule, removed, files, size=size, is_estimate=is_estimate)
             log_partitions.mark(session, name, {})
         return removed
 
@@ -149,9 +149,9 @@ def _empty(session: psycopg.Connection, name: str, what: dict[str, Any], now: da
 def _keep_protected(session: psycopg.Connection, table: LogTable, now: datetime) -> int:
     """Copy the lines back to the log of runs that were marked as kept since it was decided to remove the partition.
     Return their number. Until the end of the transaction no other run can be marked."""
-    log_lines.lock_marks(session)
-    is_protected = log_lines.has_protected(session, table, now)
-    return log_lines.copy_protected(session, table, now) if is_protected else 0
+    line_deletion.lock_marks(session)
+    is_protected = line_deletion.has_protected(session, table, now)
+    return line_deletion.copy_protected(session, table, now) if is_protected else 0
 
 
 def _count(session: psycopg.Connection, name: str) -> tuple[int, bool, int]:

@@ -16,8 +16,8 @@ from executions.conf import executions_settings
 from ledgerkit.db.timeouts import no_limit
 
 from . import bulk_actions, error_groups, overdue, runner
-from .age import age
 from .interruption import was_interrupted
+from .lateness import age
 from .runner import AnotherUpkeep
 
 SCAN_EVERY = 5  # seconds between two looks for failures

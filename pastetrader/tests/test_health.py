@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from executions import partitions
 from executions.models import UpkeepRun
-from executions.upkeep import age
+from executions.upkeep import lateness
 from pastetrader import readiness as checks
 from pastetrader.readiness import readiness
 from pastetrader.threaded_handler import ThreadedHandler
@@ -86,7 +86,7 @@ def test_missing_partitions_make_it_unready(client: Client, upkeep: UpkeepRun, m
 def test_late_upkeep_makes_it_unready_unless_it_is_excluded(client: Client, upkeep: UpkeepRun) -> None:
     UpkeepRun.objects.update(ended_at=timezone.now() - timedelta(hours=2))
     status, answer = ready(client)
-    assert (status, failed(answer)) == (503, {"upkeep": age.DO})
+    assert (status, failed(answer)) == (503, {"upkeep": lateness.DO})
     status, answer = ready(client, "?exclude=upkeep")
     assert (status, "upkeep" in answer["checks"]) == (200, False)
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from executions.admin.actions import Offer
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.types import Context, LedgerRow
-from executions.error_groups import verbs
+from executions.error_groups import group_changes
 from executions.models import ErrorGroup, ErrorState
 from ledgerkit.admin.confirmation import MAX_REASON, Question, confirmation_page, is_confirmed, reason, run_on_each
 from ledgerkit.db.exceptions import StaleObject
@@ -111,7 +111,7 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
         if not is_confirmed(request):
             return confirmation_page(self, request, question)
         try:
-            verbs.merge(groups[0], groups[1:], reason(request))
+            group_changes.merge(groups[0], groups[1:], reason(request))
         except ValidationError as error:
             self.message_user(request, " ".join(error.messages), messages.ERROR)
             return None
@@ -133,7 +133,7 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
         return run_on_each(self, request, confirmation, partial(self._change_state, request, state), success)
 
     def _change_state(self, request: HttpRequest, state: ErrorState, group: ErrorGroup) -> bool:
-        return self._try(request, group, lambda: verbs.change(group, reason(request), state=state))
+        return self._try(request, group, lambda: group_changes.change(group, reason(request), state=state))
 
     # --- forms of the page --------------------------------------------------
     def get_urls(self) -> list[URLPattern]:
@@ -157,7 +157,7 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
             until = values["muted_until"] if is_muted else None
             self._try(
                 request, group,
-                lambda: verbs.change(
+                lambda: group_changes.change(
                     group, values["reason"], state=values["state"], muted_until=until, assignee=values["assignee"]
                 ),
                 _("The group was changed."),
@@ -171,16 +171,15 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
 
     def _note_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         group, text = self._group(request, pk), request.POST.get("text", "")[:MAX_REASON]
-        self._try(request, group, lambda: verbs.note(group, text), _("The note was added."))
+        self._try(request, group, lambda: group_changes.note(group, text), _("The note was added."))
         return redirect(group_url(pk))
 
     def _split_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         group = self._group(request, pk)
         chosen = [found for text in request.POST.getlist("fingerprint") if (found := parse_uuid(text))]
         made: list[ErrorGroup] = []
-        self._try(
-            request, group, lambda: made.append(verbs.split(group, chosen, reason(request))), _("The group was split.")
-        )
+        success = _("The group was split.")
+        self._try(request, group, lambda: made.append(group_changes.split(group, chosen, reason(request))), success)
         return redirect(group_url(made[0].pk if made else pk))
 
     def _group(self, request: HttpRequest, pk: UUID) -> ErrorGroup:

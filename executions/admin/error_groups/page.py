@@ -16,7 +16,7 @@ from executions.admin import formatting, run_failures
 from executions.admin.counts import Count, count_runs
 from executions.admin.filters.error_group_filters import GROUP, runs_of_group_url
 from executions.admin.types import Context, User
-from executions.error_groups import selection
+from executions.error_groups import group_queries
 from executions.models import (
     ErrorDay,
     ErrorFingerprint,
@@ -93,7 +93,7 @@ def found_runs(user: User, group: ErrorGroup) -> Count | None:
     """Count the runs that failed so and are still there. None if the user has no list of runs."""
     if not user.has_perm("executions.view_workflowexecution"):
         return None
-    runs = selection.runs_of(group, WorkflowExecution.objects.visible_to(user))
+    runs = group_queries.runs_of(group, WorkflowExecution.objects.visible_to(user))
     return count_runs(runs, runs_of_group_url(group.pk))
 
 

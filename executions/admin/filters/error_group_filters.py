@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.admin import filter_presets
-from executions.error_groups import selection
+from executions.error_groups import group_queries
 from executions.models import ErrorGroup
 from executions.querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from ledgerkit.admin.lists import Chip, Choice, ModelAdmin
@@ -45,7 +45,7 @@ class ErrorGroupFilter(LinkedFilter):
         return self._title_of_group(parse_id(value))
 
     def _title_of_group(self, pk: UUID) -> str:
-        self.group = selection.find_group(ErrorGroup.objects.visible_to(self.request.user), pk)
+        self.group = group_queries.find_group(ErrorGroup.objects.visible_to(self.request.user), pk)
         if self.group is None:
             return _("There is no such group of errors.")
         return Truncator(self.group.title or _("without a message")).chars(TITLE_LENGTH)
@@ -54,7 +54,7 @@ class ErrorGroupFilter(LinkedFilter):
 class NodeErrorGroupFilter(ErrorGroupFilter):
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         rows = cast("NodeExecutionQuerySet", queryset)
-        return selection.nodes_of(self.group, rows) if self.group else rows.none()
+        return group_queries.nodes_of(self.group, rows) if self.group else rows.none()
 
 
 class RunErrorGroupFilter(ErrorGroupFilter):
@@ -76,8 +76,8 @@ class RunErrorGroupFilter(ErrorGroupFilter):
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         runs = cast("WorkflowExecutionQuerySet", queryset)
         if value == NONE:
-            return selection.without_group(runs)
-        return selection.runs_of(self.group, runs, self.node, self._since()) if self.group else runs.none()
+            return group_queries.without_group(runs)
+        return group_queries.runs_of(self.group, runs, self.node, self._since()) if self.group else runs.none()
 
     def _since(self) -> datetime | None:
         period = self.request.GET.get(FAILED)

@@ -10,9 +10,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import formatting, log_lines
+from executions.admin import formatting, line_rows
 from executions.admin.base import shows_run
-from executions.admin.chosen_lists import ChosenChangeList
 from executions.admin.filters.choice_filters import LevelFilter
 from executions.admin.filters.linked_filters import NodeExecutionFilter, RunFilter
 from executions.admin.filters.period_filters import LoggedFilter
@@ -20,6 +19,7 @@ from executions.admin.filters.text_filters import LineTextFilter
 from executions.admin.filters.time_filters import LineFromToFilter
 from executions.admin.filters.view_filters import LineColumnsFilter, LineOrderFilter
 from executions.admin.filters.workflow_filters import LogWorkflowFilter
+from executions.admin.list_views import ChosenChangeList
 from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
@@ -75,7 +75,7 @@ class ExecutionLogAdmin(SavedViewsMixin):
     }  # fmt: skip
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
-    columns = (*log_lines.COLUMNS, "source", "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
+    columns = (*line_rows.COLUMNS, "source", "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         text = formatting.first_characters("message", formatting.LINE)

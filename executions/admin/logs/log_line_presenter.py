@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from executions.admin import ansi, duration_cells, formatting
-from executions.admin.log_lines import LogLine
+from executions.admin.line_rows import LogLine
 from executions.admin.types import JSON
 from executions.models import WorkflowExecution
 from ledgerkit import time_zones

@@ -13,9 +13,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits, log_removals
-from executions.admin import log_lines, page_streams
+from executions.admin import line_rows, page_streams
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.log_lines import LogLine
+from executions.admin.line_rows import LogLine
 from executions.admin.types import Context, Lines
 from executions.models import LogLevel, NodeExecution, WorkflowExecution
 from executions.querysets import can_see, can_see_nodes_and_logs
@@ -67,7 +67,7 @@ class LogRequest:
         """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and lines[0].place is None else None
         if not can_see_nodes_and_logs(self.request.user, self.run)[0]:
-            lines = log_lines.without_nodes(lines)
+            lines = line_rows.without_nodes(lines)
         return {"lines": lines, "run": self.run, "log_query": self.log_query, "before": before, "at": at}
 
 
@@ -207,7 +207,7 @@ def _gaps(log: LogRequest) -> Context:
     return {
         "removed": removed,
         "dropped": log_removals.dropped_lines(log.run),
-        "missing": log_lines.first_missing(log.run, removed),
+        "missing": line_rows.first_missing(log.run, removed),
     }
 
 

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from executions import limits
 from executions.models import UpkeepRun
-from executions.upkeep import age
+from executions.upkeep import lateness
 from executions.upkeep.run_rules import removable_runs
 
 
@@ -31,4 +31,4 @@ def last_upkeep(user: Any) -> LastUpkeep | None:
     number = removable_runs(limits.COUNTED_RETENTION + 1)
     has_failed = record is not None and any(each["error"] for each in record.results)
     most = limits.COUNTED_RETENTION
-    return LastUpkeep(record, has_failed, min(number, most), is_more=number > most, is_late=age.is_late())
+    return LastUpkeep(record, has_failed, min(number, most), is_more=number > most, is_late=lateness.is_late())

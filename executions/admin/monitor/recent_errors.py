@@ -19,7 +19,7 @@ from executions.admin.error_groups.rows import ErrorGroupRow
 from executions.admin.filters.error_group_filters import FAILED, GROUP, NONE, runs_of_group_url
 from executions.admin.run_failures import RunFailure
 from executions.admin.types import Context, Runs, User
-from executions.error_groups import selection
+from executions.error_groups import group_queries
 from executions.models import ErrorFingerprint, ErrorGroup, ErrorOccurrence, ErrorState, WorkflowExecution
 from ledgerkit.db import keyset
 from workflows.querysets import can_view_all
@@ -200,7 +200,7 @@ def failed_runs(user: User) -> FailedRuns:
 def _without_group(failed: Runs) -> Runs:
     """Return those of the newest failed runs that have none: as many are looked up as are counted."""
     newest = failed.order_by("-ended_at", "-id").values("pk")[: limits.COUNTED_RUNS]
-    return selection.without_group(WorkflowExecution.objects.filter(pk__in=newest))
+    return group_queries.without_group(WorkflowExecution.objects.filter(pk__in=newest))
 
 
 def _newest_failed(user: User, failed: Runs) -> list[FailedRun]:

@@ -13,11 +13,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
-from executions.admin import attention_marks, earlier_attempts, formatting, log_lines
-from executions.admin.again_links import again_url
+from executions.admin import attention_marks, earlier_attempts, formatting, line_rows
 from executions.admin.attention_marks import Mark
 from executions.admin.base import shows_run
-from executions.admin.chosen_lists import ChosenChangeList
 from executions.admin.error_groups import known_errors
 from executions.admin.filters.attention_filters import NodeAttentionFilter
 from executions.admin.filters.choice_filters import StatusFilter
@@ -29,6 +27,8 @@ from executions.admin.filters.text_filters import NodeErrorFilter, NodeNameFilte
 from executions.admin.filters.time_filters import IdFromToFilter, NodeDurationFilter
 from executions.admin.filters.view_filters import NodeColumnsFilter, NodeOrderFilter
 from executions.admin.filters.workflow_filters import NodeTriggerFilter, NodeWorkflowFilter
+from executions.admin.list_views import ChosenChangeList
+from executions.admin.run_again_links import again_url
 from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Attempt, Context, User
 from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
@@ -90,7 +90,7 @@ def node_details(user: User, row: NodeExecution) -> Context:
         "attempts": earlier_attempts.newest_attempts(row.attempts),
         "marks": attention_marks.marks_of_nodes([row]).get(row.pk, []),
         "lease": row.leases.filter(attempt=row.attempt).first(),
-        "lines": log_lines.newest_rows(lines.visible_to(user)),
+        "lines": line_rows.newest_rows(lines.visible_to(user)),
         "lines_shown": limits.LINES,
     }
 

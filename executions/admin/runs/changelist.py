@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, nullcontext
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from executions.admin.chosen_lists import ChosenChangeList
 from executions.admin.filter_presets import EVERYTHING
 from executions.admin.filters.time_filters import FieldsFilter
+from executions.admin.list_views import ChosenChangeList
 from ledgerkit.db import keyset
 
 PART, ROWS = "part", "rows"

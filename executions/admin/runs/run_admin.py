@@ -23,11 +23,11 @@ from ledgerkit.admin.palette import register_search
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import archived, bulk, changelist, history, notes, run_again, run_page, search
+from . import archived, bulk_confirmation, changelist, history, list_search, notes, run_again, run_page
 from .delete import DeleteRunMixin
-from .find import find_view
-from .keep import KeepRunMixin
+from .kept_runs import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
+from .palette_search import find_view
 
 PARTS = {
     "panel": ("admin/executions/_node_panel.html", run_page.part_context),
@@ -101,7 +101,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
         chosen: Context = {"presets": filter_presets.visible_presets(request.GET), "part": part}
         chosen["clocks"] = duration_cells.clock_texts()
         if part != changelist.ROWS:
-            chosen["bulk_links"] = bulk.bulk_links(request)
+            chosen["bulk_links"] = bulk_confirmation.bulk_links(request)
             chosen["all_runs_stream"] = page_streams.all_runs_stream_url()
         response = super().changelist_view(request, chosen | (extra_context or {}))
         if part == changelist.ROWS and isinstance(response, TemplateResponse) and "cl" in (response.context_data or {}):
@@ -116,9 +116,8 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
             "<uuid:pk>/stream/", self.admin_site.admin_view(page_streams.run_stream_view), name="executions_stream"
         )
         monitor = path("monitor/", self.admin_site.admin_view(front_page), name="executions_monitor")
-        bulk_action = path(
-            "bulk/<slug:verb>/", self.admin_site.admin_view(partial(bulk.bulk_view, self)), name="executions_bulk"
-        )
+        bulk_view = self.admin_site.admin_view(partial(bulk_confirmation.bulk_view, self))
+        bulk_action = path("bulk/<slug:verb>/", bulk_view, name="executions_bulk")
         find = path("find/", self.admin_site.admin_view(partial(find_view, self.admin_site)), name="executions_find")
         own = [find, stream, monitor, bulk_action, *run_again.urls(self), *notes.urls(self)]
         return [*own, *saved_views.urls(self), *logs.urls(self), *super().get_urls()]
@@ -126,7 +125,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
     def redirect_from_list(self, request: HttpRequest) -> HttpResponse | None:
         if retired := request.GET.keys() & run_filters.RETIRED.keys():
             return self._redirect_without(request, retired)
-        address = search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
+        address = list_search.find_url(self.admin_site, request, request.GET.get(SEARCH_VAR, "").strip())
         return redirect(address) if address else super().redirect_from_list(request)
 
     def _redirect_without(self, request: HttpRequest, retired: Collection[str]) -> HttpResponse:
@@ -136,7 +135,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
         return redirect(filter_presets.runs_url(**(kept or filter_presets.EVERYTHING)))
 
     def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
-        return {"deletion": search.find_deletion(self.admin_site, request, id)}
+        return {"deletion": list_search.find_deletion(self.admin_site, request, id)}
 
     def not_found_response(self, request: HttpRequest, id: str) -> HttpResponse:
         """Render the page of an archived run, if it is one."""
@@ -155,7 +154,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
             return queryset, False
         # Part of the same query as the filters, so that nothing is cut before them. A rare value is found by the index
         # on metadata, a frequent one in the order of the list until a page is full.
-        named = search.by_correlation_id_or_tag(term) | run_conditions.by_workflow_name(term)
+        named = list_search.by_correlation_id_or_tag(term) | run_conditions.by_workflow_name(term)
         return queryset.filter(named | Q(pk=parse_uuid(term))), False
 
     def render_change_form(

@@ -9,13 +9,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from executions import limits, log_removals, queue, run_graph
-from executions.admin import attention_marks, earlier_attempts, formatting, log_lines, page_streams, statuses
-from executions.admin.again_links import again_url
+from executions.admin import attention_marks, earlier_attempts, formatting, line_rows, page_streams, statuses
 from executions.admin.charts import fan_out_links, graph_chart, svg, timeline
 from executions.admin.charts.graph_chart import RunDrawing
 from executions.admin.error_groups import known_errors
-from executions.admin.log_lines import LogLine
+from executions.admin.line_rows import LogLine
 from executions.admin.nodes import node_admin, paging
+from executions.admin.run_again_links import again_url
 from executions.admin.types import JSON, Attempt, Context
 from executions.models import KeptRun, NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
@@ -55,7 +55,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "payloads": payloads,
         "attempts": tries,
         "lines": _lines(request, run),
-        "missing": log_lines.first_missing(run, removed) if sees_lines else None,
+        "missing": line_rows.first_missing(run, removed) if sees_lines else None,
         "lines_shown": limits.LINES,
         "removed": removed,
         "dropped": log_removals.dropped_lines(run) if sees_lines else None,
@@ -97,7 +97,7 @@ def _lines(request: HttpRequest, run: WorkflowExecution) -> list[LogLine]:
     """Return the newest log lines. Only those that are shown are read, however many lines the run has."""
     shows_nodes, _lines = can_see_nodes_and_logs(request.user, run)
     with no_sort():
-        return log_lines.newest_rows(run.logs.visible_to(request.user), shows_nodes=shows_nodes)
+        return line_rows.newest_rows(run.logs.visible_to(request.user), shows_nodes=shows_nodes)
 
 
 def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], chosen: UUID | None) -> Context:

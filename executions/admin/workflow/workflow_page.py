@@ -18,7 +18,7 @@ from executions import limits
 from executions.admin import duration_cells, filter_presets, page_notices, page_streams, statuses
 from executions.admin.filters import recent_runs
 from executions.admin.monitor import workflow_health
-from executions.admin.runs import bulk
+from executions.admin.runs import bulk_confirmation
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context
 from executions.admin.visible_workflows import visible_workflows
@@ -50,7 +50,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "workflow": workflow,
         "title": workflow.name,
         "runs_address": filter_presets.runs_url(workflow=pk),
-        "stop_address": bulk.bulk_url("cancel") + f"?workflow={pk}",
+        "stop_address": bulk_confirmation.bulk_url("cancel") + f"?workflow={pk}",
         "notices": page_notices.find_notices(request.user, pk),
     }
     if sections.runs is None:

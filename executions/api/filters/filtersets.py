@@ -14,7 +14,7 @@ from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, 
 from django.forms import Form
 
 from executions import attention, creation_bounds, run_conditions, sort_keys
-from executions.error_groups import selection
+from executions.error_groups import group_queries
 from executions.models import ExecutionStatus, TriggerType
 from ledgerkit.db.names import forms
 from ledgerkit.rest.filters import (
@@ -132,8 +132,8 @@ class WorkflowExecutionFilters(StrictFilterSet):
     )
 
     def of_group(self, queryset: Any, name: str, value: UUID) -> object:
-        group = selection.find_group(visible_groups(self.request), value)
-        return queryset.none() if group is None else selection.runs_of(group, queryset)
+        group = group_queries.find_group(visible_groups(self.request), value)
+        return queryset.none() if group is None else group_queries.runs_of(group, queryset)
 
     def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_run(name) if value else ~attention.is_run(name))
@@ -210,8 +210,8 @@ class NodeExecutionFilters(StrictFilterSet):
     )
 
     def of_group(self, queryset: Any, name: str, value: UUID) -> object:
-        group = selection.find_group(visible_groups(self.request), value)
-        return queryset.none() if group is None else selection.nodes_of(group, queryset)
+        group = group_queries.find_group(visible_groups(self.request), value)
+        return queryset.none() if group is None else group_queries.nodes_of(group, queryset)
 
     def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_node(name) if value else ~attention.is_node(name))

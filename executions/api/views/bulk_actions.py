@@ -23,9 +23,9 @@ from executions.api.filters.bulk_filters import BulkActionRunFilters
 from executions.api.filters.filter_document import filtered_by
 from executions.api.json_rows import bulk_action_row
 from executions.api.list_querysets import columns
-from executions.bulk import work
-from executions.bulk.selection import NothingMatches, TooMany, begin, changeable_runs, preview
-from executions.bulk.verbs import VERBS, Verb
+from executions.bulk import runner
+from executions.bulk.bulk_verbs import VERBS, Verb
+from executions.bulk.chosen_runs import NothingMatches, TooMany, begin, changeable_runs, preview
 from executions.models import BulkAction, BulkActionRun, BulkVerb
 from ledgerkit.db.timeouts import statement_timeout
 from ledgerkit.rest.api_prefix import NAMESPACE
@@ -128,7 +128,7 @@ class BulkActionViewSet(IdempotencyMixin, RowListMixin, mixins.RetrieveModelMixi
     def stop(self, request: Request, pk: UUID) -> Response:
         self.get_serializer(data=request.data).is_valid(raise_exception=True)
         action = self.get_object()
-        work.stop(action, request.user.get_username())
+        runner.stop(action, request.user.get_username())
         action.refresh_from_db()
         return Response(bulk_action_row(action))
 

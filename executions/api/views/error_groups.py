@@ -25,7 +25,7 @@ from executions.api.error_group_serializers import (
 )
 from executions.api.filters import visible_groups
 from executions.api.list_querysets import columns
-from executions.error_groups import verbs
+from executions.error_groups import group_changes
 from executions.models import ErrorFingerprint, ErrorGroup, ErrorGroupChange, ErrorOccurrence, ErrorState
 from executions.models.error_group import ErrorGroupQuerySet
 from ledgerkit.rest.filters import BooleanFilter, DateTimeFilter, IntegerFilter, MultiChoiceFilter, UUIDFilter
@@ -103,7 +103,7 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Quer
         group = self.get_object()
         values = self._body(request)
         reason = str(values.pop("reason", ""))
-        self._act(lambda: verbs.change(group, reason, **cast("verbs.Changes", values)))
+        self._act(lambda: group_changes.change(group, reason, **cast("group_changes.Changes", values)))
         return self._response(group)
 
     @extend_schema(
@@ -121,7 +121,7 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Quer
             raise serializers.ValidationError({"groups": faults}, code="does_not_exist")
         for each in found.values():
             self.check_object_permissions(request, each)
-        self._act(lambda: verbs.merge(group, list(found.values()), str(values.get("reason", ""))))
+        self._act(lambda: group_changes.merge(group, list(found.values()), str(values.get("reason", ""))))
         return self._response(group)
 
     @extend_schema(
@@ -132,9 +132,8 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Quer
     def split(self, request: Request, pk: UUID) -> Response:
         group = self.get_object()
         values = self._body(request)
-        made = self._act(
-            lambda: verbs.split(group, cast("list[UUID]", values["fingerprints"]), str(values.get("reason", "")))
-        )
+        fingerprints, reason = cast("list[UUID]", values["fingerprints"]), str(values.get("reason", ""))
+        made = self._act(lambda: group_changes.split(group, fingerprints, reason))
         return Response(ErrorGroupDetailSerializer(made).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(
@@ -145,7 +144,7 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Quer
     def note(self, request: Request, pk: UUID) -> Response:
         group = self.get_object()
         values = self._body(request)
-        self._act(lambda: verbs.note(group, str(values["text"])))
+        self._act(lambda: group_changes.note(group, str(values["text"])))
         return self._response(group)
 
     def _body(self, request: Request) -> dict[str, object]:

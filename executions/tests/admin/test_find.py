@@ -127,7 +127,7 @@ def test_a_part_that_takes_too_long_is_said_to_be_missing(client: Client, monkey
     def too_long(*_arguments: object) -> Any:
         raise StatementTimeout
 
-    monkeypatch.setattr("executions.admin.runs.find._workflows", too_long)
+    monkeypatch.setattr("executions.admin.runs.palette_search._workflows", too_long)
     assert "A part of the search took too long" in client.get(FIND, {"q": "prices"}).content.decode()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from executions import limits
-from executions.bulk import work
+from executions.bulk import runner
 from executions.models import BulkAction
 from executions.tests.bulk.test_work import begin, runs, statuses
 from tokens.models import Scope
@@ -35,7 +35,7 @@ class TestBegin:
         state = engine.get(answer.headers["Location"]).json()
         assert (state["state"], state["done"], state["number"]) == ("open", 0, 2)
         assert state["filter"] == {"workflow": [str(workflow.pk)], "status": ["failed"]}
-        work.work_open()
+        runner.work_open()
         state = engine.get(answer.headers["Location"]).json()
         assert (state["state"], state["done"], state["refused"]) == ("ended", 2, 0)
         assert statuses(chosen) == ["pending", "pending"]
@@ -128,7 +128,7 @@ class TestTheAction:
         ended, still = runs(2, workflow=workflow)
         address = post(engine, action="cancel", filter={"status": "pending"}).headers["Location"]
         ended.cancel()
-        work.work_open()
+        runner.work_open()
         rows = engine.get(f"{address}runs/").json()["results"]
         assert [(row["workflow_execution"], row["state"], row["answer"]) for row in rows] == [
             (str(ended.pk), "refused", "Cannot cancel execution in cancelled state"), (str(still.pk), "done", ""),
@@ -141,7 +141,7 @@ class TestTheAction:
         address = post(engine, action="cancel", filter={"status": "pending"}).headers["Location"]
         answer = engine.post(f"{address}stop/")
         assert (answer.status_code, answer.json()["state"], answer.json()["stopped_by"]) == (200, "stopped", "owner")
-        work.work_open()
+        runner.work_open()
         assert statuses(chosen) == ["pending"]
 
 

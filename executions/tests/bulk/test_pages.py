@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions import limits
-from executions.bulk import work
+from executions.bulk import runner
 from executions.models import BulkAction, WorkflowExecution
 from executions.tests.bulk.test_work import begin, runs, statuses
 from executions.tests.cast import permissions
@@ -126,7 +126,7 @@ class TestConfirmed:
         assert (action.username, action.through, action.reason) == ("staff", "admin", "the feed is wrong")
         assert (action.number, action.filters) == (2, {"status": ["pending"]})
         assert statuses(chosen) == ["pending", "pending"]
-        work.work_open()
+        runner.work_open()
         assert statuses(chosen) == ["cancelled", "cancelled"]
         assert {run.history.get(act="cancel").username for run in chosen} == {"staff"}
 
@@ -145,7 +145,7 @@ class TestConfirmed:
         (later,) = runs(1)
         WorkflowExecution.objects.filter(pk=later.pk).update(created_at="2099-01-01T00:00Z")
         client_of(staff).post(f"{RUNS}bulk/cancel/", hidden | {"confirmed": "yes"})
-        work.work_open()
+        runner.work_open()
         assert statuses([first, later]) == ["cancelled", "pending"]
 
     def test_counts_again_where_more_match_by_now(self, staff: Any) -> None:
@@ -172,7 +172,7 @@ class TestThePageOfAnAction:
         action = begin(staff, "cancel")
         assert "0 of 2 runs" in client_of(staff).get(f"{ACTIONS}{action.pk}/change/").content.decode()
         ended.cancel()
-        work.work_open()
+        runner.work_open()
         html = client_of(staff).get(f"{ACTIONS}{action.pk}/change/").content.decode()
         assert "2 of 2 runs" in html
         assert "Cannot cancel execution in cancelled state" in html
@@ -201,7 +201,7 @@ class TestThePageOfAnAction:
         assert client_of(staff).get(f"{ACTIONS}{action.pk}/stop/").status_code == 405
         response = client_of(staff).post(f"{ACTIONS}{action.pk}/stop/", follow=True)
         assert "It is stopped" in response.content.decode()
-        work.work_open()
+        runner.work_open()
         assert statuses(chosen) == ["pending"]
         assert (
             "It had ended already."
@@ -227,5 +227,5 @@ class TestThePageOfAnAction:
         html = client_of(staff).get(f"/admin/workflows/workflow/{workflow.pk}/").content.decode()
         assert f'href="{RUNS}bulk/cancel/?workflow={workflow.pk}"' in html
         confirm(staff, "cancel", f"?workflow={workflow.pk}")
-        work.work_open()
+        runner.work_open()
         assert statuses([*chosen, other]) == ["cancelled", "cancelled", "cancelled", "pending"]

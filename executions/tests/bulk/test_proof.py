@@ -17,7 +17,7 @@ import pytest
 from django.db import connection
 from django.db.models import Count
 
-from executions.bulk import work
+from executions.bulk import runner
 from executions.exceptions import InvalidTransition
 from executions.models import BulkAction, HistoryEntry, WorkflowExecution
 from executions.tests.bulk.test_work import begin
@@ -29,7 +29,7 @@ from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RUNS, KILLED_AFTER, BATCH = times(60, 5_000), times(5, 500), 10
-WORKER = "import django; django.setup(); from executions.bulk.work import work_open; work_open()"
+WORKER = "import django; django.setup(); from executions.bulk.runner import work_open; work_open()"
 PAGES = ("/admin/executions/workflowexecution/?view=all", "/admin/executions/bulkaction/")
 
 
@@ -88,7 +88,7 @@ def test_of_a_bulk_cancel_while_engines_report_no_run_is_lost(
             engine.start()
         os.kill(process.pid, signal.SIGKILL)
     assert [client_of(staff).get(page).status_code for page in PAGES] == [200, 200]
-    work.work_open()
+    runner.work_open()
     for engine in engines:
         engine.join()
     action.refresh_from_db()

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from executions import limits
 from executions.audit import Through, act_as
-from executions.bulk import selection, work
-from executions.bulk.verbs import VERBS
+from executions.bulk import chosen_runs, runner
+from executions.bulk.bulk_verbs import VERBS
 from executions.models import BulkAction, BulkActionRun, BulkVerb, Deletion, KeptRun, WorkflowExecution
 from executions.secrets.scrubber import MASK
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -29,7 +29,7 @@ def runs(number: int, state: str = "pending", **fields: Any) -> list[WorkflowExe
 def begin(user: Any, verb: str, reason: str = "the feed is wrong", **where: Any) -> BulkAction:
     with act_as(through=Through.ADMIN, user=user, request_id="req-1"):
         found = WorkflowExecution.objects.visible_to(user).filter(**where)
-        return selection.begin(found, VERBS[BulkVerb(verb)], {"status": ["any"]}, reason, timezone.now())
+        return chosen_runs.begin(found, VERBS[BulkVerb(verb)], {"status": ["any"]}, reason, timezone.now())
 
 
 def statuses(rows: list[WorkflowExecution]) -> list[str]:
@@ -54,32 +54,32 @@ class TestTheRunsOfAnAction:
         first = runs(2, workflow=workflow)
         begin(staff, "cancel", workflow=workflow)
         later = runs(1, workflow=workflow)
-        work.work_open()
+        runner.work_open()
         assert statuses([*first, *later]) == ["cancelled", "cancelled", "pending"]
 
     def test_were_created_until_the_time_of_the_count(self, staff: Any) -> None:
         runs(1)
         verb, until = VERBS[BulkVerb.CANCEL], timezone.now() - timedelta(hours=1)
-        assert selection.preview(WorkflowExecution.objects.all(), verb, until).chosen == 0
+        assert chosen_runs.preview(WorkflowExecution.objects.all(), verb, until).chosen == 0
 
     def test_are_counted_before_with_those_left_out_and_a_sample(self, staff: Any, workflow: Workflow) -> None:
         chosen = runs(12, workflow=workflow)
         runs(3, "cancelled", workflow=workflow)
-        found = selection.preview(workflow.executions.all(), VERBS[BulkVerb.CANCEL], timezone.now())
+        found = chosen_runs.preview(workflow.executions.all(), VERBS[BulkVerb.CANCEL], timezone.now())
         assert (found.matching, found.chosen) == (15, 12)
         assert found.sample == chosen[: -limits.BULK_SAMPLE - 1 : -1]
 
     def test_are_no_more_than_the_limit(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "BULK_RUNS", 2)
         runs(3)
-        assert selection.preview(WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], timezone.now()).is_too_many
-        with pytest.raises(selection.TooMany):
+        assert chosen_runs.preview(WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], timezone.now()).is_too_many
+        with pytest.raises(chosen_runs.TooMany):
             begin(staff, "cancel")
         assert not BulkAction.objects.exists()
 
     def test_are_some(self, staff: Any) -> None:
         runs(1, "completed")
-        with pytest.raises(selection.NothingMatches):
+        with pytest.raises(chosen_runs.NothingMatches):
             begin(staff, "cancel")
 
 
@@ -87,7 +87,7 @@ class TestTheWork:
     def test_calls_the_verb_in_the_name_of_the_user_and_with_the_reason(self, staff: Any) -> None:
         chosen = runs(3, "running")
         action = begin(staff, "cancel")
-        assert work.work_open() == 3
+        assert runner.work_open() == 3
         for run in chosen:
             entry = run.history.get(act="cancel")
             assert (entry.username, entry.through, entry.reason, entry.request_id) == (
@@ -96,20 +96,20 @@ class TestTheWork:
         action.refresh_from_db()
         assert (action.done, action.refused, action.left) == (3, 0, 0)
         assert action.ended_at
-        assert work.work_open() == 0
+        assert runner.work_open() == 0
 
     def test_does_what_the_actions_of_the_list_do(self, staff: Any) -> None:
         (failed,), (running,), (old,) = runs(1, "failed"), runs(1, "running"), runs(1, "completed")
         begin(staff, "keep", status="completed")
-        work.work_open()
+        runner.work_open()
         assert KeptRun.objects.get().reason == "the feed is wrong"
         begin(staff, "release")
-        work.work_open()
+        runner.work_open()
         assert not KeptRun.objects.exists()
         begin(staff, "retry")
         begin(staff, "fail")
         begin(staff, "delete", status="completed")
-        work.work_open()
+        runner.work_open()
         assert statuses([failed, running]) == ["pending", "failed"]
         running.refresh_from_db()
         assert running.error_message == "the feed is wrong"
@@ -120,7 +120,7 @@ class TestTheWork:
         (failed,), (masked,) = runs(1, "failed", workflow=workflow, input_data={"day": 1}), runs(1, "failed")
         WorkflowExecution.objects.filter(pk=masked.pk).update(input_data={"key": MASK})
         action = begin(staff, "rerun")
-        work.work_open()
+        runner.work_open()
         new = WorkflowExecution.objects.get(metadata__rerun_of=str(failed.pk))
         assert (new.status, new.input_data) == ("pending", {"day": 1})
         assert answers(action)[failed.pk] == ("done", f"The new run is {new.pk}.")
@@ -132,10 +132,10 @@ class TestTheWork:
         action = begin(staff, "cancel")
         in_state(ended, "completed")
         gone.delete()
-        work.work_open()
+        runner.work_open()
         found = answers(action)
         assert found[ended.pk] == ("refused", "Cannot cancel execution in completed state")
-        assert found[gone.pk] == ("refused", work.GONE)
+        assert found[gone.pk] == ("refused", runner.GONE)
         assert found[still.pk] == ("done", "")
         action.refresh_from_db()
         assert (action.done, action.refused) == (1, 2)
@@ -147,7 +147,7 @@ class TestTheWork:
         for run in (spent, other):
             run.fail("went wrong")
         action = begin(staff, "retry")
-        work.work_open()
+        runner.work_open()
         assert statuses([spent, other]) == ["failed", "pending"]
         assert "has used 0 of 0 retries" in answers(action)[spent.pk][1]
 
@@ -155,7 +155,7 @@ class TestTheWork:
         (run,) = runs(1, "completed")
         action = begin(staff, "delete")
         KeptRun.keep(run)
-        work.work_open()
+        runner.work_open()
         assert answers(action)[run.pk] == ("refused", "It is kept: first keep it no longer.")
 
     def test_goes_on_after_a_run_that_fails_in_the_database(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +169,8 @@ class TestTheWork:
             cancel(run)
 
         monkeypatch.setattr(WorkflowExecution, "cancel", fail_once)
-        work.work_open()
-        assert answers(action)[bad.pk] == ("refused", work.FAILED.format(name="OperationalError"))
+        runner.work_open()
+        assert answers(action)[bad.pk] == ("refused", runner.FAILED.format(name="OperationalError"))
         assert statuses([bad, good]) == ["pending", "cancelled"]
 
     def test_is_done_in_turns_so_that_a_small_action_does_not_wait_for_a_large_one(
@@ -181,9 +181,9 @@ class TestTheWork:
         runs(1, "failed")
         small = begin(staff, "retry", status="failed")
         clock = iter(range(1_000))
-        monkeypatch.setattr(work.time, "monotonic", lambda: next(clock))
-        assert work.work_at(BulkAction.objects.open()[0], 1.5) == 1
-        assert work.work_at(BulkAction.objects.open()[1], 1.5) == 1
+        monkeypatch.setattr(runner.time, "monotonic", lambda: next(clock))
+        assert runner.work_at(BulkAction.objects.open()[0], 1.5) == 1
+        assert runner.work_at(BulkAction.objects.open()[1], 1.5) == 1
         small.refresh_from_db()
         assert small.done == 1
         assert list(BulkAction.objects.open()) == [large]
@@ -191,7 +191,7 @@ class TestTheWork:
     def test_masks_the_reason_by_the_secrets_of_each_run(self, staff: Any) -> None:
         run = WorkflowExecutionFactory(context={"secrets": {"key": "sesame-opens"}})
         action = begin(staff, "cancel", reason="sesame-opens was published")
-        work.work_open()
+        runner.work_open()
         assert BulkAction.objects.get().reason == f"{MASK} was published"
         assert run.history.get(act="cancel").reason == f"{MASK} was published"
         assert answers(action)[run.pk] == ("done", "")
@@ -201,47 +201,47 @@ class TestAnEndBeforeTheLastRun:
     def test_a_stop_leaves_the_others_as_they_are(self, staff: Any) -> None:
         chosen = runs(3)
         action = begin(staff, "cancel")
-        with work.Work(action).as_its_user():
-            assert work.Work(action).do_next()
-        assert work.stop(action, "ann")
-        assert work.work_open() == 0
+        with runner.Work(action).as_its_user():
+            assert runner.Work(action).do_next()
+        assert runner.stop(action, "ann")
+        assert runner.work_open() == 0
         assert statuses(chosen) == ["cancelled", "pending", "pending"]
         action.refresh_from_db()
         assert (action.done, action.stopped_by, action.left) == (1, "ann", 2)
         assert action.ended_at
-        assert not work.stop(action, "bob")
+        assert not runner.stop(action, "bob")
 
     def test_a_user_who_left_or_lost_the_permission_does_nothing_any_more(self, staff: Any) -> None:
         chosen = runs(1)
         action = begin(staff, "cancel")
         type(staff).objects.update(is_active=False)
-        assert work.work_open() == 0
+        assert runner.work_open() == 0
         action.refresh_from_db()
-        assert (action.stopped_by, statuses(chosen)) == (work.NOBODY, ["pending"])
+        assert (action.stopped_by, statuses(chosen)) == (runner.NOBODY, ["pending"])
         type(staff).objects.update(is_active=True, is_superuser=False)
         again = begin(staff, "cancel")
-        work.work_open()
+        runner.work_open()
         again.refresh_from_db()
-        assert (again.stopped_by, statuses(chosen)) == (work.NO_RIGHT, ["pending"])
+        assert (again.stopped_by, statuses(chosen)) == (runner.NO_RIGHT, ["pending"])
 
     def test_through_the_api_an_owner_changes_own_runs_alone(self, workflow: Workflow) -> None:
         own, (other,) = runs(1, workflow=workflow), runs(1)
         owner = workflow.owner
         with act_as(through=Through.API, user=owner):
-            action = selection.begin(WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], {}, "", timezone.now())
-        work.work_open()
+            action = chosen_runs.begin(WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], {}, "", timezone.now())
+        runner.work_open()
         assert statuses([*own, other]) == ["cancelled", "pending"]
-        assert answers(action)[other.pk] == ("refused", work.GONE)
+        assert answers(action)[other.pk] == ("refused", runner.GONE)
 
     def test_what_was_stored_before_a_kill_is_not_done_twice(self, staff: Any) -> None:
         chosen = runs(2)
         action = begin(staff, "cancel")
         with transaction.atomic():  # as a process that dies: its transaction is lost
-            work.Work(action).do_next()
+            runner.Work(action).do_next()
             transaction.set_rollback(True)
         assert statuses(chosen) == ["pending", "pending"]
         assert {state for state, _answer in answers(action).values()} == {"waiting"}
-        work.work_open()
+        runner.work_open()
         assert [run.history.filter(act="cancel").count() for run in chosen] == [1, 1]
 
 
@@ -255,7 +255,7 @@ class TestSeveralProcesses:
 
         def work_and_close() -> None:
             try:
-                done.append(work.work_open())
+                done.append(runner.work_open())
             finally:
                 connection.close()
 

@@ -15,7 +15,7 @@ from executions import limits
 from executions.admin import saved_views
 from executions.admin.error_groups.rows import group_url
 from executions.admin.filters.error_group_filters import runs_of_group_url
-from executions.error_groups import verbs
+from executions.error_groups import group_changes
 from executions.error_groups.scan import scan
 from executions.models import ErrorGroup, NodeExecution, SavedView
 from executions.tests.error_groups.test_admin import page_of, signed_in
@@ -89,9 +89,9 @@ class TestApi:
         runs = [failed_run(workflow, message) for message in ("no prices", "no server", "no memory")]
         scan()
         prices, server, memory = (group(f"no {word}") for word in ("prices", "server", "memory"))
-        verbs.merge(server, [memory])
+        group_changes.merge(server, [memory])
         prices.refresh_from_db()
-        verbs.merge(prices, [group("no server")])
+        group_changes.merge(prices, [group("no server")])
         for each in (prices, server, memory):
             assert ids(client, RUNS, each.pk) == keys(*runs)
 

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from executions import limits
-from executions.error_groups import selection
+from executions.error_groups import group_queries
 from executions.models import ErrorFingerprint, ErrorGroup, ErrorOccurrence, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory
 from executions.tests.query_plans import plan, uses
@@ -60,7 +60,10 @@ def fail(made: ErrorFingerprint, nodes: list[NodeExecution]) -> None:
 
 def plans(group: ErrorGroup) -> dict[str, str]:
     runs, nodes = WorkflowExecution.objects.order_by(*ORDER), NodeExecution.objects.order_by(*ORDER)
-    found = {"workflow_executions": selection.runs_of(group, runs), "node_executions": selection.nodes_of(group, nodes)}
+    found = {
+        "workflow_executions": group_queries.runs_of(group, runs),
+        "node_executions": group_queries.nodes_of(group, nodes),
+    }
     return {table: plan(rows[:51]) for table, rows in found.items()}
 
 
@@ -83,12 +86,12 @@ def test_a_large_group_is_walked_in_the_order_of_the_list(groups: dict[str, Erro
 def test_a_large_group_of_which_few_failures_are_recent_is_looked_up_since_then(groups: dict[str, ErrorGroup]) -> None:
     group, since = groups["frequent"], timezone.now() - timedelta(days=1)
     runs = WorkflowExecution.objects.order_by(*ORDER)
-    assert uses(plan(selection.runs_of(group, runs, since=since)[:51]), "idx_workflow_executions_created")
+    assert uses(plan(group_queries.runs_of(group, runs, since=since)[:51]), "idx_workflow_executions_created")
     of_group = ErrorOccurrence.objects.filter(fingerprint__group=group)
     recent = list(of_group.order_by("-id").values_list("id", flat=True)[:3])
     of_group.exclude(id__in=recent).update(happened_at=since - timedelta(days=1))
     with CaptureQueriesContext(connection) as queries:
-        found = selection.runs_of(group, runs, since=since)[:51]
+        found = group_queries.runs_of(group, runs, since=since)[:51]
         assert len(found) == 3
     assert not uses(plan(found), "idx_workflow_executions_created")
     assert uses(plan(found), "workflow_executions_pkey")

@@ -15,7 +15,7 @@ from executions.facts import record
 from executions.models import ExecutionLog, KeptRun, LogRemoval
 from executions.partitions import Partition
 from executions.tests.factories import WorkflowExecutionFactory
-from executions.upkeep import log_lines, log_partitions, log_retention
+from executions.upkeep import line_deletion, log_partitions, log_retention
 from executions.upkeep.advisory_lock import connect
 from executions.upkeep.log_partitions import Busy
 from workflows.tests.factories import NodeFactory, WorkflowFactory
@@ -80,7 +80,7 @@ def test_none_means_for_ever(settings: Any) -> None:
 
 def test_debug_and_info_may_live_shorter(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EXECUTIONS = settings.EXECUTIONS | {"DETAIL_LOG_DAYS": 7}
-    monkeypatch.setattr(log_lines, "BATCH", 2)
+    monkeypatch.setattr(line_deletion, "BATCH", 2)
     run = run_of(20)
     for level in ("debug", "info", "warning", "error"):
         line_of(16, run, level=level, message=level)

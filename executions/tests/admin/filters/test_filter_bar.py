@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from executions import limits
 from executions.admin import searched_lists
-from executions.admin.filters.selection import select_rows
+from executions.admin.filters.selected_rows import select_rows
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state

@@ -13,7 +13,7 @@ from django.utils import timezone
 from executions.models import UpkeepRun
 from executions.upkeep import repetition
 from executions.upkeep.advisory_lock import upkeep_lock
-from executions.upkeep.age import is_late
+from executions.upkeep.lateness import is_late
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory
 

@@ -31,7 +31,7 @@ from ledgerkit.db import names
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Node, Workflow
 
-from . import search
+from . import list_search
 
 LONGEST = 200
 COLUMNS: dict[type[WorkflowExecution | NodeExecution], tuple[str, ...]] = {
@@ -138,7 +138,7 @@ def _runs(site: AdminSite, request: HttpRequest, text: str) -> list[Found]:
     """Return the newest runs with this correlation id or tag, and the list of those with this tag."""
     if not _may_view(site, request, WorkflowExecution):
         return []
-    held = search.by_correlation_id_or_tag(text)
+    held = list_search.by_correlation_id_or_tag(text)
     rows = WorkflowExecution.objects.visible_to(request.user).filter(held).order_by("-created_at", "-pk")
     found = [_row(row) for row in rows.only(*COLUMNS[WorkflowExecution])[: limits.FOUND_ROWS]]
     if not found:

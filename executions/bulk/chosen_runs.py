@@ -17,7 +17,7 @@ from ledgerkit.db import json_validation
 from ledgerkit.db.models import uuid7
 from workflows.querysets import User
 
-from .verbs import Verb
+from .bulk_verbs import Verb
 
 INSERTED_AT_ONCE = 5_000
 OLDEST = ("created_at", "pk")

@@ -17,7 +17,7 @@ from tokens.models import Scope
 from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 
-from .serializers import ExpectationsSerializer, ShownExpectationSerializer, ShownExpectationsSerializer
+from .expectation_serializers import ExpectationsSerializer, ShownExpectationSerializer, ShownExpectationsSerializer
 
 
 class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):

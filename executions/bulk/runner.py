@@ -23,8 +23,8 @@ from executions.models import BulkAction, BulkState, BulkVerb, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
 from workflows.querysets import User
 
-from .selection import changeable_runs
-from .verbs import VERBS, Refused, Verb
+from .bulk_verbs import VERBS, Refused, Verb
+from .chosen_runs import changeable_runs
 
 SECONDS = 1.0  # at one action, until it is the turn of the next
 GONE = "It was deleted meanwhile, or its user may not change it any longer."
