@@ -62,7 +62,7 @@ bench-pages: setup ## what the admin's pages cost in Chromium, over a seeded led
 	@$(BIN)/python -m benches.pages $(ARGS)
 
 bench-peers: setup ## runs recorded by this ledger, bare views and others, in one harness (HARNESS=its folder PEERS=where it is set up)
-	@HARNESS="$(HARNESS)" PEERS="$(PEERS)" $(BIN)/python -m benches.peers $(ARGS)
+	@HARNESS="$(HARNESS)" PEERS="$(PEERS)" $(BIN)/python -m benches.other_ledgers $(ARGS)
 
 bench-secrets: setup ## 10,000 log lines with and without masking, in a database of its own
 	@$(BIN)/python -m benches.secrets $(ARGS)
@@ -89,7 +89,7 @@ bench-upkeep: setup ## what a dropped partition of 10,000,000 lines and 100,000 
 	@$(BIN)/python -m benches.upkeep $(ARGS)
 
 year: setup ## a year and more of reports and upkeep with a moved clock: sizes and p50 must stay (ARGS="--runs 100"; needs faketime)
-	@$(BIN)/python -m benches.moved_clock benches.year $(ARGS)
+	@$(BIN)/python -m benches.moved_clock benches.year_of_use $(ARGS)
 
 measure: setup ## how the code reads: openings of docstrings, names, comments, sizes, types, private API; functions of a request (ARGS="--list")
 	@$(BIN)/python -m benches.measure $(ARGS)

@@ -1,5 +1,5 @@
 """Start a module in a process whose clock is moved, and with it that of the PostgreSQL that it starts:
-`python -m benches.moved_clock benches.year --runs 10`.
+`python -m benches.moved_clock benches.year_of_use --runs 10`.
 
 libfaketime (the package faketime of Debian) adds an offset to the time, which it reads in a file for each call, so that
 all processes have the same time. What measures a duration is not moved. The module finds a ledger of its own, empty,

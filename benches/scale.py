@@ -29,7 +29,7 @@ from django.db import connection, connections
 from django.db.models import Count
 from django.test import Client
 
-from benches import copies, lists
+from benches import copied_ledgers, lists
 from benches.output import out
 from executions.models import NodeExecution, WorkflowExecution
 from executions.upkeep import rollups
@@ -111,14 +111,14 @@ def fill(runs: int) -> None:
     call_command("migrate", verbosity=0)
     seeded = min(runs, SEEDED)
     with no_limit():
-        there = seeded if copies.is_interrupted() else WorkflowExecution.objects.count()
+        there = seeded if copied_ledgers.is_interrupted() else WorkflowExecution.objects.count()
     if there < seeded:
         rows = min(MOST_ROWS, 5 * runs) * seeded // runs
         again = ["--resume"] if Workflow.objects.exists() else []
         call_command("seed_ledger", *again, runs=seeded, nodes=rows, lines=rows)
         there = seeded
     if runs > there == seeded:
-        copies.multiply(runs // seeded - 1)
+        copied_ledgers.multiply(runs // seeded - 1)
 
 
 def measure(runs: int, calls: int, *, real_time: bool) -> Measured:

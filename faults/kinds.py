@@ -3,41 +3,41 @@
 import signal
 import time
 
+from .environment import Environment
+from .fault_run import Kind
 from .kinds_of_clients import CLIENTS
 from .kinds_of_database import DATABASE
 from .kinds_of_receivers import RECEIVERS
 from .kinds_of_workers import WORKERS
-from .trial import Kind
-from .world import World
 
 
-def at_a_random_moment(world: World) -> None:
-    time.sleep(world.chance.uniform(0, 1))
+def at_a_random_moment(environment: Environment) -> None:
+    time.sleep(environment.chance.uniform(0, 1))
 
 
-def kill_server(world: World) -> None:
-    at_a_random_moment(world)
-    world.site.send(signal.SIGKILL)
+def kill_server(environment: Environment) -> None:
+    at_a_random_moment(environment)
+    environment.site.send(signal.SIGKILL)
 
 
-def stop_server(world: World) -> None:
-    at_a_random_moment(world)
-    world.site.send(signal.SIGTERM)
+def stop_server(environment: Environment) -> None:
+    at_a_random_moment(environment)
+    environment.site.send(signal.SIGTERM)
 
 
-def kill_worker(world: World) -> None:
-    at_a_random_moment(world)
-    world.site.kill_worker(world.chance)
+def kill_worker(environment: Environment) -> None:
+    at_a_random_moment(environment)
+    environment.site.kill_worker(environment.chance)
 
 
-def kill_upkeep(world: World) -> None:
-    at_a_random_moment(world)
-    world.site.kill_upkeep(world.chance)
+def kill_upkeep(environment: Environment) -> None:
+    at_a_random_moment(environment)
+    environment.site.kill_upkeep(environment.chance)
 
 
-def kill_engine(world: World) -> None:
-    at_a_random_moment(world)
-    world.chance.choice(world.engines).kill()
+def kill_engine(environment: Environment) -> None:
+    at_a_random_moment(environment)
+    environment.chance.choice(environment.engines).kill()
 
 
 KINDS = [

@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from .calls import CutCalls
-from .stories import ScenarioClient
-from .trial import Kind
-from .world import World
+from .environment import Environment
+from .fault_run import Kind
+from .run_scenarios import ScenarioClient
 
 HEAD = b"POST /api/v1/executions/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n"
 SLOW, IDLE = 50, 2_000
 CUTTERS = 4
 
 
-def cut(world: World) -> str | None:
+def cut(environment: Environment) -> str | None:
     """Run scenarios each of whose requests is cut. Each cut counts as a fault."""
     clients = [
         ScenarioClient(
-            world.cut_calls(f"{world.chance.random()}"),
-            world.journal,
-            world.workflow,
-            f"{world.chance.random()}",
-            world.stories,
+            environment.cut_calls(f"{environment.chance.random()}"),
+            environment.journal,
+            environment.workflow,
+            f"{environment.chance.random()}",
+            environment.scenarios,
         )
         for _ in range(CUTTERS)
     ]
@@ -31,26 +31,26 @@ def cut(world: World) -> str | None:
         each.start()
     for each in clients:
         each.join()
-    world.cuts += sum(sum(each.calls.cuts.values()) for each in clients if isinstance(each.calls, CutCalls))
+    environment.cuts += sum(sum(each.calls.cuts.values()) for each in clients if isinstance(each.calls, CutCalls))
     errors = [error for each in clients for error in each.errors]
     return "; ".join(errors) or None
 
 
 @contextmanager
-def connections(world: World, number: int, sent: bytes = b"") -> Iterator[list[socket.socket]]:
+def connections(environment: Environment, number: int, sent: bytes = b"") -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
         opened = []
         for _ in range(number):
             with suppress(OSError):
-                line = stack.enter_context(socket.create_connection(("127.0.0.1", world.site.port), timeout=5))
+                line = stack.enter_context(socket.create_connection(("127.0.0.1", environment.site.port), timeout=5))
                 line.sendall(sent)
                 opened.append(line)
         yield opened
 
 
-def send_slowly(world: World) -> str | None:
+def send_slowly(environment: Environment) -> str | None:
     """Send a byte a second on many connections, until the server ends them."""
-    with connections(world, SLOW, HEAD[:20]) as lines:
+    with connections(environment, SLOW, HEAD[:20]) as lines:
         for byte in HEAD[20:27]:
             for line in lines:
                 with suppress(OSError):
@@ -72,23 +72,23 @@ def _is_open(line: socket.socket) -> bool:
     return False
 
 
-def open_many(world: World) -> None:
+def open_many(environment: Environment) -> None:
     """Open as many connections as the server takes from all clients, which is more than it takes from one."""
-    with connections(world, IDLE):
+    with connections(environment, IDLE):
         time.sleep(1)
 
 
-def clock_ahead(world: World) -> str | None:
-    return _with_clock(world, 3600)
+def clock_ahead(environment: Environment) -> str | None:
+    return _with_clock(environment, 3600)
 
 
-def clock_behind(world: World) -> str | None:
-    return _with_clock(world, -3600)
+def clock_behind(environment: Environment) -> str | None:
+    return _with_clock(environment, -3600)
 
 
-def _with_clock(world: World, seconds: int) -> str | None:
+def _with_clock(environment: Environment, seconds: int) -> str | None:
     """Let an engine report whose clock is an hour off: what it is told to be delivered is stored."""
-    engine = world.engine(f"clock{seconds:+d}-{world.chance.randrange(10**9)}", seconds)
+    engine = environment.engine(f"clock{seconds:+d}-{environment.chance.randrange(10**9)}", seconds)
     until = time.monotonic() + 30
     while engine.delivered < 2 and time.monotonic() < until:
         time.sleep(0.1)

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pastetrader.tests.live_server import ROOT
 
 from .calls import Unanswered
+from .environment import Environment
+from .fault_run import Kind
 from .journal import Record
-from .lease_stories import report_as_fenced, wait_for_retry
-from .stories import RUNS
-from .trial import Kind
-from .world import World
+from .lease_scenarios import report_as_fenced, wait_for_retry
+from .run_scenarios import RUNS
 
 PATIENCE = 60.0  # seconds
 
@@ -25,12 +25,12 @@ class Worker:
     """A process of `faults/leased_worker.py`. It prints the token of its node, acknowledged lines, and the
     state that the ledger answered."""
 
-    def __init__(self, world: World, run: str, attempt: int, node: str = "") -> None:
-        environment = os.environ | {"URL": world.address, "TOKEN": world.token}
-        self.log = (world.home / "workers.log").open("ab")
+    def __init__(self, environment: Environment, run: str, attempt: int, node: str = "") -> None:
+        variables = os.environ | {"URL": environment.address, "TOKEN": environment.token}
+        self.log = (environment.home / "workers.log").open("ab")
         command = [sys.executable, "-m", "faults.leased_worker", run, str(attempt), *filter(None, [node])]
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=self.log
+            command, cwd=ROOT, env=variables, text=True, stdout=subprocess.PIPE, stderr=self.log
         )
         self.node = self.token = self.state = ""
         self.lines: set[str] = set()
@@ -58,25 +58,30 @@ class Worker:
         self.log.close()
 
 
-def pause_worker(world: World) -> str | None:
-    return _replace(world, signal.SIGSTOP)
+def pause_worker(environment: Environment) -> str | None:
+    return _replace(environment, signal.SIGSTOP)
 
 
-def kill_worker_under_lease(world: World) -> str | None:
-    return _replace(world, signal.SIGKILL)
+def kill_worker_under_lease(environment: Environment) -> str | None:
+    return _replace(environment, signal.SIGKILL)
 
 
-def _replace(world: World, number: signal.Signals) -> str | None:
+def _replace(environment: Environment, number: signal.Signals) -> str | None:
     """Stop a worker at a random moment, wait until another one has its node, and let it go on. Return what is wrong."""
-    calls = world.calls()
-    body = {"workflow": world.leased, "trigger_type": "event", "metadata": {"allow_concurrent": True}, "start": True}
+    calls = environment.calls()
+    body = {
+        "workflow": environment.leased,
+        "trigger_type": "event",
+        "metadata": {"allow_concurrent": True},
+        "start": True,
+    }
     run = calls.act(RUNS, body)["id"]
     record = Record(run, {run: 2}, ahead=1)
-    workers = [Worker(world, run, 1)]
+    workers = [Worker(environment, run, 1)]
     try:
-        _stop_first(world, workers[0], record, number)
+        _stop_first(environment, workers[0], record, number)
         wait_for_retry(calls, record, workers[0].node)
-        workers.append(Worker(world, run, 2, workers[0].node))
+        workers.append(Worker(environment, run, 2, workers[0].node))
         _end_second(workers, record, number)
         record.fenced |= report_as_fenced(calls, run, workers[0].node, workers[0].token)
         calls.act(f"{RUNS}{run}/complete/", {})
@@ -89,15 +94,15 @@ def _replace(world: World, number: signal.Signals) -> str | None:
     return None
 
 
-def _stop_first(world: World, first: Worker, record: Record, number: signal.Signals) -> None:
+def _stop_first(environment: Environment, first: Worker, record: Record, number: signal.Signals) -> None:
     """Let the first worker deliver lines, and stop it."""
     first.wait_until(lambda: len(first.lines) > 1, "has delivered nothing")
-    time.sleep(world.chance.uniform(0, 1))
+    time.sleep(environment.chance.uniform(0, 1))
     first.process.send_signal(number)
     time.sleep(0.1)  # its output is read
     record.versions[first.node] = 2
     record.lines |= first.lines
-    world.journal.add(record)
+    environment.journal.add(record)
 
 
 def _end_second(workers: list[Worker], record: Record, number: signal.Signals) -> None:

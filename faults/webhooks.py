@@ -12,7 +12,7 @@ from pastetrader.tests.live_server import ROOT
 
 from .calls import Calls, Unanswered
 from .journal import Journal, Record
-from .stories import RUNS
+from .run_scenarios import RUNS
 
 ANSWERED = "204"
 EVERY = 1.0  # seconds between two runs that fail

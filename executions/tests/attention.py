@@ -16,7 +16,7 @@ from executions.tests.factories import (
     WorkflowExecutionFactory,
     in_state,
 )
-from executions.tests.upkeep.aged import id_at
+from executions.tests.upkeep.old_rows import id_at
 from workflows.models import Workflow
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from executions.models import WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
 from faults.journal import Journal, Record
-from faults.queue_stories import out_of_turn
+from faults.queue_scenarios import out_of_turn
 from faults.webhooks import Receiver
 from pastetrader.tests.live_server import ROOT
 from workflows.models import Workflow

@@ -1,4 +1,4 @@
-"""Bystanders are answered within a second, whatever one caller sends to one process of a real server."""
+"""Other clients are answered within a second, whatever one caller sends to one process of a real server."""
 
 import json
 import subprocess
@@ -30,11 +30,11 @@ class Request(NamedTuple):
     at_once: int = 1
 
 
-class Bystander:
-    """The program bystander.py, and what it has printed."""
+class ConcurrentClient:
+    """The program concurrent_client.py, and what it has printed."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("bystander.py")), *arguments]
+        command = [sys.executable, str(Path(__file__).with_name("concurrent_client.py")), *arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def longest(self, began: float, ended: float) -> float:
@@ -48,14 +48,14 @@ class Bystander:
                 longest = max(longest, float(last) - float(first))
             if float(first) > ended:
                 return longest
-        raise AssertionError("the bystander has ended")
+        raise AssertionError("the other client has ended")
 
     def end(self) -> None:
         self.process.communicate(timeout=60)
 
 
 class Ledger:
-    """The API of a server: a run with a secret, and one for the bystander."""
+    """The API of a server: a run with a secret, and one for the other client."""
 
     def __init__(self, site: Site, token: str) -> None:
         self.site, self.token = site, token
@@ -95,10 +95,10 @@ def ledger(serve: Serve, ready: None) -> Ledger:
 
 
 @pytest.fixture
-def bystander(ledger: Ledger) -> Iterator[Bystander]:
-    bystander = Bystander(ledger.site.address, ledger.token, ledger.quiet)
-    yield bystander
-    bystander.end()
+def other_client(ledger: Ledger) -> Iterator[ConcurrentClient]:
+    other_client = ConcurrentClient(ledger.site.address, ledger.token, ledger.quiet)
+    yield other_client
+    other_client.end()
 
 
 def line(message: str = "x", **more: object) -> dict[str, object]:
@@ -157,19 +157,19 @@ def event(run: str, **more: object) -> dict[str, object]:
 
 
 def test_others_are_answered_within_a_second_while_a_heavy_body_is_worked_on(
-    ledger: Ledger, bystander: Bystander
+    ledger: Ledger, other_client: ConcurrentClient
 ) -> None:
-    late = {name: waited for name, request in heavy(ledger) if (waited := wait(ledger, bystander, request)) > LIMIT}
+    late = {name: waited for name, request in heavy(ledger) if (waited := wait(ledger, other_client, request)) > LIMIT}
     assert not late
 
 
-def wait(ledger: Ledger, bystander: Bystander, request: Request) -> float:
+def wait(ledger: Ledger, other_client: ConcurrentClient, request: Request) -> float:
     """Return the longest that the bystander waited, in the best of some tries."""
     waited = []
     while len(waited) < TRIES and (not waited or waited[-1] > LIMIT):
         began = time.monotonic()
         with ThreadPoolExecutor(request.at_once) as threads:
             statuses = set(threads.map(ledger.send_heavy, [request] * request.at_once))
-        waited.append(bystander.longest(began, time.monotonic()))
+        waited.append(other_client.longest(began, time.monotonic()))
         assert statuses <= {200, 201, 400, 413}
     return min(waited)

@@ -19,7 +19,7 @@ from executions.facts import record
 from executions.models import ArchivedRun, ArchiveFile, WorkflowExecution
 from executions.tests.archive.runs import answers
 from executions.tests.archive.test_restoring import TABLES, rows
-from executions.tests.facts.walks import Walk
+from executions.tests.facts.random_walks import Walk
 from pastetrader.tests.live_server import ROOT
 from pastetrader.tests.proofs import times
 

@@ -9,7 +9,7 @@ from executions.models import ArchivedRun, ArchiveFile, ExecutionLog, WorkflowEx
 from executions.tests.archive.runs import ids, rows_in
 from executions.tests.archive.test_restoring import restore
 from executions.tests.factories import ExecutionLogFactory
-from executions.tests.upkeep.aged import remove_runs, run_of
+from executions.tests.upkeep.old_rows import remove_runs, run_of
 from executions.upkeep import run_retention, runner
 
 pytestmark = pytest.mark.django_db

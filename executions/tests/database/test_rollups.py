@@ -18,7 +18,7 @@ from django.utils import timezone
 from executions import rollups
 from executions.models import RollupChange, RollupPeriod, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
-from executions.tests.upkeep.aged import days_ago
+from executions.tests.upkeep.old_rows import days_ago
 from executions.upkeep import rollups as task
 from executions.upkeep import run_retention
 from workflows.models import Workflow

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from executions.models import WorkflowExecution
+from executions.tests.facts.random_walks import SECRET, Walk
 from executions.tests.facts.reporting import send
-from executions.tests.facts.walks import SECRET, Walk
 from pastetrader.tests.proofs import LONG
 from tokens.models import Scope, Token
 from workflows.tests.factories import WorkflowFactory

@@ -11,7 +11,7 @@ from executions.facts import batch_recording
 from executions.facts.workflow_definitions import MAX_PARTS
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.tests.facts.reporting import URL, line, new_id, run_facts, send
-from executions.tests.upkeep.aged import days_ago, id_at
+from executions.tests.upkeep.old_rows import days_ago, id_at
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db

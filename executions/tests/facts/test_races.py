@@ -11,8 +11,8 @@ import pytest
 from django.db import connections
 
 from executions.models import ExecutionLog, WorkflowExecution
+from executions.tests.facts.random_walks import Walk
 from executions.tests.facts.reporting import new_id, run_facts, send
-from executions.tests.facts.walks import Walk
 from pastetrader.tests.proofs import times
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 

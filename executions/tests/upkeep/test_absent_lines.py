@@ -9,7 +9,7 @@ from executions.models import DroppedLines, KeptRun, LogRemoval, WorkflowExecuti
 from executions.tests.factories import ExecutionLogFactory
 from ledgerkit.tests.clients import client_of
 
-from .aged import days_ago, line_of, run_of
+from .old_rows import days_ago, line_of, run_of
 
 pytestmark = pytest.mark.django_db
 

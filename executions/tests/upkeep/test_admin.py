@@ -10,7 +10,7 @@ from executions import limits
 from executions.models import KeptRun, UpkeepRun
 from ledgerkit.tests.clients import client_of
 
-from .aged import run_of
+from .old_rows import run_of
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from executions.audit import Through, act_as
 from executions.models import Deletion, WorkflowExecution
 from executions.upkeep import expired_rows
 
-from .aged import days_ago, run_of
+from .old_rows import days_ago, run_of
 
 pytestmark = pytest.mark.django_db
 

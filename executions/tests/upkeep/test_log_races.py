@@ -17,7 +17,7 @@ from executions.tests.archive.runs import rows_in
 from executions.upkeep import line_deletion, log_partitions, log_retention
 from executions.upkeep.advisory_lock import connect
 
-from .aged import days_ago, line_of, run_of
+from .old_rows import days_ago, line_of, run_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -20,7 +20,7 @@ from executions.upkeep.advisory_lock import connect
 from executions.upkeep.log_partitions import Busy
 from workflows.tests.factories import NodeFactory, WorkflowFactory
 
-from .aged import days_ago, id_at, line_of, run_of
+from .old_rows import days_ago, id_at, line_of, run_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,7 +17,7 @@ from executions.upkeep.run_rules import removable_runs, run_rules
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
-from .aged import ENDED, line_of, remove_runs, run_of
+from .old_rows import ENDED, line_of, remove_runs, run_of
 
 pytestmark = pytest.mark.django_db
 

@@ -24,7 +24,7 @@ from executions.upkeep.advisory_lock import upkeep_lock
 from ledgerkit.models import IdempotencyKey, LastWrite
 from pastetrader.tests.live_server import ROOT
 
-from .aged import run_of
+from .old_rows import run_of
 
 READ_ONLY = "default_transaction_read_only"
 

@@ -3,7 +3,7 @@
 import statistics
 import sys
 
-from .trial import Outcome
+from .fault_run import Outcome
 
 HEAD = (
     "| fault | tries | lost | doubled | impossible | seconds to recover: median, longest | without a line in the log |"

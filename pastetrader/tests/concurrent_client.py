@@ -1,7 +1,7 @@
 """A client that sends one small request after the other, and prints when each began and ended: a program of its own, so
 that whatever else the test does makes none of them longer.
 
-`python bystander.py ADDRESS TOKEN RUN`, until its input ends.
+`python concurrent_client.py ADDRESS TOKEN RUN`, until its input ends.
 """
 
 import http.client

@@ -12,8 +12,8 @@ from django.db import connection
 
 from executions.ledger_checks import check_ledger
 
-from .queue_stories import out_of_turn
-from .world import World
+from .environment import Environment
+from .queue_scenarios import out_of_turn
 
 BACK_IN = 10.0  # seconds, which are allowed
 LONGEST = 120.0  # seconds that the service is waited for
@@ -27,7 +27,7 @@ class Kind:
     """A kind of fault. `log` is a pattern of what the server must write about it."""
 
     name: str
-    strike: Callable[[World], str | None]  # returns what is wrong, beside what is checked for every kind
+    strike: Callable[[Environment], str | None]  # returns what is wrong, beside what is checked for every kind
     log: str = ""
     is_limited: bool = False  # that line is written once a minute
 
@@ -51,65 +51,65 @@ class Outcome:
         return f"{self.tries}, {back}" + ", ".join(f"{len(found)} {name}" for name, found in counts.items()) + spent
 
 
-def try_once(world: World, kind: Kind, outcome: Outcome) -> None:
+def try_once(environment: Environment, kind: Kind, outcome: Outcome) -> None:
     """Strike once, and add what follows to the outcome."""
-    offset, cuts = world.site.offset(LIMITED if kind.is_limited else 0), world.cuts
+    offset, cuts = environment.site.offset(LIMITED if kind.is_limited else 0), environment.cuts
     began = time.monotonic()
-    if fault := kind.strike(world):
+    if fault := kind.strike(environment):
         outcome.wrong.append(fault)
-    outcome.recoveries.append(_wait_for_service(world))
-    outcome.tries += max(1, world.cuts - cuts)
+    outcome.recoveries.append(_wait_for_service(environment))
+    outcome.tries += max(1, environment.cuts - cuts)
     outcome.struck += time.monotonic() - began
-    _compare(world, outcome, NEWEST)
-    if kind.log and not _is_logged(world, kind.log, offset):
+    _compare(environment, outcome, NEWEST)
+    if kind.log and not _is_logged(environment, kind.log, offset):
         outcome.unlogged += 1
 
 
-def compare_all(world: World) -> Outcome:
+def compare_all(environment: Environment) -> Outcome:
     """Let what waits come to its end, and compare all that was acknowledged since the start."""
     outcome, began = Outcome(), time.monotonic()
-    world.settle()
-    if fault := world.fault_of_messages():
+    environment.settle()
+    if fault := environment.fault_of_messages():
         outcome.wrong.append(fault)
     outcome.struck = time.monotonic() - began
-    _compare(world, outcome, newest=0)
+    _compare(environment, outcome, newest=0)
     return outcome
 
 
-def _compare(world: World, outcome: Outcome, newest: int) -> None:
+def _compare(environment: Environment, outcome: Outcome, newest: int) -> None:
     began = time.monotonic()
-    with world.database.connect() as session:
-        found = world.journal.compare(session, newest)
+    with environment.database.connect() as session:
+        found = environment.journal.compare(session, newest)
         found.impossible += out_of_turn(session)
     found.impossible += [f"{each.name}: {row}" for each in check_ledger(strict=True) for row in each.violations]
-    outcome.lost += world.only_new(found.lost)
-    outcome.doubled += world.only_new(found.doubled)
-    outcome.impossible += world.only_new(found.impossible)
-    outcome.wrong += world.take_errors()
+    outcome.lost += environment.only_new(found.lost)
+    outcome.doubled += environment.only_new(found.doubled)
+    outcome.impossible += environment.only_new(found.impossible)
+    outcome.wrong += environment.take_errors()
     connection.close()
     outcome.compared += time.monotonic() - began
 
 
-def _is_logged(world: World, pattern: str, offset: int) -> bool:
+def _is_logged(environment: Environment, pattern: str, offset: int) -> bool:
     until = time.monotonic() + 3
-    while not (found := re.search(pattern, world.site.log_since(offset))) and time.monotonic() < until:
+    while not (found := re.search(pattern, environment.site.log_since(offset))) and time.monotonic() < until:
         time.sleep(0.1)
     return found is not None
 
 
-def _wait_for_service(world: World) -> float:
+def _wait_for_service(environment: Environment) -> float:
     """Return the seconds until the service stores something again, and is ready."""
     began = time.monotonic()
     while time.monotonic() < began + LONGEST:
-        if _stores(world) and world.is_ready():
+        if _stores(environment) and environment.is_ready():
             return time.monotonic() - began
         time.sleep(0.05)
     return LONGEST
 
 
-def _stores(world: World) -> bool:
-    body = {"workflow": world.workflow, "trigger_type": "manual", "metadata": {"allow_concurrent": True}}
-    found = world.calls(PROBE).attempt("executions/", body, str(uuid.uuid4()))
+def _stores(environment: Environment) -> bool:
+    body = {"workflow": environment.workflow, "trigger_type": "manual", "metadata": {"allow_concurrent": True}}
+    found = environment.calls(PROBE).attempt("executions/", body, str(uuid.uuid4()))
     return found is not None and found[0] == 201
 
 

@@ -1,10 +1,10 @@
 """A year of a ledger that is left alone: with a moved clock, engines report runs every day, upkeep runs every day, and
 after a year the database must be as large and as fast as before.
 
-`python -m benches.moved_clock benches.year [--runs 40] [--days 365]` prints a table, and fails if the database grew by
-more than a tenth, or if a list or page takes more than 1.5 times of its first p50. The year begins once upkeep removes
-as much as comes: when the first records of deleted runs are over. Before it, the clock moves by weeks. VACUUM runs each
-week, as autovacuum would in a real year.
+`python -m benches.moved_clock benches.year_of_use [--runs 40] [--days 365]` prints a table, and fails if the database
+grew by more than a tenth, or if a list or page takes more than 1.5 times of its first p50. The year begins once upkeep
+removes as much as comes: when the first records of deleted runs are over. Before it, the clock moves by weeks. VACUUM
+runs each week, as autovacuum would in a real year.
 """
 
 import argparse

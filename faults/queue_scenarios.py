@@ -13,7 +13,7 @@ import uuid_utils
 
 from .calls import PATIENCE, Calls, Unanswered
 from .journal import Journal, Record
-from .stories import RUNS
+from .run_scenarios import RUNS
 
 MOST_WAITING = 4
 STARTERS = 2

@@ -7,7 +7,7 @@ import uuid_utils
 
 from .calls import PATIENCE, Calls, Unanswered
 from .journal import Record
-from .stories import NODES, RunScenario
+from .run_scenarios import NODES, RunScenario
 
 FIRST, SECOND = 1, 600  # seconds of their leases
 LOOK = 0.5

@@ -16,10 +16,10 @@ from .calls import Calls, CutCalls
 from .database import Database
 from .engines import Engine
 from .journal import Journal
-from .lease_stories import LeaseScenario
-from .queue_stories import Queue
+from .lease_scenarios import LeaseScenario
+from .queue_scenarios import Queue
+from .run_scenarios import RunScenario, ScenarioClient
 from .site import Site, free_port
-from .stories import RunScenario, ScenarioClient
 from .webhooks import Failing, Receiver, watch
 
 CLIENTS, SILENT, ENGINES = 2, 3, 2  # SILENT: clients of which each first worker falls silent
@@ -27,9 +27,9 @@ TRIED_AGAIN = {"max_retries": 1, "delay": 0}
 START = 180.0  # seconds for the first start, which migrates
 
 
-class World:
-    def __init__(self, seed: int, stories: int) -> None:
-        self.seed, self.chance, self.stories = seed, random.Random(seed), stories
+class Environment:
+    def __init__(self, seed: int, scenarios: int) -> None:
+        self.seed, self.chance, self.scenarios = seed, random.Random(seed), scenarios
         self.home = Path(tempfile.mkdtemp(prefix="pastetrader-faults-")).resolve()
         self.home.chmod(0o711)  # the account of the database passes through
         self.database = Database(self.home)
