@@ -8,11 +8,13 @@ from executions.exceptions import InvalidTransition
 from executions.states import ExecutionStatus
 
 from . import fact_kinds as kinds
+from .attempt_leases import token_of_report
 from .fact_kinds import Reported
+from .facts_of_call import RETRIES
 from .locked_rows import RunRow
 from .planned_changes import Plan
 from .planned_lines import add_line
-from .refusals import NO_RUN, BadFact
+from .refusals import NO_RUN, WHICH_ATTEMPT, BadFact
 from .retry_transitions import retry_node, retry_run
 from .start_transitions import extend_lease, start_node, start_run
 from .status_observations import observe_node, observe_run, settle
@@ -55,6 +57,8 @@ def in_order_of_slots(facts: Mapping[UUID, Sequence[Reported]], runs: Mapping[UU
 
 def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exception] | None:
     """Apply the facts of a run. Return the index and the error of the first that is refused."""
+    if (unnamed := _without_attempt(reported)) is not None:
+        return unnamed.index, BadFact("invalid", WHICH_ATTEMPT)
     turns = plan.known.turns.copy()
     for each in reported:
         try:
@@ -65,6 +69,23 @@ def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exceptio
             return each.index, error
     if any(type(each.fact) in kinds.OBSERVATIONS for each in reported):
         settle(plan)
+    return None
+
+
+def _without_attempt(reported: Sequence[Reported]) -> Reported | None:
+    """Return the first fact that would mean another attempt if the call was sent again: it names none, and the call
+    retries its row, or its run, and has not created the row. A retry that is alone changes nothing then."""
+    retried = {each.fact.id for each in reported if type(each.fact) in RETRIES}
+    if not retried or sum(isinstance(each.fact, kinds.RunMove | kinds.NodeMove) for each in reported) == 1:
+        return None
+    created: set[UUID] = set()
+    for each in reported:
+        if isinstance(each.fact, kinds.RunCreate | kinds.NodeCreate):
+            created.add(each.fact.id)
+        elif isinstance(each.fact, kinds.RunMove | kinds.NodeMove) and each.fact.id not in created:
+            names_none = each.fact.attempt is None and token_of_report(each.fact) is None
+            if names_none and not retried.isdisjoint({each.fact.id, each.fact.run}):
+                return each
     return None
 
 

@@ -1,5 +1,6 @@
 """Random walks of an engine through the states of a run and its nodes: each step is one that the verbs allow."""
 
+from collections import Counter
 from random import Random
 from typing import Any
 
@@ -10,9 +11,12 @@ NAMES = ("fetch", "rank", "report")
 
 
 class Walk:
-    """Facts of one run, in the order of an engine that makes no mistakes."""
+    """Facts of one run, in the order of an engine that makes no mistakes. With `names_attempts` they may be sent in any
+    pieces: those that retry a row need not have its creation."""
 
-    def __init__(self, random: Random, workflow: str) -> None:
+    def __init__(self, random: Random, workflow: str, *, names_attempts: bool = False) -> None:
+        self.names_attempts = names_attempts
+        self.attempts: Counter[str] = Counter()  # that were retried
         self.random, self.run = random, new_id()
         self.status = "pending"
         self.retries = 0
@@ -43,6 +47,11 @@ class Walk:
     def _say(self, kind: str, **fields: Any) -> None:
         self.facts.append({"kind": kind, **fields})
 
+    def _move(self, kind: str, id: str, **fields: Any) -> None:
+        attempt = {"attempt": self.attempts[id] + 1} if self.names_attempts else {}
+        self._say(kind, id=id, **attempt, **fields)
+        self.attempts[id] += kind.endswith(".retry")
+
     def _text(self) -> str:
         return self.random.choice(["went wrong", f"refused {SECRET}", ""])
 
@@ -52,28 +61,28 @@ class Walk:
 
     def start_run(self) -> None:
         self.status = "running"
-        self._say("execution.start", id=self.run)
+        self._move("execution.start", self.run)
 
     def complete_run(self) -> None:
         self.status = "completed"
         self._settle("skipped", "running")
-        self._say("execution.complete", id=self.run, output_data={"text": self._text()})
+        self._move("execution.complete", self.run, output_data={"text": self._text()})
 
     def fail_run(self) -> None:
         self.status = "failed"
         self._settle("skipped", "cancelled")
-        self._say("execution.fail", id=self.run, error_message=self._text())
+        self._move("execution.fail", self.run, error_message=self._text())
 
     def cancel_run(self) -> None:
         self.status = "cancelled"
         self._settle("cancelled", "cancelled")
-        self._say("execution.cancel", id=self.run, reason=self._text())
+        self._move("execution.cancel", self.run, reason=self._text())
 
     def retry_run(self) -> None:
         self.status = "pending"
         self.retries += 1
         self.states.clear()  # which are pending again the ledger decides: no node moves any more
-        self._say("execution.retry", id=self.run, reason=self._text())
+        self._move("execution.retry", self.run, reason=self._text())
 
     def add_node(self) -> None:
         name = NAMES[len(self.nodes)]
@@ -105,7 +114,7 @@ class Walk:
             "cancel": "cancelled",
         }
         self.states[name] = states.get(act, "pending")
-        self._say(f"node.{act}", id=self.nodes[name], workflow_execution=self.run, **texts.get(act, {}))
+        self._move(f"node.{act}", self.nodes[name], workflow_execution=self.run, **texts.get(act, {}))
 
     def _settle(self, pending: str, running: str) -> None:
         ended = {"pending": pending, "running": running}

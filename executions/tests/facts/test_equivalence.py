@@ -27,7 +27,8 @@ def test_one_batch_several_and_single_calls(seed: int, length: int) -> None:
     _row, secret = Token.objects.issue(user=workflow.owner, name="engine", scopes=list(Scope.values))
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
-    whole, parts, again, single = (Walk(Random(seed), str(workflow.pk)).steps(length) for _way in range(4))
+    whole, again, single = (Walk(Random(seed), str(workflow.pk)).steps(length) for _way in range(3))
+    parts = Walk(Random(seed), str(workflow.pk), names_attempts=True).steps(length)
 
     assert send(client, *whole.facts)["refusals"] == []
     cut = Random(seed)
@@ -35,6 +36,7 @@ def test_one_batch_several_and_single_calls(seed: int, length: int) -> None:
     while rest:
         size = cut.randint(1, 6)
         assert send(client, *rest[:size])["applied"] == len(rest[:size])
+        assert send(client, *rest[:size])["known"] == len(rest[:size])
         rest = rest[size:]
     for upto in range(3, len(again.facts) + 3, 3):  # each time from the beginning
         assert send(client, *again.facts[:upto])["applied"] == min(3, len(again.facts) - upto + 3)

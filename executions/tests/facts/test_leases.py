@@ -121,7 +121,7 @@ def test_the_same_facts_again_are_answered_the_same_token(reporter: Engine) -> N
     facts = [*reporter.create, reporter.fact("node.start", **LEASE)]
     first, again = reporter.send(*facts), reporter.send(*facts)
     assert (first["tokens"], again["known"]) == (again["tokens"], 4)
-    reporter.send(reporter.fact("node.fail"), reporter.fact("node.retry"))
+    reporter.send(reporter.fact("node.fail", attempt=1), reporter.fact("node.retry", attempt=1))
     assert reporter.send(*facts)["tokens"] == first["tokens"]
 
 
