@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import RLock
 from time import time_ns
 from typing import Any, Literal, Self, overload
+from weakref import WeakMethod, finalize
 
 from . import decorators, process_exit
 from .documents import Document, capture, document
@@ -76,10 +77,11 @@ class Client:
         self.source = (self._source or f"{socket.gethostname()}-{os.getpid()}")[:MAX_SOURCE]
         self.worker = self._name_worker()
         self._numbers: dict[str, Iterator[int]] = {}
-        self._watch = Watch(self._heartbeat, self._call_on_retry if self.on_retry else None)
+        self._watch = Watch(self._heartbeat, _weakly(self._call_on_retry) if self.on_retry else None)
         outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
-        self._sender = Sender(outbox, spool, self._transport, self._watch)
+        self._sender = Sender(outbox, spool, self._transport, self._watch, self.exit_seconds)
         self.add = outbox.add
+        finalize(self, self._sender.end_when_idle).atexit = False
 
     def _name_worker(self) -> str:
         name = self._worker or f"{socket.gethostname()}:{os.getpid()}"
@@ -87,8 +89,7 @@ class Client:
 
     def begin_in_child(self) -> None:
         """Begin anew in a forked process: what waits in memory is sent by its parent."""
-        self._sender.spool.leave()
-        self._transport.forget_connections()
+        self._sender.leave_in_child()
         self._begin()
 
     # --- runs -------------------------------------------------------------------
@@ -268,6 +269,12 @@ def _metadata(
         of_trace = {"traceparent": traceparent} if traceparent else {}
         return {**of_trace, **(given or {}), **more, **({"allow_concurrent": True} if concurrent else {})}
     return CONCURRENT
+
+
+def _weakly(method: Callable[[str, int], object]) -> Callable[[str, int], object]:
+    """Return the method without a reference to its client, whose thread ends after nobody refers to it."""
+    found = WeakMethod(method)
+    return lambda run, attempt: (call := found()) and call(run, attempt)
 
 
 def _over_http(url: str, token: str) -> Transport:

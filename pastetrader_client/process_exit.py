@@ -6,22 +6,30 @@ import multiprocessing.util
 import os
 import signal
 import threading
+import time
 import weakref
 from types import FrameType
 from typing import Protocol
 
 
 class Client(Protocol):
-    def close(self) -> None: ...
-
     def begin_in_child(self) -> None: ...
 
 
+class Sender(Protocol):
+    exit_seconds: float
+
+    def close(self, seconds: float) -> None: ...
+
+    def leave_in_child(self) -> None: ...
+
+
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
+_senders: set[Sender] = set()  # that have a thread: their clients may be gone while facts wait
 
 
 def register(client: Client, *, sigterm: bool) -> None:
-    """Close the client at the end of the process, and begin it anew in a forked one."""
+    """Begin the client anew in a forked process."""
     _clients.add(client)
     if sigterm and threading.current_thread() is threading.main_thread():
         exit_on_sigterm()
@@ -37,19 +45,33 @@ def _exit(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def finish_in_child() -> None:
-    """Close the clients at the end of a process of multiprocessing, which does not call atexit."""
+def hold(sender: Sender) -> None:
+    """Close the sender at the end of the process, unless it is released before."""
+    _senders.add(sender)
+    _finish_in_child()
+
+
+def release(sender: Sender) -> None:
+    _senders.discard(sender)
+
+
+def _finish_in_child() -> None:
+    """Close the senders at the end of a process of multiprocessing, which does not call atexit."""
     if multiprocessing.process.parent_process() is not None:
         multiprocessing.util.Finalize(None, _close_all, exitpriority=10)
 
 
 @atexit.register
 def _close_all() -> None:
-    for client in list(_clients):
-        client.close()
+    began = time.monotonic()  # all have their seconds at the same time
+    for sender in list(_senders):
+        sender.close(max(0.0, began + sender.exit_seconds - time.monotonic()))
 
 
 def _begin_in_child() -> None:
+    for sender in list(_senders):
+        sender.leave_in_child()
+    _senders.clear()
     for client in list(_clients):
         client.begin_in_child()
 

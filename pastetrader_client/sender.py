@@ -11,7 +11,7 @@ from .batches import Batches, send_in_halves
 from .encoding import Draft, Fact, encode
 from .leases import Leases
 from .outbox import TICK, Outbox
-from .process_exit import finish_in_child
+from .process_exit import hold, release
 from .runs import Node, Run
 from .spool import Spool
 from .timers import Timers
@@ -34,7 +34,8 @@ class Sender:
     over the network is made while it is held. Facts are encoded and files read and written while it is: of the calls of
     an engine only flush() and close() take it."""
 
-    def __init__(self, outbox: Outbox, spool: Spool, transport: Transport, watch: Watch) -> None:
+    def __init__(self, outbox: Outbox, spool: Spool, transport: Transport, watch: Watch, exit_seconds: float) -> None:
+        self.exit_seconds = exit_seconds
         self.outbox, self.spool, self.transport, self.watch = outbox, spool, transport, watch
         self.leases = Leases()
         self.batches = Batches(transport, watch, self.leases)
@@ -48,7 +49,7 @@ class Sender:
         self.pending: list[Fact] = []
         self.from_spool = False
         self.failures = 0
-        self.closing = self.is_new = False
+        self.closing = self.is_new = self.is_abandoned = False
         self.thread: threading.Thread | None = None
         self.timers = Timers()
 
@@ -88,7 +89,7 @@ class Sender:
                 self.thread = None
                 return False
             self.outbox.is_asleep = False
-            finish_in_child()
+            hold(self)
             return True
 
     def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
@@ -114,6 +115,7 @@ class Sender:
             with self.start_lock:  # not for as long as files are written: add() takes it to start the thread anew
                 self.thread = None
                 self.outbox.is_asleep = True
+                release(self)
             self._spill()
             left = len(self.pending) * (not self.from_spool) + len(self.outbox.facts)
             if self.spool or left:
@@ -121,6 +123,16 @@ class Sender:
                 logger.warning("not everything was delivered: %s keep the rest, %d facts are lost", where, left)
             self.spool.leave()
         self.outbox.end_wait()
+
+    def end_when_idle(self) -> None:
+        """Let the thread end after it has delivered everything: nobody refers to the client any more."""
+        self.is_abandoned = True
+        self.outbox.end_wait()
+
+    def leave_in_child(self) -> None:
+        """Leave files and connections to the parent of this forked process."""
+        self.spool.leave()
+        self.transport.forget_connections()
 
     def is_idle(self) -> bool:
         with self.lock:
@@ -149,6 +161,9 @@ class Sender:
         if self.is_new:
             self._take_over()
         self.outbox.report_dropped()
+        if self.is_abandoned and (self.stopped or (self.is_idle() and not self.timers)):
+            self.close(0)
+            return
         if self.stopped:
             self.outbox.wait(CLOSING)
             self._spill_if_full()

@@ -93,6 +93,66 @@ def test_what_is_reported_by_handlers_that_run_after_the_clients_is_kept(
     assert ["late" in path.read_text() for path in spooled(tmp_path)] == [True]
 
 
+OUT_OF_SCOPE = """
+import threading, weakref
+def job():
+    mine = Client(os.environ["URL"], "token", name="engine", spool=os.environ["SPOOL"], exit_seconds=seconds, {options})
+    {body}
+    return weakref.ref(mine)
+def wait_until(condition):
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+"""
+REPORTS = """with mine.run(workflow="w") as run, run.node("a"): pass"""
+
+
+@pytest.mark.parametrize("options", ["", "on_retry=print"])
+def test_a_client_that_nobody_refers_to_any_more_loses_nothing_at_the_end_of_the_process(
+    start: Start, away: str, tmp_path: Path, options: str
+) -> None:
+    program = OUT_OF_SCOPE.format(options=options, body=REPORTS) + "gone = job()\nwait_until(lambda: gone() is None)"
+    assert "1 files in" in ended(start(away, program, exit_seconds=0.7))
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        ended(start(away, ""))
+        assert stub.kinds == WHOLE
+    assert not spooled(tmp_path)
+
+
+def test_clients_that_nobody_refers_to_any_more_share_the_seconds_at_the_end(
+    start: Start, away: str, tmp_path: Path
+) -> None:
+    before = "import atexit, time\nbegan = []\natexit.register(lambda: print(time.monotonic() - began[0]))\n"
+    program = (
+        OUT_OF_SCOPE.format(options="", body=REPORTS)
+        + """
+gone = [job() for _times in range(8)]
+wait_until(lambda: not any(each() for each in gone))
+began.append(time.monotonic())
+"""
+    )
+    said = ended(start(away, program, before, exit_seconds=3))
+    assert float(said.split()[0]) < 15
+    assert len(spooled(tmp_path)) == 8
+
+
+def test_the_thread_of_a_client_that_nobody_refers_to_any_more_ends_after_it_has_delivered(
+    start: Start, stub: Stub
+) -> None:
+    body = REPORTS + """; mine.report([{{"kind": "log", "workflow_execution": run.id, "message": "last"}}])"""
+    program = (
+        OUT_OF_SCOPE.format(options="", body=body.replace("{{", "{").replace("}}", "}"))
+        + """
+gone = [job() for _times in range(5)]
+wait_until(lambda: [each.name for each in threading.enumerate()] == ["MainThread"])
+os._exit(0 if not any(each() for each in gone) else 1)
+"""
+    )
+    ended(start(stub.url, program))
+    assert (stub.kinds.count("execution.complete"), stub.messages) == (5, ["last"] * 5)
+
+
 def test_sigterm_fails_the_run_and_delivers_that(start: Start, stub: Stub) -> None:
     process = start(stub.url, IN_A_NODE)
     ready(process)
