@@ -11,6 +11,7 @@ from executions.conf import executions_settings
 from executions.facts import planned_changes
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.facts.reporting import URL, line, new_id, run_facts, send
+from ledgerkit.rest.decompression import zstd
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -107,16 +108,21 @@ def test_a_refused_workflow(api: Any, engine: Any, owner: Any, workflow: Workflo
     assert [each["code"] for each in refused] == ["permission_denied"]
 
 
-def test_ndjson_plain_and_compressed(engine: Any, workflow: Workflow) -> None:
-    facts = run_facts(workflow, new_id(), {"fetch": new_id()}, lines=2)
-    body = "\n".join(map(json.dumps, facts)).encode() + b"\n\n"
-    for content, encoding, known in (
-        (body, {}, 0),
-        (gzip.compress(body), {"HTTP_CONTENT_ENCODING": "gzip"}, len(facts)),
-    ):
-        answer = engine.post(URL, content, content_type="application/x-ndjson", **encoding)
+PACK = {"": bytes, "gzip": gzip.compress, "zstd": zstd.compress}
+
+
+@pytest.mark.parametrize("encoding", PACK, ids=["plain", "gzip", "zstd"])
+@pytest.mark.parametrize(
+    ("kind", "form"), [("application/json", "[{}]"), ("application/x-ndjson", "{}\n\n")], ids=["an array", "NDJSON"]
+)
+def test_every_form_of_a_body(engine: Any, workflow: Workflow, kind: str, form: str, encoding: str) -> None:
+    facts = [json.dumps(fact) for fact in run_facts(workflow, new_id(), {"fetch": new_id()}, lines=2)]
+    body = form.format((",\n" if kind == "application/json" else "\n").join(facts)).encode()
+    headers = {"HTTP_CONTENT_ENCODING": encoding} if encoding else {}
+    for number in ("applied", "known"):
+        answer = engine.post(URL, PACK[encoding](body), content_type=kind, **headers)
         assert answer.status_code == 200, answer.content
-        assert (answer.json()["known"], answer.json()["refused"]) == (known, 0)
+        assert answer.json()[number] == len(facts)
 
 
 def test_a_bad_line_of_ndjson_is_refused_alone(engine: Any, workflow: Workflow) -> None:
