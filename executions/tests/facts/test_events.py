@@ -132,6 +132,19 @@ def test_a_bad_line_of_ndjson_is_refused_alone(engine: Any, workflow: Workflow) 
     assert [(each["index"], each["code"]) for each in answer["refusals"]] == [(3, "invalid"), (4, "invalid")]
 
 
+def test_a_line_of_ndjson_that_was_cut_off_leaves_the_rest_of_its_run(engine: Any, workflow: Workflow) -> None:
+    facts = run_facts(workflow, new_id(), lines=1)
+    body = "\n".join(map(json.dumps, facts))
+    answer = engine.post(URL, body[:-20], content_type="application/x-ndjson").json()
+    assert (answer["applied"], answer["refused"]) == (3, 1)
+    assert answer["refusals"][0]["workflow_execution"] is None
+    assert WorkflowExecution.objects.get().status == "running"
+    again = engine.post(URL, body, content_type="application/x-ndjson").json()
+    assert (again["applied"], again["known"]) == (1, 3)
+    as_array = engine.post(URL, json.dumps(facts)[:-20], content_type="application/json")
+    assert as_array.status_code == 400
+
+
 def test_a_name_means_a_workflow_of_the_callers_own(api: Any, staff: Any, workflow: Workflow) -> None:
     """Staff see the workflows of others: that one call names one by its id does not lend its name to another fact."""
     first, second = new_id(), new_id()
