@@ -46,15 +46,20 @@ class Engine:
         self.runs: list[str] = []
         self.nodes: list[str] = []
         self.times: list[float] = []
-        self.own_times = [0.0]  # of the long ones, without the time for which the system did not let it run
+        self.own_times: list[float] = []  # without the time for which the system did not let the calling thread run
+        self.longest = 0.0  # without the time for which it did not let some thread of the process run
         self.lines = 0
 
     def call_and_time(self, call: Callable[..., Any], *args: object) -> Any:
-        stopped, began = stopped_seconds(), time.perf_counter()
+        before, began = stopped_seconds(), time.perf_counter()
         result = call(*args)
-        self.times.append(time.perf_counter() - began)
-        if self.times[-1] > WORTH_A_LOOK:
-            self.own_times.append(self.times[-1] - (stopped_seconds() - stopped))
+        own = taken = time.perf_counter() - began
+        if taken > WORTH_A_LOOK:
+            of_this, of_all = (now - then for now, then in zip(stopped_seconds(), before, strict=True))
+            own = taken - of_this
+            self.longest = max(self.longest, taken - of_all)
+        self.times.append(taken)
+        self.own_times.append(own)
         return result
 
     def run(self) -> None:
@@ -74,14 +79,17 @@ class Engine:
         self.runs.append(run.id)
 
 
-def stopped_seconds() -> float:
-    """Return for how long the threads of this process could have run, and the system let others run instead. A thread
-    that is stopped while it holds Python's lock stops the others."""
-    total = 0
-    for path in Path("/proc/self/task").glob("*/schedstat"):
-        with suppress(OSError):  # a thread that has ended
-            total += int(path.read_text().split()[1])
-    return total / 1e9
+def stopped_seconds() -> tuple[float, float]:
+    """Return for how long this thread could have run, and the system let others run instead, and the same of all
+    threads of the process. A thread that is stopped while it holds Python's lock stops the others."""
+    total = sum(_nanoseconds(path) for path in Path("/proc/self/task").glob("*/schedstat"))
+    return _nanoseconds(Path("/proc/thread-self/schedstat")) / 1e9, total / 1e9
+
+
+def _nanoseconds(path: Path) -> int:
+    with suppress(OSError):  # a thread that has ended
+        return int(path.read_text().split()[1])
+    return 0
 
 
 def main() -> None:
@@ -92,8 +100,8 @@ def main() -> None:
     delivered = engine.is_control or engine.client.flush(120)
     ids = {"runs": engine.runs, "nodes": engine.nodes, "lines": sorted(engine.transport.lines)}
     found = {
-        "ids": ids, "lines": engine.lines, "delivered": delivered, "times": engine.times,
-        "longest": max(engine.own_times),
+        "name": engine.name, "ids": ids, "lines": engine.lines, "delivered": delivered, "times": engine.times,
+        "own_times": engine.own_times, "longest": engine.longest,
     }  # fmt: skip
     sys.stdout.write(json.dumps(found))
 
