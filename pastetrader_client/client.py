@@ -121,10 +121,7 @@ class Client:
     def attach(self, id: str, *, workflow: str = "", attempt: int = 1, token: str = "") -> Run:
         """Return a run that another process has created. With the `token` of that run, nothing is recorded of its nodes
         after another worker has got it, and `on_fenced` is told."""
-        run = Run(self, workflow, id=id, attempt=attempt, token=token)
-        if token:
-            self.add((0, "attach", run, send_nothing, ()))
-        return run
+        return self._attached(Run(self, workflow, id=id, attempt=attempt, token=token))
 
     def resume(self, id: str) -> Run:
         """Return a run at its present attempt, with its nodes: `run.node(name).is_done` where one need not be repeated.
@@ -132,7 +129,12 @@ class Client:
         row = self._transport.read_run(id)
         nodes = {node["name"]: node for node in row["nodes"]}
         self._sender.batches.resume(id, row["attempt"])
-        return Run(self, row["workflow"], id=id, attempt=row["attempt"], nodes=nodes)
+        return self._attached(Run(self, row["workflow"], id=id, attempt=row["attempt"], nodes=nodes))
+
+    def _attached(self, run: Run) -> Run:
+        """Let the sending thread know of the run: this process may never start it."""
+        self.add((0, "attach", run, send_nothing, ()))
+        return run
 
     def _define(self, workflow: str, graph: Graph) -> None:
         """Declare a graph, unless an equal one was declared."""

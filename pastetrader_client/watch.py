@@ -5,18 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Protocol
+from weakref import WeakSet
 
+from .bounded import remember
 from .encoding import Fact, Identified, encode_transition
 from .transport import Notice
 
 ENDS = {"complete", "fail", "cancel", "skip"}
 MOST_FAILED = 100  # failed runs that are watched, the newest
+MOST_ATTACHED = 10_000
 
 
 class Watched(Identified, Protocol):
     """A run of the engine."""
 
     attempt: int
+    is_cancelled: bool
 
     def hear_cancel(self) -> None: ...
 
@@ -53,6 +57,8 @@ class Watch:
         self.lock = RLock()
         self.entries: dict[str, Entry] = {}
         self.nodes: dict[str, WatchedNode] = {}
+        # Runs that this process has not started, by their ids: several objects may be the same run.
+        self.attached: dict[str, WeakSet[Watched] | None] = {}
 
     def see(self, kind: str, run: Watched, node: WatchedNode | None) -> None:
         """Note what the engine has reported."""
@@ -64,6 +70,8 @@ class Watch:
                 self.forget_node(node.id)
         elif kind == "execution.start":
             self.begin(run)
+        elif kind == "attach":
+            self.attach(run)
         elif kind == "unwatch" or (noun == "execution" and act in ENDS):
             self.end(run, failed=act == "fail")
 
@@ -73,6 +81,13 @@ class Watch:
 
     def forget_node(self, node: str) -> None:
         self.nodes.pop(node, None)
+
+    def attach(self, run: Watched) -> None:
+        there = self.attached.get(run.id)
+        if there is None:
+            there = WeakSet()
+            remember(self.attached, run.id, there, most=MOST_ATTACHED)
+        there.add(run)
 
     def begin(self, run: Watched) -> None:
         with self.lock:
@@ -134,17 +149,26 @@ class Watch:
             if (node := self.nodes.pop(notice.node, None)) is not None:
                 node.hear_cancel()
             return False
+        if notice.act == "cancel":
+            return self._tell_cancel(notice.run)
         with self.lock:
             entry = self.entries.pop(notice.run, None)
         if entry is None:
             return False
-        if notice.act == "cancel":
-            self.forget(notice.run)
-            entry.run.hear_cancel()
-            return True
         if notice.attempt <= entry.run.attempt:
             with self.lock:
                 self.entries.setdefault(notice.run, entry)
         elif self.on_retry is not None:
             self.on_retry(notice.run, notice.attempt)
         return False
+
+    def _tell_cancel(self, id: str) -> bool:
+        """Tell each object of a run that it was cancelled, once. Return whether there is one."""
+        found = [node.run for node in list(self.nodes.values()) if node.run.id == id]
+        found += self.attached.pop(id, None) or ()
+        if (entry := self.forget(id)) is not None:
+            found.append(entry.run)
+        told = [run for run in dict.fromkeys(found) if not run.is_cancelled]
+        for run in told:
+            run.hear_cancel()
+        return bool(told)

@@ -376,6 +376,33 @@ def test_a_cancel_by_somebody_else_is_raised_at_the_next_call_of_a_node(connect:
     assert messages() == ["cleaning up"]
 
 
+@pytest.mark.parametrize("has_node", [True, False])
+def test_a_cancel_is_heard_by_a_process_that_was_attached(connect: Callable[..., Client], has_node: bool) -> None:
+    heard: list[Any] = []
+    first, second = connect(), connect(on_cancel=heard.append)
+    run = first.run(workflow="w")
+    run.start()
+    assert first.flush()
+    attached = second.attach(run.id)
+    reporter = attached.node("a") if has_node else attached
+    if has_node:
+        reporter.start()
+    reporter.info("begins")
+    assert second.flush()
+    the_run().cancel()
+    if not has_node:
+        reporter.info("too late to hear of it before")
+    wait_until(lambda: heard)  # of a node, the heartbeat hears it
+    with pytest.raises(RunCancelled):
+        reporter.info("not this")
+    with pytest.raises(RunCancelled):
+        attached.node("b")
+    for _again in "ab":
+        reporter.info("cleaning up")
+        assert second.flush()
+    assert heard == [attached]
+
+
 def test_the_cancel_of_one_node_is_raised_at_its_next_call_and_the_run_goes_on(connect: Callable[..., Client]) -> None:
     heard: list[Any] = []
     client = connect(on_node_cancel=heard.append)
