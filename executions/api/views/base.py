@@ -145,7 +145,7 @@ def _serializer_with_fields(kind: type[serializers.BaseSerializer[None]]) -> ser
     return made
 
 
-class TransitionActionsMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
+class TransitionViewMixin(MaskedBodyMixin, PreconditionsMixin, QueryMixin):
     """Actions that change the status of a row. `serializer_classes` maps actions to serializers other than
     `serializer_class`, `lookups` those on one row to those of row_lookups.py."""
 

@@ -33,7 +33,7 @@ from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 
-from .base import NEWEST, VERBS, WORKFLOW_OF_RUN_ROW, RunChildView, TransitionActionsMixin, grants_of_verbs
+from .base import NEWEST, VERBS, WORKFLOW_OF_RUN_ROW, RunChildView, TransitionViewMixin, grants_of_verbs
 
 CHANGE = "executions.change_nodeexecution"
 
@@ -98,7 +98,7 @@ CHANGE = "executions.change_nodeexecution"
         ),
     ),
 )
-class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionActionsMixin):
+class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionViewMixin):
     serializer_class = NodeExecutionSerializer
     serializer_classes = {
         **VERBS,

@@ -35,7 +35,7 @@ from tokens.models import Scope
 from tokens.permissions import limit_to_token
 from workflows.models import Workflow
 
-from .base import NEWEST, VERBS, TransitionActionsMixin, grants_of_verbs
+from .base import NEWEST, VERBS, TransitionViewMixin, grants_of_verbs
 
 
 @extend_schema(tags=["executions"])
@@ -140,7 +140,7 @@ class WorkflowExecutionViewSet(
     RowListMixin,
     mixins.RetrieveModelMixin,
     mixins.DestroyModelMixin,
-    TransitionActionsMixin,
+    TransitionViewMixin,
 ):
     serializer_class = WorkflowExecutionSerializer
     serializer_classes = {
