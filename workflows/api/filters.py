@@ -8,9 +8,9 @@ from workflows.models import MAX_NAME
 
 
 class WorkflowFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is untyped
-    name = df.CharFilter(method="of_name", min_length=1, max_length=MAX_NAME, help_text="The exact name.")
+    name = df.CharFilter(method="filter_name", min_length=1, max_length=MAX_NAME, help_text="The exact name.")
 
-    def of_name(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+    def filter_name(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(name=normalize_name(value))
 
 

@@ -14,28 +14,29 @@ from .filtersets import StrictFilterSet
 
 
 class ActivityFilters(StrictFilterSet):
-    user = TextFilter(method="by_user", help_text="The username of who did it without a token, as it was then.")
-    token = UUIDFilter(method="by_token", help_text="The id of the token with which it was done.")
+    user = TextFilter(method="filter_user", help_text="The username of who did it without a token, as it was then.")
+    token = UUIDFilter(method="filter_token", help_text="The id of the token with which it was done.")
     through = MultiChoiceFilter(Through.choices, field_name="through", help_text="Through one of these interfaces.")
     kind = MultiChoiceFilter(ActivityKind.choices, field_name="kind", help_text="One or more kinds.")
     workflow = UUIDFilter(
-        method="of_workflow", help_text="The id of a workflow: its definition, its runs, and those that were deleted."
+        method="filter_workflow",
+        help_text="The id of a workflow: its definition, its runs, and those that were deleted.",
     )
     workflow_execution = UUIDFilter(field_name="run_id", help_text="The id of a run.")
-    after = DateTimeFilter(method="from_time", help_text="At this time or later, to the millisecond.")
-    before = DateTimeFilter(method="until_time", help_text="Before this time, to the millisecond.")
+    after = DateTimeFilter(method="filter_after", help_text="At this time or later, to the millisecond.")
+    before = DateTimeFilter(method="filter_before", help_text="Before this time, to the millisecond.")
 
-    def by_user(self, queryset: ActivityQuerySet, name: str, value: str) -> ActivityQuerySet:
+    def filter_user(self, queryset: ActivityQuerySet, name: str, value: str) -> ActivityQuerySet:
         return queryset.by_user(names.forms(value))
 
-    def by_token(self, queryset: ActivityQuerySet, name: str, value: UUID) -> ActivityQuerySet:
+    def filter_token(self, queryset: ActivityQuerySet, name: str, value: UUID) -> ActivityQuerySet:
         return queryset.by_token(value)
 
-    def of_workflow(self, queryset: ActivityQuerySet, name: str, value: UUID) -> ActivityQuerySet:
+    def filter_workflow(self, queryset: ActivityQuerySet, name: str, value: UUID) -> ActivityQuerySet:
         return queryset.of_workflows([value])
 
-    def from_time(self, queryset: ActivityQuerySet, name: str, value: datetime) -> ActivityQuerySet:
+    def filter_after(self, queryset: ActivityQuerySet, name: str, value: datetime) -> ActivityQuerySet:
         return queryset.filter(id__gte=partitions.bound(value))
 
-    def until_time(self, queryset: ActivityQuerySet, name: str, value: datetime) -> ActivityQuerySet:
+    def filter_before(self, queryset: ActivityQuerySet, name: str, value: datetime) -> ActivityQuerySet:
         return queryset.filter(id__lt=partitions.bound(value))

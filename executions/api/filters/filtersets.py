@@ -64,11 +64,12 @@ def _form_class(kind: type[StrictFilterSet], names: tuple[str, ...]) -> type[For
 class WorkflowExecutionFilters(StrictFilterSet):
     status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
     not_status = ExcludedChoiceFilter(ExecutionStatus.choices, field_name="status", help_text="None of these statuses.")
-    workflow = UUIDFilter(method="of_workflow", help_text="The id of a workflow.")
+    workflow = UUIDFilter(method="filter_workflow", help_text="The id of a workflow.")
     workflow_name = TextFilter(
-        method="of_workflow_name", help_text="The name of the workflow, in full, as it was when the run was created."
+        method="filter_workflow_name",
+        help_text="The name of the workflow, in full, as it was when the run was created.",
     )
-    owner = TextFilter(method="of_owner", help_text="The username of the owner of the workflow, or `me`.")
+    owner = TextFilter(method="filter_owner", help_text="The username of the owner of the workflow, or `me`.")
     trigger_type = MultiChoiceFilter(TriggerType.choices, help_text="One or more trigger types.")
     not_trigger_type = ExcludedChoiceFilter(
         TriggerType.choices, field_name="trigger_type", help_text="None of these trigger types."
@@ -95,12 +96,12 @@ class WorkflowExecutionFilters(StrictFilterSet):
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
     created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt", help_text="Created before this time.")
-    started_after = DateTimeFilter(method="from_start", help_text="Started at this time or later.")
-    started_before = DateTimeFilter(method="until_start", help_text="Started before this time.")
+    started_after = DateTimeFilter(method="filter_started_after", help_text="Started at this time or later.")
+    started_before = DateTimeFilter(method="filter_started_before", help_text="Started before this time.")
     ended_after = DateTimeFilter(field_name="ended_at", lookup_expr="gte", help_text="Ended at this time or later.")
     ended_before = DateTimeFilter(field_name="ended_at", lookup_expr="lt", help_text="Ended before this time.")
-    duration_min = SecondsFilter(method="as_long", help_text="Minimum of seconds from start to end.")
-    duration_max = SecondsFilter(method="as_short", help_text="Maximum of seconds from start to end.")
+    duration_min = SecondsFilter(method="filter_duration_min", help_text="Minimum of seconds from start to end.")
+    duration_max = SecondsFilter(method="filter_duration_max", help_text="Maximum of seconds from start to end.")
     has_error = BooleanFilter(
         field_name="error_message",
         lookup_expr="isnull",
@@ -108,70 +109,76 @@ class WorkflowExecutionFilters(StrictFilterSet):
         help_text="Whether there is an error message.",
     )
     has_failed_nodes = BooleanFilter(
-        method="with_failed_nodes",
+        method="filter_has_failed_nodes",
         help_text="Whether nodes failed, also in completed runs.",
     )
     failed_node = TextFilter(
-        method="with_failed_node", help_text="The name of a node that failed, in full, as the run had it."
+        method="filter_failed_node", help_text="The name of a node that failed, in full, as the run had it."
     )
     q = ContainsFilter(
         field_name="error_message",
         min_length=3,
         help_text="A text in the error message.",
     )  # a shorter text has no trigram
-    overdue = BooleanFilter(method="answering", help_text="Running with an expired lease or past its time-out.")
-    silent = BooleanFilter(method="answering", help_text="Running without a heartbeat, transition or line lately.")
-    late = BooleanFilter(method="answering", help_text="Running for longer than its workflow usually does.")
-    error_group = UUIDFilter(
-        method="of_group", help_text="The id of a group of errors: runs of which an attempt failed so."
+    overdue = BooleanFilter(
+        method="filter_attention_question", help_text="Running with an expired lease or past its time-out."
     )
-    attention = BooleanFilter(method="needing_attention", help_text="Overdue, silent or late.")
+    silent = BooleanFilter(
+        method="filter_attention_question", help_text="Running without a heartbeat, transition or line lately."
+    )
+    late = BooleanFilter(
+        method="filter_attention_question", help_text="Running for longer than its workflow usually does."
+    )
+    error_group = UUIDFilter(
+        method="filter_error_group", help_text="The id of a group of errors: runs of which an attempt failed so."
+    )
+    attention = BooleanFilter(method="filter_attention", help_text="Overdue, silent or late.")
     slow = BooleanFilter(
-        method="at_pace",
+        method="filter_slow",
         help_text="Longer, also so far, than 95 of 100 recent runs of its workflow (of the 200 busiest ones).",
     )
 
-    def of_group(self, queryset: Any, name: str, value: UUID) -> object:
+    def filter_error_group(self, queryset: Any, name: str, value: UUID) -> object:
         group = group_queries.find_group(visible_groups(self.request), value)
         return queryset.none() if group is None else group_queries.runs_of(group, queryset)
 
-    def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+    def filter_attention_question(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_run(name) if value else ~attention.is_run(name))
 
-    def needing_attention(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+    def filter_attention(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         needs = reduce(or_, map(attention.is_run, attention.QUESTIONS))
         return queryset.filter(needs if value else ~needs)
 
-    def at_pace(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+    def filter_slow(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(run_conditions.is_slow() if value else run_conditions.is_not_slow())
 
-    def of_workflow_name(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+    def filter_workflow_name(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(run_conditions.by_workflow_name(value))
 
-    def of_owner(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+    def filter_owner(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         owner = run_conditions.find_owner(self.request.user, value)
         return queryset.none() if owner is None else queryset.filter(run_conditions.is_of_owner(owner))
 
-    def with_failed_node(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+    def filter_failed_node(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(run_conditions.has_failed_node(self.request.user, [value]))
 
-    def of_workflow(self, queryset: QuerySet[Model], name: str, value: UUID) -> Any:
+    def filter_workflow(self, queryset: QuerySet[Model], name: str, value: UUID) -> Any:
         return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
 
-    def with_failed_nodes(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+    def filter_has_failed_nodes(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(failed_nodes__gt=0) if value else queryset.filter(failed_nodes=0)
 
-    def from_start(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
+    def filter_started_after(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
         return queryset.filter(GreaterThanOrEqual(sort_keys.STARTED, value))
 
-    def until_start(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
+    def filter_started_before(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
         started = GreaterThan(sort_keys.STARTED, sort_keys.NEVER)
         return queryset.filter(LessThan(sort_keys.STARTED, value), started)
 
-    def as_long(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
+    def filter_duration_min(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         return queryset.filter(GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=float(value))))
 
-    def as_short(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
+    def filter_duration_max(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         most = timedelta(seconds=float(value))
         return queryset.filter(
             LessThanOrEqual(sort_keys.DURATION, most), GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=0))
@@ -190,8 +197,8 @@ class WorkflowExecutionFilters(StrictFilterSet):
 
 class NodeExecutionFilters(StrictFilterSet):
     status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
-    node = UUIDFilter(method="of_node", help_text="The id of a node.")
-    workflow = UUIDFilter(method="of_workflow", help_text="The id of a workflow.")
+    node = UUIDFilter(method="filter_node", help_text="The id of a node.")
+    workflow = UUIDFilter(method="filter_workflow", help_text="The id of a workflow.")
     created_after = DateTimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
@@ -201,35 +208,38 @@ class NodeExecutionFilters(StrictFilterSet):
         min_length=3,
         help_text="A text in the error message.",
     )  # a shorter text has no trigram
-    duration_min = SecondsFilter(method="as_long", help_text="Minimum of seconds from start to end.")
-    duration_max = SecondsFilter(method="as_short", help_text="Maximum of seconds from start to end.")
-    overdue = BooleanFilter(method="answering", help_text="Running with an expired lease or past its time-out.")
-    silent = BooleanFilter(method="answering", help_text="Running without a heartbeat or line lately.")
+    duration_min = SecondsFilter(method="filter_duration_min", help_text="Minimum of seconds from start to end.")
+    duration_max = SecondsFilter(method="filter_duration_max", help_text="Maximum of seconds from start to end.")
+    overdue = BooleanFilter(
+        method="filter_attention_question", help_text="Running with an expired lease or past its time-out."
+    )
+    silent = BooleanFilter(method="filter_attention_question", help_text="Running without a heartbeat or line lately.")
     error_group = UUIDFilter(
-        method="of_group", help_text="The id of a group of errors: the first node of each attempt that failed so."
+        method="filter_error_group",
+        help_text="The id of a group of errors: the first node of each attempt that failed so.",
     )
 
-    def of_group(self, queryset: Any, name: str, value: UUID) -> object:
+    def filter_error_group(self, queryset: Any, name: str, value: UUID) -> object:
         group = group_queries.find_group(visible_groups(self.request), value)
         return queryset.none() if group is None else group_queries.nodes_of(group, queryset)
 
-    def answering(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
+    def filter_attention_question(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_node(name) if value else ~attention.is_node(name))
 
-    def as_long(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
+    def filter_duration_min(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         least = GreaterThanOrEqual(sort_keys.NODE_DURATION, timedelta(seconds=float(value)))
         return queryset.filter(sort_keys.HAS_NODE_DURATION, least)
 
-    def as_short(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
+    def filter_duration_max(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         most = LessThanOrEqual(sort_keys.NODE_DURATION, timedelta(seconds=float(value)))
         return queryset.filter(sort_keys.HAS_NODE_DURATION, most)
 
-    def of_node(self, queryset: Any, name: str, value: UUID) -> object:
+    def filter_node(self, queryset: Any, name: str, value: UUID) -> object:
         if hidden(self.request, queryset, nodes=value):
             return queryset.none()
         return queryset.of_nodes([value])
 
-    def of_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
+    def filter_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
         if hidden(self.request, queryset, pk=value):
             return queryset.none()
         # With a list of ids the planner knows how common each one is; with a join it does not.

@@ -34,28 +34,28 @@ class LevelFilters(StrictFilterSet):
     level_min = df.ChoiceFilter(
         choices=LogLevel.choices,
         error_messages=invalid_choice_messages(LogLevel.choices),
-        method="from_level",
+        method="filter_level",
         help_text="This level and above.",
     )
 
-    def from_level(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+    def filter_level(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(level__in=LEVELS[LEVELS.index(value) :])
 
 
 class LogsOfExecutionFilters(LevelFilters):
     """`node` is a node or a node execution; `q` searches the lines of this run."""
 
-    node = UUIDFilter(method="of_node", help_text="The id of a node.")
+    node = UUIDFilter(method="filter_node", help_text="The id of a node.")
     attempt = IntegerFilter(field_name="attempt", help_text="An attempt of the node executions, and of the run.")
-    source = TextFilter(method="of_source", help_text="The source that wrote the lines.")
+    source = TextFilter(method="filter_source", help_text="The source that wrote the lines.")
     q = ContainsFilter(field_name="message", help_text="A text in the message.")
     after = DateTimeFilter(field_name="timestamp", lookup_expr="gte", help_text="At this time or later.")
     before = DateTimeFilter(field_name="timestamp", lookup_expr="lt", help_text="Before this time.")
 
-    def of_source(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+    def filter_source(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(source=nfc(value))
 
-    def of_node(self, queryset: QuerySet[Model], name: str, value: UUID) -> object:
+    def filter_node(self, queryset: QuerySet[Model], name: str, value: UUID) -> object:
         run = self.request.parser_context["kwargs"]["execution_id"]
         nodes = NodeExecution.objects.filter(Q(pk=value) | Q(node=value), workflow_execution=run)
         return queryset.filter(node_execution__in=list(nodes.values_list("id", flat=True)))
@@ -81,12 +81,12 @@ class LogFilters(LevelFilters):
     )
 
     q = ContainsFilter(
-        method="with_text",
+        method="filter_text",
         min_length=3,
         help_text="A text in the message of warnings and errors; other lines are not searched across runs.",
     )
 
-    def with_text(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+    def filter_text(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         """Search the lines whose messages have an index."""
         return queryset.filter(contains("message", value), level__in=INDEXED_LEVELS)
 

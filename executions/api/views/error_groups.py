@@ -44,13 +44,13 @@ CHANGE = (Scope.EXECUTIONS_CONTROL, "executions.change_errorgroup")
 
 class ErrorGroupFilters(df.FilterSet):  # type: ignore[misc]  # untyped
     state = MultiChoiceFilter(choices=ErrorState.choices, field_name="state", help_text="In one of these states.")
-    workflow = UUIDFilter(method="of_workflow", help_text="With failures of this workflow.")
+    workflow = UUIDFilter(method="filter_workflow", help_text="With failures of this workflow.")
     assignee = IntegerFilter(field_name="assignee", help_text="Assigned to the user with this id.")
     is_regression = BooleanFilter(help_text="Whether they came back after they were resolved.")
     seen_after = DateTimeFilter(field_name="last_seen", lookup_expr="gte", help_text="Seen then or later.")
     new_after = DateTimeFilter(field_name="first_seen", lookup_expr="gte", help_text="First seen then or later.")
 
-    def of_workflow(self, queryset: QuerySet[Model], _name: str, value: UUID) -> QuerySet[Model]:
+    def filter_workflow(self, queryset: QuerySet[Model], _name: str, value: UUID) -> QuerySet[Model]:
         return queryset.filter(Exists(ErrorFingerprint.objects.filter(group=OuterRef("pk"), workflow=value)))
 
 
