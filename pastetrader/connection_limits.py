@@ -86,6 +86,7 @@ class CountedProtocol(TimedProtocol):
         super().on_response_complete()
 
     def _start_asgi_task(self, cycle: Any, app: object) -> None:
+        # Private, but uvicorn has no hook for the start of a pipelined request.
         self._count(not _is_stream(cycle.scope))
         super()._start_asgi_task(cycle, app)
 

@@ -38,6 +38,7 @@ class PipelinedProtocol(HttpToolsProtocol):
         return any(self._unfinished_cycles())
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        # Private, but uvicorn has no hook for the start of a pipelined request, and `cycle` may be that of a later one.
         self._answered = cycle
         super()._start_asgi_task(cycle, app)
 

@@ -164,7 +164,7 @@ class SQLiteCache(BaseCache):
         database.writes += 1
         if database.writes % PURGED == 0:
             database.execute(PURGE, time.time())
-            database.execute(CULL, self._max_entries)
+            database.execute(CULL, self._max_entries)  # private, but where Django puts the option MAX_ENTRIES
 
 
 def _encode(value: object) -> Any:

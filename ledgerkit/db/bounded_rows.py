@@ -82,7 +82,7 @@ class RowsUnder(NamedTuple):
 def columns(rows: QuerySet[Model]) -> Rows:
     """Return a query for read(). It selects the columns and annotations that `rows` reads, in their order, with the
     small values of texts and documents in place of these, and the size of all of them."""
-    fields, annotations = _fields(rows), [*rows.query.annotations]
+    fields, annotations = _fields(rows), [*rows.query.annotations]  # which Django offers by `.query` alone
     large = [field.name for field in fields if _is_large(field)]
     names = [field.name + SMALL if _is_large(field) else field.attname for field in fields]
     if not large:

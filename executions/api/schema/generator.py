@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import translation
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import _load_enum_name_overrides
+from drf_spectacular.plumbing import _load_enum_name_overrides  # no public way resets the names of the other schema
 from drf_spectacular.settings import patched_settings
 from rest_framework.settings import api_settings
 
@@ -49,7 +49,7 @@ def _our_defaults() -> Iterator[None]:
     class of `extend_schema`, and the names of enumerations, which it keeps from the first schema on."""
     default = api_settings.DEFAULT_SCHEMA_CLASS
     api_settings.DEFAULT_SCHEMA_CLASS = AutoSchema
-    _load_enum_name_overrides.cache_clear()  # private, but the only way to reset the names of the other schema
+    _load_enum_name_overrides.cache_clear()
     try:
         yield
     finally:
