@@ -1,15 +1,19 @@
 """Facts that wait in a file, for as long as the ledger cannot be reached, and for the next process of the same name.
 
-The folder has a file for each process, of mode 0600 and locked while the process lives. A process takes over the files
-of those that are gone. Each line is a fact; a last line that was cut off is left out. What is written survives the end
-of the process, not that of the machine.
+The folder has files of each process, of mode 0600 and locked while the process lives. A process takes over the files of
+those that are gone. The name of a file begins with the time of its first fact: a run may be created in one file and
+continued in another, by a forked process. Each line is a fact; a last line that was cut off is left out. What is
+written survives the end of the process, not that of the machine.
 """
 
 import json
 import os
 import re
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +25,7 @@ if sys.platform != "win32":  # which has no lock that ends with its process, and
 
 FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 SUFFIX = ".facts"
+DIGITS = 20  # of the time in the name of a file, in nanoseconds
 
 
 def folder(directory: str | Path | None, name: str, url: str) -> Path | None:
@@ -45,6 +50,7 @@ class Spool:
         self.max_bytes = max_bytes
         self.files: list[SpoolFile] = []
         self.own: SpoolFile | None = None
+        self.last = 0  # time of a file of this process
 
     def __bool__(self) -> bool:
         return bool(self.files)
@@ -56,7 +62,7 @@ class Spool:
         """Lock the files that processes have left. Raises OSError."""
         if self.directory is None or not self.directory.is_dir():
             return
-        for path in sorted(self.directory.glob(f"*{SUFFIX}")):
+        for path in sorted(self.directory.glob(f"*{SUFFIX}"), key=_began):
             if (file := SpoolFile.of_another(path)) is not None:
                 self.files.append(file)
 
@@ -67,7 +73,8 @@ class Spool:
             return False
         if self.own is None:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.own = SpoolFile.new(self.directory)
+            self.last = max(self.last + 1, _time_of(facts[0]))
+            self.own = SpoolFile.new(self.directory, self.last)
             self.files.append(self.own)
         self.own.write(facts)
         return True
@@ -113,8 +120,8 @@ class SpoolFile:
         self.offset = self.next = 0
 
     @classmethod
-    def new(cls, directory: Path) -> "SpoolFile":
-        path = directory / f"{os.getpid()}-{os.urandom(6).hex()}{SUFFIX}"
+    def new(cls, directory: Path, began: int) -> "SpoolFile":
+        path = directory / f"{began:0{DIGITS}}-{os.getpid()}-{os.urandom(6).hex()}{SUFFIX}"
         found = cls._open(path, os.O_CREAT | os.O_EXCL)
         if found is None:
             raise FileExistsError(path)
@@ -194,3 +201,22 @@ def _fact(line: bytes) -> Fact | None:
         return of_body(json.loads(line), line.rstrip(b"\n"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _began(path: Path) -> int:
+    """Return the time in the name; of a file of an earlier version, whose name has none, when it was written last."""
+    began = path.name.partition("-")[0]
+    if len(began) == DIGITS and began.isdecimal():
+        return int(began)
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
+
+
+def _time_of(fact: Fact) -> int:
+    """Return the time of the fact, which is not later than now."""
+    now = time.time_ns()
+    try:
+        return max(0, min(now, int(datetime.fromisoformat(json.loads(fact.body)["at"]).timestamp() * 1e9)))
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return now

@@ -1,6 +1,7 @@
 """When facts are sent, and what becomes of them while the ledger is away."""
 
 import logging
+import os
 import stat
 import threading
 import time
@@ -296,7 +297,7 @@ def facts(number: int, size: int = 10) -> list[Fact]:
 
 
 def test_a_line_that_was_cut_off_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
-    file = SpoolFile.new(tmp_path)
+    file = SpoolFile.new(tmp_path, 1)
     wanted = facts(20)
     file.write(wanted)
     file.close()
@@ -312,6 +313,58 @@ def test_a_line_that_was_cut_off_is_left_out_and_the_rest_is_read(tmp_path: Path
     assert (spool.read(1, 1), bool(spool), spooled(tmp_path)) == ([], False, [])
 
 
+def of_run(run: str, kind: str, at: str) -> Fact:
+    """Return a fact of a run, or a line of it."""
+    fields = {"workflow_execution": run, "level": "info", "message": at} if kind == "log" else {"id": run}
+    return fact_of(run, kind, "", {**fields, "at": f"2026-11-29T06:{at}.000000Z"})
+
+
+def test_files_are_sent_in_the_order_of_their_first_facts(tmp_path: Path) -> None:
+    """A parent writes the creation of a run after its forked child has written a line of it."""
+    run = uuid7()
+    parent, child, other = (Spool(tmp_path, 1_000_000) for _process in range(3))
+    wanted = [of_run(run, "execution.create", "00:00"), of_run(run, "log", "00:01"), of_run(run, "log", "00:02")]
+    for spool, fact in zip((child, other, parent), (wanted[1], wanted[2], wanted[0]), strict=True):
+        spool.write([fact])
+    for spool in (parent, child, other):
+        spool.leave()
+    assert read_all(tmp_path) == wanted
+
+
+def test_files_of_one_process_are_sent_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
+    """An engine may name any time."""
+    spool, run = Spool(tmp_path, 1_000_000), uuid7()
+    wanted = [of_run(run, "log", "00:05"), of_run(run, "log", "00:03"), of_run(run, "log", "soon")]
+    for fact in wanted:
+        spool.write([fact])
+        spool.own = None  # as after it was sent and removed
+    spool.leave()
+    assert read_all(tmp_path) == wanted
+
+
+def test_files_of_an_earlier_version_are_sent_in_the_order_in_which_they_were_written(tmp_path: Path) -> None:
+    run = uuid7()
+    wanted = [of_run(run, "execution.create", "00:00"), of_run(run, "log", "00:01")]
+    for fact, name, seconds in zip(wanted, ("3000-a", "20000-b"), (1_000, 2_000), strict=True):
+        path = tmp_path / f"{name}.facts"
+        path.write_bytes(fact.body + b"\n")
+        os.utime(path, (seconds, seconds))
+    spool = Spool(tmp_path, 1_000_000)
+    spool.write([later := of_run(run, "log", "00:02")])
+    spool.leave()
+    assert read_all(tmp_path) == [*wanted, later]
+
+
+def read_all(directory: Path) -> list[Fact]:
+    """Return the facts that the next process sends, in its order."""
+    spool, found = Spool(directory, 1_000_000), list[Fact]()
+    spool.take_over()
+    while facts := spool.read(100, 1_000_000):
+        found += facts
+        spool.advance()
+    return found
+
+
 def test_a_spool_is_never_larger_than_its_limit_and_follows_no_link(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 2_500)
     assert [spool.write(facts(5)) for _times in "abc"] == [True, True, False]
@@ -325,7 +378,7 @@ def test_a_spool_is_never_larger_than_its_limit_and_follows_no_link(tmp_path: Pa
 
 
 def test_a_disk_that_is_full_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = SpoolFile.new(tmp_path)
+    file = SpoolFile.new(tmp_path, 1)
     file.write(facts(1))
     before = file.path.read_bytes()
 
