@@ -25,6 +25,7 @@ if sys.platform != "win32":  # which has no lock that ends with its process, and
 
 FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 SUFFIX = ".facts"
+FILES = 8  # of one process, if they are full
 DIGITS = 20  # of the time in the name of a file, in nanoseconds
 
 
@@ -43,7 +44,8 @@ def _state_directory() -> Path:
 
 
 class Spool:
-    """The files of one client, oldest first: those of earlier processes, then its own."""
+    """The files of one client, oldest first: those of earlier processes, then its own. They have at most `max_bytes`:
+    what was sent of a file is removed with it, so that the process begins a new one after a part of that."""
 
     def __init__(self, directory: Path | None, max_bytes: int) -> None:
         self.directory = directory
@@ -71,7 +73,7 @@ class Spool:
         size = sum(len(fact.body) + 1 for fact in facts)
         if self.directory is None or self.size + size > self.max_bytes:
             return False
-        if self.own is None:
+        if self.own is None or self.own.size >= self.max_bytes // FILES:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.last = max(self.last + 1, _time_of(facts[0]))
             self.own = SpoolFile.new(self.directory, self.last)
@@ -81,7 +83,7 @@ class Spool:
 
     @property
     def size(self) -> int:
-        return sum(file.size - file.offset for file in self.files)
+        return sum(file.size for file in self.files)
 
     def read(self, count: int, size: int) -> list[Fact]:
         """Return the oldest facts. They stay until advance()."""

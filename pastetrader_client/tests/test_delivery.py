@@ -377,6 +377,23 @@ def test_a_spool_is_never_larger_than_its_limit_and_follows_no_link(tmp_path: Pa
     spool.leave()
 
 
+def test_files_have_no_more_than_the_limit_while_a_rest_always_waits(tmp_path: Path) -> None:
+    """A ledger that comes and goes never empties them."""
+    spool, written, read = Spool(tmp_path, 20_000), list[Fact](), list[Fact]()
+    for _times in range(100):
+        new = facts(10)
+        assert spool.write(new)
+        written += new
+        if len(written) > 20:
+            read += spool.read(10, 1_000_000)
+            spool.advance()
+        assert sum(path.stat().st_size for path in spooled(tmp_path)) <= 20_000
+    assert read == written[: len(read)]
+    assert len(read) > 900
+    spool.leave()
+    assert read_all(tmp_path)[-20:] == written[-20:]
+
+
 def test_a_disk_that_is_full_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = SpoolFile.new(tmp_path, 1)
     file.write(facts(1))
