@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, overload
 from weakref import WeakMethod, finalize
 
 from . import decorators, process_exit
-from .documents import Document, capture, document
+from .documents import Document, capture, capture_unless_empty, copy_mapping, document
 from .encoding import OVERHEAD, draft_of, encode_line, fact_of, raw, send_nothing
 from .graphs import Graph, definition
 from .leases import checked_seconds
@@ -111,9 +111,8 @@ class Client:
         size = size_of(workflow)
         more = _metadata(metadata, tags, traceparent_of(traceparent), concurrent=concurrent and not queue)
         for name, value in (("input_data", input), ("context", context), ("metadata", more)):
-            if value:
-                create[name], added = capture(value)
-                size += added
+            create[name], added = capture_unless_empty(value)
+            size += added
         run = Run(self, workflow, id=id, create=create, size=size, lease_seconds=lease_seconds)
         run.is_queued, run.queue_seconds = queue, queue_seconds
         return run
@@ -266,10 +265,10 @@ class Client:
 def _metadata(
     given: Mapping[str, Any] | None, tags: Sequence[str], traceparent: str | None, *, concurrent: bool
 ) -> Mapping[str, object] | str:
-    if given or tags or traceparent or not concurrent:
+    if (copied := copy_mapping(given)) or tags or traceparent or not concurrent:
         more = {"tags": list(tags)} if tags else {}
         of_trace = {"traceparent": traceparent} if traceparent else {}
-        return {**of_trace, **(given or {}), **more, **({"allow_concurrent": True} if concurrent else {})}
+        return {**of_trace, **copied, **more, **({"allow_concurrent": True} if concurrent else {})}
     return CONCURRENT
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from .texts import WIDEST, cut
 from .tracebacks import CapturedTraceback
@@ -44,8 +45,27 @@ def capture(value: object) -> tuple[object, int]:
         room = -1
     if room >= 0:
         return copied, MAX_COPIED - room
-    encoded = document(value) if _is_bounded(value) else TOO_LARGE
+    try:
+        encoded = document(value) if _is_bounded(value) else TOO_LARGE
+    except Exception:  # noqa: BLE001  # whatever methods of its own raise
+        encoded = Document(_not_converted(value))
     return encoded, len(encoded)
+
+
+def capture_unless_empty(value: object) -> tuple[object, int]:
+    """Return what capture() does, and None of what is empty."""
+    with suppress(Exception):  # of an object that does not say whether it is
+        if not value:
+            return None, 0
+    return capture(value)
+
+
+def copy_mapping(value: Mapping[str, object] | None) -> dict[str, object]:
+    """Return a dict that more can be added to, of a mapping that may raise."""
+    try:
+        return dict(value or {})
+    except Exception:  # noqa: BLE001  # the same
+        return {"not_recorded": _sentence(value)}
 
 
 def _copy(value: object, room: int) -> tuple[object, int]:
@@ -155,7 +175,15 @@ def _from_anything(value: object) -> str:
     try:
         return json.dumps(_storable(value), separators=(",", ":"))
     except Exception:  # noqa: BLE001  # the same
-        return json.dumps({"not_recorded": f"a {type(value).__name__} that cannot be converted to JSON"})
+        return _not_converted(value)
+
+
+def _not_converted(value: object) -> str:
+    return json.dumps({"not_recorded": _sentence(value)})
+
+
+def _sentence(value: object) -> str:
+    return f"a {type(value).__name__} that cannot be converted to JSON"
 
 
 def _other(value: object) -> object:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
-from .documents import capture
+from .documents import capture_unless_empty
 from .encoding import OVERHEAD, encode_transition
 from .leases import checked_seconds
 from .log_handler import RunHandler
@@ -146,7 +146,7 @@ class Run(Reporter):
         if self.known_nodes and id is None and (known := self.known_nodes.get(name)) is not None:
             there = {"id": known["id"], "attempt": known["attempt"], "status": known["status"]}
             return Node(self, name, lease_seconds=seconds, **there)
-        captured, size = capture(input) if input else (None, 0)
+        captured, size = capture_unless_empty(input)
         create = {"node": name, "execution_order": order, "input_data": captured}
         return Node(
             self, name, id=id, attempt=attempt, create=create, size=size, retries=retries, lease_seconds=seconds

@@ -49,6 +49,13 @@ def capture_error(error: BaseException | str) -> tuple[str, CapturedTraceback | 
     """Return the message and, of an exception, the traceback."""
     if isinstance(error, str):
         return cut(error), None
+    try:
+        return _capture(error)
+    except Exception:  # noqa: BLE001  # whatever properties of its own raise
+        return cut(f"{type(error).__name__}: {text_of(error)}"), None
+
+
+def _capture(error: BaseException) -> tuple[str, CapturedTraceback | str]:
     links: list[Link] = []
     each: BaseException | None = error
     while each is not None and len(links) < MAX_LINKS:

@@ -226,3 +226,39 @@ def test_a_fact_that_cannot_be_encoded_does_not_stop_the_others(
     assert client.flush()
     assert stub.messages == ["before", "after"]
     assert "cannot be encoded" in caplog.text
+
+
+class Hostile(dict[str, object]):
+    """A document of an engine, all of whose methods fail."""
+
+    def fail(self, *_args: object) -> Any:
+        raise RuntimeError("not while it is closed")
+
+    keys = values = items = get = __iter__ = __len__ = __bool__ = __getitem__ = __str__ = __repr__ = fail
+
+
+class HostileError(Exception):
+    @property
+    def __notes__(self) -> Any:
+        raise RuntimeError("no notes")
+
+
+HOSTILE: dict[str, Callable[[Client, Any], object]] = {
+    "input": lambda client, value: client.run(workflow="w", input=value),
+    "context": lambda client, value: client.run(workflow="w", context=value),
+    "metadata": lambda client, value: client.run(workflow="w", metadata=value),
+    "input of a node": lambda client, value: client.run(workflow="w").node("a", input=value),
+    "output": lambda client, value: client.run(workflow="w").complete(value),
+    "data": lambda client, value: client.run(workflow="w").info("%s", value, more=value),
+    "error": lambda client, _value: client.run(workflow="w").fail(HostileError("failed")),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nothing_that_is_reported_raises(client_of: Make, stub: Stub, name: str) -> None:
+    client = client_of(stub.url)
+    for value in (Hostile(a=1), {"in": Hostile(a=1)}, [Hostile(a=1)]):
+        HOSTILE[name](client, value)
+    client.run(workflow="w").start()
+    assert client.flush()
+    assert "execution.start" in stub.kinds
