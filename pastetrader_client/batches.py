@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .bounded import remember
+from .early_facts import EarlyFacts, TooEarly
 from .encoding import Fact, without_node
 from .graphs import TYPE
 from .leases import Leases
@@ -38,20 +39,23 @@ class Batches:
         self.no_moves: dict[str, None] = {}
         self.resumed: dict[str, int | None] = {}
         self.specs: dict[tuple[str, str], Mapping[str, object] | None] = {}
+        self.early = EarlyFacts()
         self.said: dict[tuple[str, str, str], None] = {}
 
     def send(self, facts: Sequence[Fact], defined: set[str] | None = None) -> None:
         """Send until nothing is refused. Raises what the transport raises; the same facts may be sent again then.
         `defined` has the runs whose workflows were given what they lack."""
         wanted, defined = self._keep_accepted(facts), set() if defined is None else defined
+        early: set[str] = set()
         for _round in range(ROUNDS):
             if not wanted:
-                return
+                break
             answer = self.transport.send([fact.body for fact in wanted])
             self._hear(wanted, answer)
-            if not answer.refusals:
-                return
-            wanted = self._without_refused(wanted, answer.refusals, defined)
+            refusals = self.early.without_early(wanted, answer.refusals, early)
+            wanted = self._without_refused(wanted, refusals, defined) if refusals else []
+        if early:
+            raise TooEarly(f"the ledger does not know {len(early)} runs, or their nodes, yet")
         if wanted:  # fewer than there were, so this ends; what many refusals cost grows with the facts, not with both
             send_in_halves(lambda half: self.send(half, defined), wanted)
 

@@ -54,11 +54,12 @@ current: ContextVar["Reporter | None"] = ContextVar("pastetrader_client", defaul
 
 class Id:
     """The id of a run or a node execution, of the time at which the object was made. It is made where it is first
-    needed, normally by the sending thread: it costs more than the rest of a call. Of two threads, the first makes it.
+    needed, normally by the sending thread: it costs more than the rest of a call. Of two threads, the first makes it;
+    both processes after a fork make the same.
     """
 
     def __get__(self, reporter: "Reporter", _owner: object = None) -> str:
-        found: str = vars(reporter).setdefault("id", uuid7(reporter.made_at))
+        found: str = vars(reporter).setdefault("id", uuid7(reporter.made_at, reporter.id_bits))
         return found
 
 
@@ -67,6 +68,7 @@ class Reporter:
 
     id = Id()
     made_at = 0  # in nanoseconds
+    id_bits = 0
     attempt: int
     client: "Client"
     output: Any = None

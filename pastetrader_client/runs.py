@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .documents import capture_unless_empty
 from .encoding import OVERHEAD, encode_transition
+from .ids import random_bits
 from .leases import checked_seconds
 from .log_handler import RunHandler
 from .reporter import NodeCancelled, NodeFenced, Reporter, RunCancelled, RunFenced, copy_output, current
@@ -47,7 +48,7 @@ class Run(Reporter):
         nodes: Mapping[str, Mapping[str, Any]] | None = None, lease_seconds: int | None = None, token: str = "",
     ) -> None:  # fmt: skip
         if id is None:
-            self.made_at = time_ns()
+            self.made_at, self.id_bits = time_ns(), random_bits()
         else:
             vars(self)["id"] = id
         self.client, self.workflow = client, workflow
@@ -196,7 +197,7 @@ class Node(Reporter):
         create: Mapping[str, object] | None = None, size: int = 0, retries: int | None = None, lease_seconds: int = 0,
     ) -> None:  # fmt: skip
         if id is None:
-            self.made_at = time_ns()
+            self.made_at, self.id_bits = time_ns(), random_bits()
         else:
             vars(self)["id"] = id
         self.run, self.client, self.name, self.status = run, run.client, name, status

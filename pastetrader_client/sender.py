@@ -8,6 +8,7 @@ from typing import Any
 
 from .backing_off import seconds_to_wait
 from .batches import Batches, send_in_halves
+from .early_facts import AGAIN, TooEarly
 from .encoding import Draft, Fact, encode
 from .leases import Leases
 from .outbox import TICK, Outbox
@@ -219,6 +220,9 @@ class Sender:
     def _deliver(self, facts: list[Fact]) -> None:
         try:
             self._send(facts)
+        except TooEarly:
+            self.outbox.wait(AGAIN)
+            self._spill_if_full()
         except Unavailable as error:
             self._back_off(error)
         else:

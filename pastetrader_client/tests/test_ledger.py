@@ -2,9 +2,13 @@
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import count
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from uuid import UUID
@@ -13,11 +17,15 @@ import pytest
 
 from executions.log_gaps import missing_lines
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from pastetrader_client import Client, NodeCancelled, RunCancelled, current_node
+from pastetrader_client import Client, NodeCancelled, RunCancelled, current_node, early_facts
 from pastetrader_client.http_transport import HttpTransport
+from pastetrader_client.ids import uuid7
 from pastetrader_client.tests.waiting import wait_until
 from pastetrader_client.transport import Answer
+from tokens.models import Scope, Token
 from workflows.models import Workflow
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def the_run() -> WorkflowExecution:
@@ -478,3 +486,55 @@ def test_raw_facts_and_a_later_call(client_of_ledger: Client) -> None:
     assert client_of_ledger.flush()
     wait_until(lambda: bool(found))
     assert (found, the_run().started_at.year if the_run().started_at else 0) == (["running"], 2020)
+
+
+FORK = """
+import os, sys, time
+from pastetrader_client import Client
+client = Client(os.environ["URL"], os.environ["TOKEN"], spool=False, exit_seconds=30)
+parent, send = os.getpid(), client._transport.send
+def late(bodies):
+    time.sleep(1 if os.getpid() == parent else 0)
+    return send(bodies)
+client._transport.send = late
+run = client.run(workflow="w")
+node = run.node("a")
+node.run.start()
+node.start()
+if os.fork() == 0:
+    node.info("line of the child")
+    run.info("another")
+    with run.node("b"):
+        pass
+    sys.exit(0)
+print(os.wait()[1])
+node.complete()
+run.complete()
+"""
+
+
+def test_a_forked_child_may_report_before_its_parent_has_delivered_the_run(live_server: Any, owner: Any) -> None:
+    _row, secret = Token.objects.issue(user=owner, name="engine", scopes=list(Scope.values))
+    own = {"URL": live_server.url, "TOKEN": secret, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", FORK], cwd=ROOT, env=os.environ | own, text=True, capture_output=True, check=True
+    )
+    assert (done.stdout, the_run().status) == ("0\n", "completed"), done.stderr
+    assert {*NodeExecution.objects.values_list("node_name", "status")} == {("a", "completed"), ("b", "completed")}
+    assert {*ExecutionLog.objects.values_list("node_execution__node_name", "message")} == {
+        ("a", "line of the child"), (None, "another"),
+    }  # fmt: skip
+
+
+def test_a_run_that_the_ledger_never_gets_does_not_hold_up_others_for_long(
+    connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(early_facts, "PATIENCE", 0.5)
+    client = connect()
+    lost = client.attach(uuid7())
+    lost.info("of no run")
+    with client.run(workflow="w") as run:
+        run.info("of a run")
+    assert client.flush()
+    assert (the_run().status, messages()) == ("completed", ["of a run"])
+    assert "not_found" in caplog.text

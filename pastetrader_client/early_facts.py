@@ -1,0 +1,59 @@
+"""Facts that arrive before the run or node that they are about: another process creates it, and has not delivered that
+yet, as the parent of a fork, or one that has given the id away."""
+
+import time
+from collections.abc import Sequence
+
+from .bounded import remember
+from .encoding import Fact
+from .transport import Refusal, Unavailable
+
+PATIENCE = 30.0  # seconds: the longest pause of the other process while the ledger cannot be reached
+AGAIN = 0.5  # seconds between two tries
+NOT_FOUND = "not_found"
+OF_NODE = "node_execution:"  # how the detail of a line begins whose node is not there
+CREATIONS = {"execution.create", "node.create"}
+MAX_KNOWN = 10_000
+
+
+class TooEarly(Unavailable):
+    """The ledger does not know a run or node yet: the same facts are sent again."""
+
+
+class EarlyFacts:
+    """`known` has the runs and nodes of which the ledger has taken facts from this process: where one of these is not
+    found, somebody has deleted it. `since` is when facts of others were first refused."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, None] = {}
+        self.since: dict[str, float | None] = {}
+
+    def without_early(self, facts: Sequence[Fact], refusals: Sequence[Refusal], early: set[str]) -> list[Refusal]:
+        """Return the refusals that are for good. Add the other runs to `early`."""
+        runs = {facts[each.index].run for each in refusals if each.index < len(facts)}
+        self._note_taken([fact for fact in facts if fact.run not in runs] if runs else facts)
+        early |= {
+            facts[each.index].run
+            for each in refusals
+            if each.index < len(facts) and self._is_early(facts[each.index], each)
+        }
+        return [each for each in refusals if each.index < len(facts) and facts[each.index].run not in early]
+
+    def _note_taken(self, facts: Sequence[Fact]) -> None:
+        for row in ({fact.run for fact in facts} | {fact.node for fact in facts}) - self.known.keys():
+            remember(self.known, row, most=MAX_KNOWN)
+
+    def _is_early(self, fact: Fact, refusal: Refusal) -> bool:
+        of_line = fact.kind == "log" and refusal.detail.startswith(OF_NODE)
+        row = self._first_unknown(fact)
+        if not row or not (of_line or refusal.code == NOT_FOUND):
+            return False
+        now = time.monotonic()
+        if self.since.get(row) is None:
+            remember(self.since, row, now, most=MAX_KNOWN)
+        return now < (self.since[row] or now) + PATIENCE
+
+    def _first_unknown(self, fact: Fact) -> str:
+        """Return the run or the node of which the ledger has taken nothing, "" if it has of both."""
+        rows = [fact.run, "" if fact.kind in CREATIONS else fact.node]
+        return next((row for row in rows if row and row not in self.known), "")
