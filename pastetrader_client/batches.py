@@ -82,9 +82,12 @@ class Batches:
         self.no_moves.pop(run, None)
 
     def _keep_accepted(self, facts: Sequence[Fact]) -> list[Fact]:
-        """Return the facts that the ledger may take. The lines of a node that it refused are lines of the run."""
+        """Return the facts that the ledger may take, creations of runs first: those that another process has left may
+        come late. The lines of a node that it refused are lines of the run."""
         wanted: list[Fact] = []
-        for fact in facts:
+        for fact in sorted(facts, key=lambda fact: fact.kind != "execution.create"):
+            if fact.kind == "execution.create":  # what was not found before comes now
+                self.gone.pop(fact.run, None)
             if self._is_in_vain(fact):
                 self.leases.let_go(fact)
             else:

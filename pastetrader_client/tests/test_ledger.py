@@ -538,3 +538,18 @@ def test_a_run_that_the_ledger_never_gets_does_not_hold_up_others_for_long(
     assert client.flush()
     assert (the_run().status, messages()) == ("completed", ["of a run"])
     assert "not_found" in caplog.text
+
+
+def test_what_comes_after_the_creation_of_a_run_that_was_not_found_is_recorded(
+    connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(early_facts, "PATIENCE", 0.0)
+    client = connect()
+    run = client.run(workflow="w", id=uuid7())
+    client.attach(run.id).info("before")
+    assert client.flush()
+    client.attach(run.id).info("in the same batch")
+    with run:
+        run.info("after")
+    assert client.flush()
+    assert (the_run().status, messages()) == ("completed", ["in the same batch", "after"])
