@@ -1,8 +1,10 @@
 """Merge status reports that arrive in any order, repeated, or late.
 
-The state of a row is that of all observations of it, whatever their order: it started at the earliest, and its end is
-the latest of those that report one. An end that the ledger itself derived from the run's (`settled`) gives way to one
-that is reported. Rows that were retried since are left alone: observations are of the first attempt.
+The state of a row is that of all observations of it, whatever their order: it started at the earliest, unless all of
+them are ends, and its end is the latest of those that report one.
+
+An end that the ledger itself derived from the run's (`settled`) gives way to one that is reported. Rows that were
+retried since are left alone: observations are of the first attempt.
 """
 
 from datetime import datetime
@@ -58,13 +60,22 @@ def _observe(plan: Plan, row: Row, node: UUID | None, state: str | None, reporte
         _set(row, created_at=moment)
     if state is not None:
         status = ExecutionStatus(state)
-        if row.started_at is None or moment < row.started_at:
-            _set(row, started_at=moment)
+        _observe_start(row, moment, status)
         if row.status == S.PENDING and status != S.SKIPPED:
             plan.move(row, node, S.RUNNING, "start")
         if status in ENDED and _is_later(row, moment, status):
             _end(plan, row, node, status, moment, reported)
     return row.moves > moves
+
+
+def _observe_start(row: Row, moment: datetime, status: ExecutionStatus) -> None:
+    """Take over the start. An end alone does not say when the row started: it would have taken no time."""
+    if row.started_at is not None:
+        if moment < row.started_at:
+            _set(row, started_at=moment)
+    elif status not in ENDED:
+        end = None if getattr(row, "settled", False) else row.ended_at
+        _set(row, started_at=min(moment, end or moment))
 
 
 def _is_later(row: Row, moment: datetime, status: ExecutionStatus) -> bool:

@@ -30,6 +30,8 @@ from .conversion import (
 STATES = {"START": "running", "RUNNING": "running", "COMPLETE": "completed", "FAIL": "failed", "ABORT": "cancelled"}
 LEVELS = {"FAIL": "error", "ABORT": "warning"}
 WITHOUT_STATE = frozenset({"OTHER", ""})
+TRIGGERS = {"scheduled": "schedule", "manual": "manual", "backfill": "manual"}  # by the `run_type` of Airflow
+DEFAULT_TRIGGER = "event"
 MAX_FACET = 16_384  # bytes of one facet in the data of a line
 MAX_PARTS = 500  # objects and lists in it
 MAX_DATASETS = 100  # of a node
@@ -45,12 +47,14 @@ class Job(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A RunEvent. `around` is the node that a statement is a line of."""
+    """A RunEvent. `around` is the node that a statement is a line of. `names_root` is False if the root is the parent
+    because the event does not say which run is around that."""
 
     type: str
     moment: datetime
     job: Job
     root: Job
+    names_root: bool
     around: Job | None
     error: str | None
     trace: str | None
@@ -103,7 +107,8 @@ def read(document: Document) -> Event | None:
     root = _root(document, parent or job)
     is_statement = parent is not None and _is_statement(document)
     error, trace = (_error(document, "message"), _error(document, "stackTrace")) if kind == "FAIL" else (None, None)
-    return Event(kind, moment, job, root, parent if is_statement else None, error, trace, document)
+    names_root = parent is None or _parent_facet(document, "root") is not None
+    return Event(kind, moment, job, root, names_root, parent if is_statement else None, error, trace, document)
 
 
 def _check_types(document: Document) -> None:
@@ -167,8 +172,20 @@ def _creation(event: Event) -> Fact:
         "allow_concurrent": True,
     }  # fmt: skip
     return run_fact(
-        "create", event.run, event.moment, workflow=event.workflow, trigger_type="event", metadata=metadata
+        "create", event.run, event.moment, workflow=event.workflow, trigger_type=trigger(event) or DEFAULT_TRIGGER,
+        metadata=metadata,
     )  # fmt: skip
+
+
+def trigger(event: Event) -> str | None:
+    """Return what Airflow says of how its run was triggered, None if the event does not have that."""
+    facets = _facets(event.document, "run")
+    for name in ("airflowDagRun", "airflow"):
+        facet = facets.get(name)
+        dag_run = facet.get("dagRun") if isinstance(facet, dict) else None
+        if isinstance(dag_run, dict) and "run_type" in dag_run:
+            return TRIGGERS.get(str(dag_run["run_type"]), DEFAULT_TRIGGER)
+    return None
 
 
 def _of_node(event: Event, node: Job, state: str | None, errors: dict[str, str | None]) -> Fact:
@@ -205,6 +222,10 @@ def _parent(document: Document) -> Job | None:
         return None
     names = (get(document, *place, "job", key, of=str) for key in ("namespace", "name"))
     return Job(_id(document, *place, "run", "runId"), *names)
+
+
+def _parent_facet(document: Document, key: str) -> object:
+    return get(document, "run", "facets", "parent", key, default=None)
 
 
 def _root(document: Document, job: Job) -> Job:

@@ -194,7 +194,9 @@ def test_a_later_end_replaces_an_earlier_one(post: Any, late_first: bool) -> Non
     for each in reversed(ends) if late_first else ends:
         post(each)
     run = WorkflowExecution.objects.get()
-    assert (run.status, run.error_message, run.duration_seconds) == ("failed", "Division by zero", 1.0)
+    assert (run.status, run.error_message) == ("failed", "Division by zero")
+    assert run.ended_at is not None
+    assert (run.ended_at.second, run.started_at, run.duration_seconds) == (6, None, None)
 
 
 def test_a_node_that_reports_after_the_end_of_its_run(post: Any) -> None:
@@ -210,6 +212,83 @@ def test_a_node_of_dbt_that_is_aborted_was_skipped(post: Any) -> None:
     post(event("ABORT", RANK, "etl.rank", 1, ROOT, dbt_run={"invocation_id": "x"}))
     post(event("ABORT", LOAD, "etl.load", 1, ROOT))
     assert dict(NodeExecution.objects.values_list("node_name", "status")) == {"rank": "skipped", "load": "cancelled"}
+
+
+ENDS_ALONE = [
+    event("START", ROOT, "etl", 0),
+    event("COMPLETE", LOAD, "etl.load", 3, ROOT),
+    event("COMPLETE", RANK, "etl.rank", 4, ROOT),
+    event("START", RANK, "etl.rank", 2, ROOT),
+    event("COMPLETE", ROOT, "etl", 5),
+]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(order=st.permutations(ENDS_ALONE), size=st.sampled_from([1, 2, 5]))
+def test_an_end_alone_does_not_say_how_long_a_node_took(post: Any, order: list[Any], size: int) -> None:
+    forget()
+    for start in range(0, len(order), size):
+        assert post(order[start : start + size]).status_code == 200
+    nodes = {node.node_name: node for node in NodeExecution.objects.all()}
+    found = {name: (node.status, node.started_at, node.duration_seconds) for name, node in nodes.items()}
+    assert found["load"] == ("completed", None, None)
+    assert (found["rank"][0], found["rank"][2]) == ("completed", 2.0)
+    assert WorkflowExecution.objects.get().duration_seconds == 5.0
+
+
+@pytest.mark.parametrize("seconds", [(5, 6), (6, 5)])
+def test_a_start_after_the_only_end(post: Any, seconds: tuple[int, int]) -> None:
+    by_second = {5: event("COMPLETE", ROOT, "etl", 5), 6: event("START", ROOT, "etl", 6)}
+    for second in seconds:
+        assert post(by_second[second]).status_code == 200
+    assert WorkflowExecution.objects.get().duration_seconds == 0.0
+
+
+def without_root(each: Any) -> Any:
+    changed = json.loads(json.dumps(each))
+    changed["run"]["facets"]["parent"].pop("root", None)
+    return changed
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_a_statement_whose_parent_has_no_root(post: Any, size: int) -> None:
+    events = [without_root(each) if each["run"]["runId"] == SQL else each for each in EVENTS]
+    for start in range(0, len(events), size):
+        assert post(events[start : start + size]).status_code == 200
+    assert str(WorkflowExecution.objects.get().pk) == ROOT
+    assert {*NodeExecution.objects.values_list("node_name", flat=True)} == {"load", "rank"}
+    assert NodeExecution.objects.get(node_name="load").logs.count() == 4
+
+
+def test_a_parent_without_root_that_belongs_to_another_user(post: Any) -> None:
+    post(EVENTS[:2])
+    scopes = [Scope.EXECUTIONS_REPORT, Scope.WORKFLOWS_WRITE]
+    _token, key = Token.objects.issue(user=UserFactory(), name="other", scopes=scopes)
+    post(without_root(EVENTS[2]), key)
+    assert ExecutionLog.objects.filter(workflow_execution=ROOT).count() == 2
+    assert Workflow.objects.filter(name="prod/etl").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("run_type", "trigger"),
+    [("scheduled", "schedule"), ("manual", "manual"), ("backfill", "manual"), ("asset_triggered", "event")],
+)
+@pytest.mark.parametrize("facet", ["airflowDagRun", "airflow"])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_trigger_is_that_of_airflow(
+    post: Any, run_type: str, trigger: str, facet: str, order: tuple[int, int]
+) -> None:
+    says = {facet: {"dagRun": {"run_type": run_type}}}
+    events = [event("START", ROOT, "etl", 0, **says), event("COMPLETE", ROOT, "etl", 1)]
+    for index in order:
+        assert post(events[index]).status_code == 200
+    assert WorkflowExecution.objects.get().trigger_type == trigger
+
+
+@pytest.mark.parametrize("facet", ["scheduled", {"dagRun": []}, {"dagRun": {"run_type": ["scheduled"]}}])
+def test_a_facet_of_another_form_says_nothing_of_the_trigger(post: Any, facet: Any) -> None:
+    assert post(event("START", ROOT, "etl", 0, airflowDagRun=facet)).status_code == 200
+    assert WorkflowExecution.objects.get().trigger_type == "event"
 
 
 def test_ids_of_other_versions_are_derived(post: Any) -> None:
