@@ -74,6 +74,15 @@ def fresh[Row: Model](row: Row) -> Row:
     return type(row)._default_manager.get(pk=row.pk)
 
 
+def try_start(run: WorkflowExecution) -> bool:
+    """Start the run as it is now. Return whether it was started."""
+    try:
+        fresh(run).start()
+    except ValueError:
+        return False
+    return True
+
+
 def values(row: Model) -> dict[str, Any]:
     """Return the columns of the row in the database."""
     return type(row)._default_manager.values().get(pk=row.pk)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import psycopg
 import pytest
@@ -166,3 +167,10 @@ def kill(process: psutil.Process) -> None:
     deadline = time.monotonic() + 10
     while processes.is_alive(process) and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def site_api(site: Site, token: str) -> Iterator[httpx.Client]:
+    """Return a client of a module's `site`, with its `token`."""
+    with httpx.Client(base_url=f"{site.address}/api/v1", headers={"Authorization": f"Token {token}"}) as client:
+        yield client

@@ -98,25 +98,19 @@ def sent(environment: dict[str, str], worker: Path, tmp_path_factory: pytest.Tem
     return dict(line.split() for line in run_python(SEND % items, environment).splitlines())
 
 
-@pytest.fixture(scope="module")
-def api(site: Site, token: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{site.address}/api/v1", headers={"Authorization": f"Token {token}"}) as client:
-        yield client
-
-
 type Find = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def find(api: httpx.Client) -> Find:
+def find(site_api: httpx.Client) -> Find:
     """Return a function that waits until the run that began with an id has a status, and returns it with its nodes."""
 
     def wait(correlation_id: str, status: str = "completed") -> dict[str, Any]:
         until = time.monotonic() + SECONDS
         row: dict[str, Any] = {}
         while time.monotonic() < until:
-            rows = api.get("/executions/", params={"correlation_id": correlation_id}).json()["results"]
-            row = api.get(f"/executions/{rows[0]['id']}/", params={"expand": "nodes,logs"}).json() if rows else {}
+            rows = site_api.get("/executions/", params={"correlation_id": correlation_id}).json()["results"]
+            row = site_api.get(f"/executions/{rows[0]['id']}/", params={"expand": "nodes,logs"}).json() if rows else {}
             if row.get("status") == status:
                 return row
             time.sleep(0.2)
@@ -130,27 +124,29 @@ def nodes_of(row: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def test_a_task_is_a_run_of_one_node_with_its_log_arguments_and_result(
-    sent: dict[str, str], find: Find, api: httpx.Client
+    sent: dict[str, str], find: Find, site_api: httpx.Client
 ) -> None:
     row = find(sent["single"], "completed")
     assert row["workflow_name"] == "pastetrader.tests.celery_app.add"
     assert row["trigger_type"] == "event"
     assert nodes_of(row) == [("add", "completed")]
-    node = api.get(f"/node-executions/{row['nodes'][0]['id']}/").json()
+    node = site_api.get(f"/node-executions/{row['nodes'][0]['id']}/").json()
     assert (node["input_data"], node["output_data"]) == ({"args": [1], "kwargs": {}}, 2)
     assert "adding 1 and 1" in [line["message"] for line in row["logs"]]
 
 
-def test_a_chain_is_one_run_that_fails_where_a_task_fails(sent: dict[str, str], find: Find, api: httpx.Client) -> None:
+def test_a_chain_is_one_run_that_fails_where_a_task_fails(
+    sent: dict[str, str], find: Find, site_api: httpx.Client
+) -> None:
     row = find(sent["chain"], "failed")
     assert row["started_at"] <= min(node["started_at"] for node in row["nodes"])
     assert row["ended_at"] == max(node["ended_at"] for node in row["nodes"])
     assert nodes_of(row) == [("add", "completed"), ("price", "failed"), ("total", "completed")]
     assert row["error_message"] == "pastetrader.tests.celery_app.price: KeyError: 'GOOG'"
     failed = next(node for node in row["nodes"] if node["status"] == "failed")
-    detail = api.get(f"/node-executions/{failed['id']}/").json()
+    detail = site_api.get(f"/node-executions/{failed['id']}/").json()
     assert "raise KeyError(symbol)" in detail["error_traceback"]
-    graph = api.get(f"/executions/{row['id']}/graph/").json()
+    graph = site_api.get(f"/executions/{row['id']}/graph/").json()
     names = {node["id"]: node["name"].rpartition(".")[2] for node in graph["nodes"]}
     edges = {(names[edge["source_node"]], names[edge["target_node"]]) for edge in graph["edges"]}
     assert {("add", "total"), ("total", "price")} <= edges
@@ -165,10 +161,10 @@ def test_a_chord_is_one_run_with_its_body(sent: dict[str, str], find: Find) -> N
     assert nodes_of(row) == [("add", "completed")] * 3 + [("total", "completed")]
 
 
-def test_a_retry_is_another_attempt_of_the_node(sent: dict[str, str], find: Find, api: httpx.Client) -> None:
+def test_a_retry_is_another_attempt_of_the_node(sent: dict[str, str], find: Find, site_api: httpx.Client) -> None:
     row = find(sent["retried"], "completed")
     assert [node["attempt"] for node in row["nodes"]] == [2]
-    attempts = api.get(f"/node-executions/{row['nodes'][0]['id']}/attempts/").json()["results"]
+    attempts = site_api.get(f"/node-executions/{row['nodes'][0]['id']}/attempts/").json()["results"]
     assert [attempt["error_message"] for attempt in attempts] == ["ConnectionError: not yet"]
 
 
@@ -176,9 +172,9 @@ def test_a_task_that_a_task_sends_is_a_node_of_its_run(sent: dict[str, str], fin
     assert nodes_of(find(sent["nested"], "completed")) == [("add", "completed"), ("parent", "completed")]
 
 
-def test_a_secret_among_the_arguments_is_masked(sent: dict[str, str], find: Find, api: httpx.Client) -> None:
+def test_a_secret_among_the_arguments_is_masked(sent: dict[str, str], find: Find, site_api: httpx.Client) -> None:
     row = find(sent["secret"], "failed")
-    node = api.get(f"/node-executions/{row['nodes'][0]['id']}/").json()
+    node = site_api.get(f"/node-executions/{row['nodes'][0]['id']}/").json()
     assert node["input_data"] == {"args": ["GOOG"], "kwargs": {"api_key": "***masked***"}}
     assert "sk-4f9a8b7c" not in str([row, node])
 
@@ -193,10 +189,10 @@ def test_a_task_whose_process_is_killed_is_delivered_and_recorded_again(sent: di
 
 
 def test_an_operators_cancel_stops_the_task(
-    sent: dict[str, str], find: Find, api: httpx.Client, environment: dict[str, str]
+    sent: dict[str, str], find: Find, site_api: httpx.Client, environment: dict[str, str]
 ) -> None:
     row = find(sent["operator"], "running")
-    api.post(f"/executions/{row['id']}/cancel/", json={"reason": "wrong day"}).raise_for_status()
+    site_api.post(f"/executions/{row['id']}/cancel/", json={"reason": "wrong day"}).raise_for_status()
     assert nodes_of(find(sent["operator"], "cancelled")) == [("cancelled_by_an_operator", "cancelled")]
     code = (
         "from pastetrader.tests.celery_app import app; from celery.exceptions import TaskRevokedError\n"
@@ -214,11 +210,11 @@ def test_a_task_sent_by_a_process_that_does_not_report_is_recorded_by_the_worker
 
 
 def test_a_retry_that_overtakes_the_end_of_the_attempt_before_is_recorded_after_it(
-    sent: dict[str, str], environment: dict[str, str], find: Find, api: httpx.Client
+    sent: dict[str, str], environment: dict[str, str], find: Find, site_api: httpx.Client
 ) -> None:
     find(sent["group"], "completed")  # other processes are idle
     row = find(run_python("from pastetrader.tests.celery_app import *; print(unready.delay().id)", environment).strip())
     assert [(node["status"], node["attempt"]) for node in row["nodes"]] == [("completed", 3)]
-    attempts = api.get(f"/node-executions/{row['nodes'][0]['id']}/attempts/").json()["results"]
+    attempts = site_api.get(f"/node-executions/{row['nodes'][0]['id']}/attempts/").json()["results"]
     errors = {attempt["number"]: attempt["error_message"] for attempt in attempts}
     assert errors == {1: "ConnectionError: not ready", 2: "The task asked for a retry."}

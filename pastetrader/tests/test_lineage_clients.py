@@ -27,20 +27,16 @@ FAILED = "model.shop.price_per_piece"
 ERROR = "Database Error in model price_per_piece (models/price_per_piece.sql)\n  division by zero"
 
 
-@pytest.fixture(scope="module")
-def api(site: Site, token: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{site.address}/api/v1", headers={"Authorization": f"Token {token}"}) as client:
-        yield client
-
-
-def run_of(api: httpx.Client, workflow: str) -> dict[str, Any]:
+def run_of(site_api: httpx.Client, workflow: str) -> dict[str, Any]:
     """Return the one run of a workflow, with its nodes by name, its log and the names of its edges."""
-    rows = api.get("/executions/", params={"page_size": 100}).raise_for_status().json()["results"]
+    rows = site_api.get("/executions/", params={"page_size": 100}).raise_for_status().json()["results"]
     (row,) = [row for row in rows if row["workflow_name"] == workflow]
-    run: dict[str, Any] = api.get(f"/executions/{row['id']}/", params={"expand": "nodes"}).raise_for_status().json()
+    run: dict[str, Any] = (
+        site_api.get(f"/executions/{row['id']}/", params={"expand": "nodes"}).raise_for_status().json()
+    )
     run["nodes"] = {node["node_name"]: node for node in run["nodes"]}
-    run["logs"] = api.get(f"/executions/{row['id']}/logs/", params={"page_size": 500}).json()["results"]
-    graph = api.get(f"/executions/{row['id']}/graph/").raise_for_status().json()
+    run["logs"] = site_api.get(f"/executions/{row['id']}/logs/", params={"page_size": 500}).json()["results"]
+    graph = site_api.get(f"/executions/{row['id']}/graph/").raise_for_status().json()
     names = {node["id"]: node["name"] for node in graph["nodes"]}
     run["edges"] = {(names[edge["source_node"]], names[edge["target_node"]]) for edge in graph["edges"]}
     return run
@@ -70,7 +66,7 @@ class Producer:
 
 
 def test_the_python_client_reports_a_run_with_nodes_edges_and_an_error(
-    site: Site, token: str, api: httpx.Client
+    site: Site, token: str, site_api: httpx.Client
 ) -> None:
     config = HttpConfig(site.address, auth=ApiKeyTokenProvider({"apiKey": token}))
     producer = Producer(OpenLineageClient(transport=HttpTransport(config)))
@@ -83,11 +79,11 @@ def test_the_python_client_reports_a_run_with_nodes_edges_and_an_error(
     rank.facets["errorMessage"] = producer.root.facets["errorMessage"] = error
     producer.emit(RunState.FAIL, rank, Job("prod", "nightly.rank"), reads="prices")
     producer.emit(RunState.FAIL, producer.root, producer.job)
-    run = run_of(api, "prod/nightly")
+    run = run_of(site_api, "prod/nightly")
     assert (run["status"], run["error_message"]) == ("failed", "no price of GOOG")
     assert {name: node["status"] for name, node in run["nodes"].items()} == {"load": "completed", "rank": "failed"}
     assert run["edges"] == {("load", "rank")}
-    detail = api.get(f"/node-executions/{run['nodes']['rank']['id']}/").json()
+    detail = site_api.get(f"/node-executions/{run['nodes']['rank']['id']}/").json()
     assert (detail["error_message"], detail["error_traceback"]) == ("no price of GOOG", "Traceback ...")
     assert "FAIL nightly.rank: no price of GOOG" in [line["message"] for line in run["logs"]]
 
@@ -111,7 +107,7 @@ def project(site: Site, tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]
     [("--consume-structured-logs", "while it runs"), ("--no-partial-parse", "at its end")],
 )
 def test_dbt(
-    option: str, namespace: str, site: Site, token: str, api: httpx.Client,
+    option: str, namespace: str, site: Site, token: str, site_api: httpx.Client,
     project: tuple[Path, dict[str, str]],
 ) -> None:  # fmt: skip
     folder, database = project
@@ -125,7 +121,7 @@ def test_dbt(
         check=False,
     )  # fmt: skip
     assert "ERROR=1 SKIP=1" in done.stdout, done.stdout + done.stderr
-    run = run_of(api, f"{namespace}/dbt-run-shop")
+    run = run_of(site_api, f"{namespace}/dbt-run-shop")
     states = {name: node["status"] for name, node in run["nodes"].items()}
     models = {f"model.shop.{name}": "completed" for name in ("orders", "prices", "valued_orders")} | {FAILED: "failed"}
     assert run["status"] == "failed"
@@ -136,7 +132,7 @@ def test_dbt(
     if option == "--consume-structured-logs":  # what dbt-ol sends at the end has no errors, seeds and skipped models
         assert states["model.shop.report"] == "skipped"
         assert states["seed.shop.raw_orders"] == "completed"
-        assert api.get(f"/node-executions/{run['nodes'][FAILED]['id']}/").json()["error_message"].startswith(ERROR)
+        assert site_api.get(f"/node-executions/{run['nodes'][FAILED]['id']}/").json()["error_message"].startswith(ERROR)
         assert run["error_message"].startswith("Command `dbt build` failed")
         check_statements([line["message"] for line in run["logs"]])
 

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,6 +11,7 @@ import pytest
 from local_postgres import processes
 from pastetrader.tests.conftest import connect, postmaster
 from pastetrader.tests.live_server import Serve, Site
+from pastetrader_client.tests.waiting import wait_until
 
 DUE = "UPDATE django_migrations SET applied = now() - interval '2 hours'"
 SILENT = """
@@ -26,13 +25,6 @@ SELECT id, 1, 'worker-3', 60, now() - interval '1 second' FROM run
 """
 CODES = "SELECT error_code FROM workflow_executions"
 DONE = "SELECT count(*) FROM upkeep_runs WHERE ended_at IS NOT NULL"
-
-
-def until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def number_done(data_dir: Path) -> int:
@@ -62,21 +54,21 @@ def test_a_server_does_upkeep_by_itself_through_kills_and_restarts(
     """One server for all of it: starting one takes seconds."""
     monkeypatch.setenv("EXECUTIONS_UPKEEP_EVERY_SECONDS", "1")
     site = serve("--workers", "1")
-    until(lambda: number_done(data_dir) > 0)
+    wait_until(lambda: number_done(data_dir) > 0)
     assert site.get("/readyz")[0] == 200
 
     leader, before = postmaster(data_dir), number_done(data_dir)
     assert leader is not None
     leader.send_signal(signal.SIGQUIT)  # an immediate shutdown; whoever needs the server next starts it again
-    until(lambda: not processes.is_alive(leader))
-    until(lambda: site.get("/readyz")[0] == 200)
-    until(lambda: number_done(data_dir) > before)
+    wait_until(lambda: not processes.is_alive(leader))
+    wait_until(lambda: site.get("/readyz")[0] == 200)
+    wait_until(lambda: number_done(data_dir) > before)
 
     upkeep = max(children(site), key=lambda child: child.pid)  # started last
     upkeep.kill()
-    until(lambda: len(children(site)) == 2)
+    wait_until(lambda: len(children(site)) == 2)
     before = number_done(data_dir)
-    until(lambda: number_done(data_dir) > before)
+    wait_until(lambda: number_done(data_dir) > before)
 
     code, err = site.interrupt(signal.SIGTERM)
     assert (code, site.said.splitlines()[-1]) == (0, "Stopped.")
@@ -90,19 +82,19 @@ def test_a_server_fails_the_run_of_a_worker_that_is_silent(serve: Serve, data_di
     site = serve("--workers", "1")
     with connect(data_dir) as session:
         session.execute(SILENT)
-        until(lambda: session.execute(CODES).fetchall() == [("lease_expired",)])
+        wait_until(lambda: session.execute(CODES).fetchall() == [("lease_expired",)])
     assert site.interrupt(signal.SIGTERM)[0] == 0
 
 
 @pytest.mark.usefixtures("ready")
 def test_upkeep_ends_with_a_server_that_is_killed(serve: Serve, data_dir: Path) -> None:
     site = serve("--workers", "1")
-    until(lambda: len(children(site)) == 2)
+    wait_until(lambda: len(children(site)) == 2)
     left = children(site)
     worker, upkeep = sorted(left, key=lambda child: child.pid)
     upkeep.suspend()  # it holds pipes of the processes that were forked before it
     os.kill(site.process.pid, signal.SIGKILL)
-    until(lambda: not worker.is_running())
+    wait_until(lambda: not worker.is_running())
     upkeep.resume()
-    until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in left))
-    until(lambda: postmaster(data_dir) is None)
+    wait_until(lambda: not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in left))
+    wait_until(lambda: postmaster(data_dir) is None)

@@ -3,10 +3,8 @@
 import json
 import os
 import signal
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from pastetrader.tests.conftest import postmaster
 from pastetrader.tests.live_server import ALL_SCOPES, Serve, Site
 from pastetrader.tests.prepared_folder import manage
+from pastetrader_client.tests.waiting import wait_until
 
 METRICS_TOKEN = "a-token-of-the-metrics"
 STREAMS, WRONG, WRITES = 5, 6, 10  # that are allowed
@@ -37,13 +36,6 @@ def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
 def workers(site: Site) -> list[psutil.Process]:
     children = psutil.Process(site.process.pid).children()
     return [each for each in children if each.status() != psutil.STATUS_ZOMBIE and each.name() != "postgres"]
-
-
-def until(is_so: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def ask(site: Site, path: str, token: str, body: Any = None) -> Any:
@@ -93,7 +85,7 @@ def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir
     before = workers(site)
     assert len(before) == 2
     before[0].kill()
-    until(lambda: len(workers(site)) == 2 and before[0] not in workers(site))
+    wait_until(lambda: len(workers(site)) == 2 and before[0] not in workers(site))
     with ExitStack() as stack:
         assert set(statuses(stack, site, "executions/", token)) == {200}
         assert statuses(stack, site, stream, token).count(200) == STREAMS, "those of the killed one do not count"
@@ -106,10 +98,10 @@ def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir
 
 
 def test_workers_end_with_a_parent_that_is_killed(site: Site, data_dir: Path) -> None:
-    until(lambda: len(workers(site)) == 2)
+    wait_until(lambda: len(workers(site)) == 2)
     with ExitStack() as stack:
         statuses(stack, site, "executions/", "")  # each uses the database then
     left = workers(site)
     os.kill(site.process.pid, signal.SIGKILL)
-    until(lambda: not any(each.is_running() for each in left))
-    until(lambda: postmaster(data_dir) is None)
+    wait_until(lambda: not any(each.is_running() for each in left))
+    wait_until(lambda: postmaster(data_dir) is None)

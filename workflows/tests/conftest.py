@@ -1,10 +1,17 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
 
+from ledgerkit.tests.clients import client_of
 from workflows.models import Node, Workflow
 from workflows.tests.pages import Data, address, as_sent
+
+
+@pytest.fixture
+def client(staff: Any) -> Client:
+    return client_of(staff)
 
 
 @pytest.fixture

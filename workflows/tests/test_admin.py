@@ -27,11 +27,6 @@ from workflows.tests.pages import (
 TO_TRASH = {"CHANGE_FORM-action": "move_to_trash", "confirmed": "yes"}
 
 
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
-
-
 def act(client: Client, action: str, *rows: Workflow, **fields: Any) -> list[str]:
     data = {"action": action, "_selected_action": [row.pk for row in rows], "confirmed": "yes"} | fields
     response = client.post(f"{LIST}?state=all", data)

@@ -9,7 +9,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from ledgerkit.tests.clients import client_of
 from workflows.models import Node, Workflow
 from workflows.tests.factories import EdgeFactory, NodeFactory
 from workflows.tests.pages import (
@@ -24,11 +23,6 @@ from workflows.tests.pages import (
     with_graph,
     without,
 )
-
-
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
 
 
 class TestMaking:

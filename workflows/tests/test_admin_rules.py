@@ -9,7 +9,6 @@ from django.contrib.admin.sites import AdminSite, site
 from django.test import Client
 
 from executions.tests.factories import NodeExecutionFactory
-from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import LONG
 from workflows.admin.workflow_admin import WorkflowAdmin
 from workflows.models import Workflow
@@ -25,12 +24,6 @@ from workflows.tests.pages import (
     with_graph,
     without,
 )
-
-
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
-
 
 EDGE = {"source_node": "fetch", "target_node": "rank"}
 UNSTORABLE = [

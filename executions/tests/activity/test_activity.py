@@ -19,15 +19,9 @@ from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFa
 from ledgerkit.tests.clients import client_of
 from tokens.models import Token
 from workflows.models import Workflow
-from workflows.tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 ACTIVITY = "/admin/executions/activity/"
-
-
-@pytest.fixture
-def ann(db: None) -> Any:
-    return UserFactory(username="ann", is_staff=True)
 
 
 def done_by(user: Any, through: Through = Through.ADMIN, **actor: Any) -> WorkflowExecution:

@@ -17,15 +17,9 @@ from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from tokens.models import Scope, Token
 from workflows.models import Workflow
-from workflows.tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 ACTIVITY = "/api/v1/executions/activity/"
-
-
-@pytest.fixture
-def ann(db: None) -> Any:
-    return UserFactory(username="ann", is_staff=True)
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from executions.admin.filters.text_filters import OwnerFilter
 from executions.models import BulkAction, Deletion, SavedView, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.admin.list_filters import TextFilter
-from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import times
 
 ROOT = Path(__file__).parents[3]
@@ -97,11 +96,6 @@ SPECIAL = {
     "duration_min": ["1h", "999999h 99999999m 999999999s", "1e9", "²", "1.5s"], "duration_max": ["0", "-1s", " "],
     "older": PLACES, "newer": PLACES,
 }  # fmt: skip
-
-
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
 
 
 def ours() -> list[Any]:

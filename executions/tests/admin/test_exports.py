@@ -20,11 +20,6 @@ from workflows.tests.factories import UserFactory
 RUNS, NODES, LOGS = (f"/admin/executions/{name}/" for name in ("workflowexecution", "nodeexecution", "executionlog"))
 
 
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
-
-
 @pytest.fixture(autouse=True)
 def open_connection(monkeypatch: Any) -> None:
     """The stream gives its connection back after each part; that of the test has the transaction."""

@@ -17,11 +17,6 @@ from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 FIND = "/admin/executions/workflowexecution/find/"
 
 
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
-
-
 def found(client: Client, text: object) -> dict[str, str]:
     answer = client.get(FIND, {"q": str(text), "format": "json"}).json()
     return {each["address"]: each["title"] for each in answer["found"]}

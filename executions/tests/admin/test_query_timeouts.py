@@ -11,7 +11,6 @@ from django.test import Client
 
 from executions import limits
 from executions.tests.factories import WorkflowExecutionFactory
-from workflows.tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,13 +35,6 @@ def lock_table(table: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-
-
-@pytest.fixture
-def client() -> Client:
-    client = Client()
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
-    return client
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,16 @@
 """The number of rows of a list is estimated from the planner's statistics, without counting."""
 
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import WorkflowFactory
 
 RUNS = "/admin/executions/workflowexecution/"
 NODES = "/admin/executions/nodeexecution/"
 LOGS = "/admin/executions/executionlog/"
-
-
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
 
 
 def analyze(table: str = "workflow_executions") -> None:

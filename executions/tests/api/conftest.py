@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from executions.models import WorkflowExecution
 from executions.tests.api.fixtures import World
 from executions.tests.api.list_requests import DAY
-from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from workflows.models import Workflow
 
 
@@ -19,6 +20,11 @@ def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
     with django_db_blocker.unblock(), transaction.atomic():
         yield World()
         transaction.set_rollback(True)
+
+
+@pytest.fixture
+def run(workflow: Workflow) -> WorkflowExecution:
+    return in_state(WorkflowExecutionFactory(workflow=workflow), "running")
 
 
 @pytest.fixture

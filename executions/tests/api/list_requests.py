@@ -27,6 +27,11 @@ def found(client: Any, query: Any, url: str = RUNS) -> set[str]:
     return set(ids(client.get(url, query) if isinstance(query, dict) else client.get(f"{url}?{query}")))
 
 
+def first_row(client: Any, url: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(url).json()
+    return found["results"][0] if "results" in found else found
+
+
 def pointers_of(answer: Any) -> list[str]:
     assert answer.status_code == 400, answer.json()
     assert answer["Content-Type"] == "application/problem+json"

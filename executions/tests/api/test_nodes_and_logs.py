@@ -5,15 +5,10 @@ from uuid import UUID
 import pytest
 
 from executions import partitions
-from executions.models import ExecutionLog, WorkflowExecution
+from executions.models import ExecutionLog
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
-from workflows.models import Node, Workflow
-
-
-@pytest.fixture
-def run(workflow: Workflow) -> WorkflowExecution:
-    return in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+from workflows.models import Node
 
 
 def post(client: Any, url: str, body: Any = None) -> Any:

@@ -20,11 +20,6 @@ LINE = {"level": "info", "message": "x"}
 
 
 @pytest.fixture
-def run(workflow: Any) -> WorkflowExecution:
-    return in_state(WorkflowExecutionFactory(workflow=workflow), "running")
-
-
-@pytest.fixture
 def again(run: WorkflowExecution, workflow: Any) -> NodeExecution:
     """A node execution at its second attempt."""
     node = workflow.nodes.get(name="fetch")

@@ -8,6 +8,7 @@ import pytest
 from executions import limits
 from executions.bulk import runner
 from executions.models import BulkAction
+from executions.tests.api.list_requests import first_row
 from executions.tests.bulk.test_work import begin, runs, statuses
 from tokens.models import Scope
 from workflows.models import Workflow
@@ -151,8 +152,3 @@ def test_each_field_is_answered_alone(engine: Any, workflow: Workflow, path: str
     url = ACTIONS + path.format(id=post(engine, action="cancel", filter={"status": "pending"}).json()["id"])
     for name in first_row(engine, url):
         assert list(first_row(engine, f"{url}?fields={name}")) == [name]
-
-
-def first_row(client: Any, url: str) -> dict[str, Any]:
-    found: dict[str, Any] = client.get(url).json()
-    return found["results"][0] if "results" in found else found

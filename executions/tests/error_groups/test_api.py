@@ -12,6 +12,8 @@ from rest_framework.test import APIClient
 
 from executions.error_groups.scan import scan
 from executions.models import ErrorGroup
+from executions.tests.api.list_requests import first_row
+from executions.tests.error_groups.rows import group
 from executions.tests.error_groups.test_recording import failed_run
 from tokens.models import Scope
 from workflows.models import Workflow
@@ -29,10 +31,6 @@ def client(api: Callable[..., APIClient], workflow: Workflow) -> APIClient:
         failed_run(workflow, message)
     scan()
     return api(workflow.owner)
-
-
-def group(title: str) -> ErrorGroup:
-    return ErrorGroup.objects.get(title=title)
 
 
 def titles(client: APIClient, query: str) -> list[str]:
@@ -133,8 +131,3 @@ def test_each_field_is_answered_alone(client: APIClient, path: str) -> None:
     client.post(f"{GROUPS}{group('no prices').pk}/notes/", {"reason": "seen"}, format="json")
     for name in first_row(client, url):
         assert list(first_row(client, f"{url}?fields={name}")) == [name]
-
-
-def first_row(client: APIClient, url: str) -> dict[str, Any]:
-    found: dict[str, Any] = client.get(url).json()
-    return found["results"][0] if "results" in found else found

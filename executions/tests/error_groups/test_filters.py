@@ -17,7 +17,8 @@ from executions.admin.error_groups.rows import group_url
 from executions.admin.filters.error_group_filters import runs_of_group_url
 from executions.error_groups import group_changes
 from executions.error_groups.scan import scan
-from executions.models import ErrorGroup, NodeExecution, SavedView
+from executions.models import NodeExecution, SavedView
+from executions.tests.error_groups.rows import group
 from executions.tests.error_groups.test_admin import page_of, signed_in
 from executions.tests.error_groups.test_recording import failed_run, run_with_failed_nodes
 from workflows.models import Workflow
@@ -39,10 +40,6 @@ def first_scan(transactional_db: None) -> None:
 def either_way(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Find the rows of small groups, and of large ones."""
     monkeypatch.setattr(limits, "ERROR_GROUP_ROWS", request.param)
-
-
-def group(title: str) -> ErrorGroup:
-    return ErrorGroup.objects.get(title=title)
 
 
 def ids(client: APIClient, url: str, of: UUID, query: str = "") -> list[str]:

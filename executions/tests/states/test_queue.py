@@ -12,7 +12,7 @@ from executions import queue
 from executions.exceptions import ConcurrentExecution, QueuedExecution
 from executions.models import HistoryEntry, WorkflowExecution
 from executions.queue import first_ahead, runs_ahead
-from executions.tests.acceptance import fresh, race
+from executions.tests.acceptance import fresh, race, try_start
 from executions.tests.admin.monitor.front_page import front_page_of, section
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import uses
@@ -123,8 +123,8 @@ def test_of_many_ends_and_starts_at_once_each_run_has_its_turn() -> None:
     running, *queued = queue_of(WorkflowFactory(), 6)
     running.complete()
     for _round in range(3):
-        assert sum(race([partial(_start, run) for run in queued] * 2)) == 1
-        race([_running().complete, *(partial(_start, run) for run in queued)])
+        assert sum(race([partial(try_start, run) for run in queued] * 2)) == 1
+        race([_running().complete, *(partial(try_start, run) for run in queued)])
         for run in WorkflowExecution.objects.filter(status="running"):
             run.complete()
     waiting = list(WorkflowExecution.objects.filter(status="pending").order_by("created_at", "id"))
@@ -138,14 +138,6 @@ def test_of_many_ends_and_starts_at_once_each_run_has_its_turn() -> None:
 def _running() -> WorkflowExecution:
     """Return the run that is running; raises if there are two."""
     return WorkflowExecution.objects.get(status="running")
-
-
-def _start(run: WorkflowExecution) -> bool:
-    try:
-        fresh(run).start()
-    except ValueError:
-        return False
-    return True
 
 
 @pytest.mark.django_db

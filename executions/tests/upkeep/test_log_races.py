@@ -2,48 +2,24 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
-from django.utils import timezone
 
-from executions import log_removals, partitions
+from executions import log_removals
 from executions.models import ArchiveFile, ExecutionLog, KeptRun, LogRemoval, WorkflowExecution
 from executions.partitions import Partition
 from executions.tests.archive.runs import rows_in
 from executions.upkeep import line_deletion, log_partitions, log_retention
 from executions.upkeep.advisory_lock import connect
 
+from .log_removal import lines, remove_lines
 from .old_rows import days_ago, line_of, run_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def rules(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Short rules; afterwards no partition of a test is left."""
-    own = {"UPKEEP_PAUSE_MS": 0, "LOG_PARTITION_DAYS": 7, "LOG_DAYS": 30, "DETAIL_LOG_DAYS": None}
-    settings.EXECUTIONS = settings.EXECUTIONS | own
-    monkeypatch.setattr(log_partitions, "PAUSE", 0.01)
-    partitions.forget()
-    yield
-    with connect() as session:
-        for table in log_partitions.attached_partitions(session):
-            if table.partition.end < timezone.now():
-                session.execute(f"DROP TABLE {table.name}")
-        session.execute("TRUNCATE execution_log_removals")
-    partitions.forget()
-
-
-def remove_lines() -> int:
-    return log_retention.apply(lambda *_: None).rows
-
-
-def lines() -> set[str]:
-    return set(ExecutionLog.objects.values_list("message", flat=True))
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_rules")]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from django.utils import timezone
 from executions.exceptions import InvalidTransition
 from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.acceptance import fresh, race
+from executions.tests.attention import ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
 from executions.upkeep import overdue
 from executions.upkeep.overdue import end_overdue
@@ -37,10 +38,6 @@ def silent_for(row: Any, seconds: int) -> None:
 
 def started_at(row: Any, moment: datetime) -> None:
     type(row).objects.filter(pk=row.pk).update(started_at=moment)
-
-
-def ago(seconds: float) -> datetime:
-    return timezone.now() - timedelta(seconds=seconds)
 
 
 @ROWS

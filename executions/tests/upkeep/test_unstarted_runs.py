@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from executions.models import HistoryEntry, WorkflowExecution
-from executions.tests.acceptance import fresh, race
+from executions.tests.acceptance import fresh, race, try_start
 from executions.tests.attention import ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.upkeep import overdue
@@ -88,14 +88,6 @@ def test_a_run_that_was_started_meanwhile_runs_on() -> None:
 def test_of_engine_and_upkeep_one_decides() -> None:
     for _race in range(times(5, 200)):
         run = waiting_for(HOUR + 60)
-        started, *expired = race([partial(_start, run), expire, expire])
+        started, *expired = race([partial(try_start, run), expire, expire])
         assert sum(expired) + started == 1
         assert fresh(run).status == ("running" if started else "cancelled")
-
-
-def _start(run: WorkflowExecution) -> bool:
-    try:
-        fresh(run).start()
-    except ValueError:
-        return False
-    return True

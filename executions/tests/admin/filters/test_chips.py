@@ -15,17 +15,11 @@ from executions.admin.runs import related_runs
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.timeouts import StatementTimeout
-from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
 RUNS, NODES, LOGS = (f"/admin/executions/{name}/" for name in ("workflowexecution", "nodeexecution", "executionlog"))
 DELETIONS, WORKFLOWS, TOKENS = "/admin/executions/deletion/", "/admin/workflows/workflow/", "/admin/tokens/token/"
-
-
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
 
 
 def chips(client: Client, address: str) -> list[tuple[str, str, str]]:

@@ -7,17 +7,12 @@ import pytest
 from django.test import Client
 
 from executions.models import WorkflowExecution
+from executions.tests.admin.filters.changelists import pks
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan, uses
-from ledgerkit.tests.clients import client_of
 
 RUNS = "/admin/executions/workflowexecution/"
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
 
 
 @pytest.fixture
@@ -29,10 +24,6 @@ def runs(db: None) -> list[Any]:
         times = {"started_at": start, "ended_at": start + timedelta(minutes=number)}
         WorkflowExecution.objects.filter(pk=run.pk).update(created_at=start + timedelta(days=2 * number), **times)
     return [run.pk for run in made]
-
-
-def pks(cl: Any) -> list[Any]:
-    return [row.pk for row in cl.result_list]
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,6 @@ from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 RUNS, NODES, LOGS = (f"/admin/executions/{name}/" for name in ("workflowexecution", "nodeexecution", "executionlog"))
 
 
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
-
-
 def found(client: Client, address: str) -> list[Any]:
     return [row.pk for row in client.get(address).context["cl"].result_list]
 

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from executions.models import ExecutionLog, NodeExecution, SavedView
+from executions.tests.admin.filters.changelists import pks
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan, uses
@@ -20,11 +21,6 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
-
-
-@pytest.fixture
 def nodes(db: None) -> list[Any]:
     """60 node executions, each a minute longer than the one before it, and one that still runs."""
     made = [in_state(NodeExecutionFactory(), "completed") for _ in range(60)]
@@ -33,10 +29,6 @@ def nodes(db: None) -> list[Any]:
         NodeExecution.objects.filter(pk=node.pk).update(**times)
     in_state(NodeExecutionFactory(), "running")
     return [node.pk for node in made]
-
-
-def pks(cl: Any) -> list[Any]:
-    return [row.pk for row in cl.result_list]
 
 
 def line_of(node: Any) -> Any:

@@ -18,7 +18,7 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.db.models import uuid7
 from workflows.submitted_graph import SubmittedGraph
-from workflows.tests.factories import UserFactory, WorkflowFactory
+from workflows.tests.factories import WorkflowFactory
 
 NODES, WIDTH = 500, 10
 # Five statements, under a timeout of their own, are of what needs attention; two of whether the error is known.
@@ -49,13 +49,6 @@ def large(size: int = NODES, lines: int = 300) -> WorkflowExecution:
         ExecutionLog(workflow_execution=run, level="info", message=f"line no. {number}") for number in range(lines)
     )
     return run
-
-
-@pytest.fixture
-def client(db: None) -> Client:
-    client = Client()
-    client.force_login(UserFactory(is_staff=True, is_superuser=True))
-    return client
 
 
 def page_of(client: Client, run: Any, query: str = "") -> str:

@@ -2,21 +2,14 @@
 
 from typing import Any
 
-import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from executions.models import SavedView
 from executions.tests.factories import WorkflowExecutionFactory, in_state
-from ledgerkit.tests.clients import client_of
 
 RUNS = "/admin/executions/workflowexecution/"
-
-
-@pytest.fixture
-def client(staff: Any) -> Client:
-    return client_of(staff)
 
 
 def rows(client: Client, query: str = "") -> str:
