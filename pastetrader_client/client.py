@@ -238,8 +238,7 @@ class Client:
         self.add((0, "unwatch", run, send_nothing, ()))
 
     def is_sending_thread(self, ident: int | None) -> bool:
-        thread = self._sender.thread
-        return thread is not None and thread.ident == ident
+        return self._sender.is_own_thread(ident)
 
     def call_on_cancel(self, run: Run) -> None:
         self._call(self.on_cancel, run)

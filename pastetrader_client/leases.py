@@ -97,11 +97,6 @@ class Leases:
             elif act in {"complete", "fail"}:
                 self.let_go(fact)
 
-    def note_lost(self, facts: Iterable[Fact]) -> None:
-        """Let go of the leases of which the start or the end will never be delivered."""
-        for fact in facts:
-            self.let_go(fact)
-
     def let_go(self, fact: Fact) -> None:
         """Forget the lease that a start, an end or a heartbeat is of."""
         if act_of_lease(fact):

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import RLock
@@ -25,9 +25,10 @@ class Outbox:
     """At most `max_bytes` of log lines, and twice as much of other facts, which no later one replaces.
 
     add() takes no lock, makes no system call and wakes nobody: after 2 ms of a pause, a lock is 5 µs and a wake 13. The
-    thread looks every TICK, and is woken only from the sleep after a LULL. A deque may be used by several threads, and
-    no thread of CPython is interrupted within `+=`; in an interpreter where it can be, the size is a little wrong until
-    the outbox is next empty. A signal handler or a __del__ may report while add() runs.
+    thread looks every TICK, and is woken only from the sleep after a LULL; that of the files is woken where memory is
+    half full. A deque may be used by several threads, and no thread of CPython is interrupted within `+=`; in an
+    interpreter where it can be, the size is a little wrong until the outbox is next empty. A signal handler or a
+    __del__ may report while add() runs.
     """
 
     wake: Callable[[], object]
@@ -43,17 +44,38 @@ class Outbox:
         self.dropped: Counter[Identified | str] = Counter()
         self.dropped_lock = RLock()  # taken where there is no room, and for as long as it takes to count
         self.wakes: SimpleQueue[None] = SimpleQueue()
+        self.is_filling = False
+        self.fillings: SimpleQueue[None] = SimpleQueue()
 
     def add(self, draft: Draft) -> None:
         """Add a fact, or count it as dropped."""
         held = self.added - self.taken + draft[0]
-        if held > self.max_bytes and (draft[1] == "log" or held > 2 * self.max_bytes):
+        if 2 * held > self.max_bytes and not self._has_room(draft, held):
             self.drop([draft[2]])
             return
         self.added += draft[0]
         self.facts.append(draft)
         if self.is_asleep:
             self.wake()
+
+    def _has_room(self, draft: Draft, held: int) -> bool:
+        """Return whether a fact finds room beside so many bytes, and have files written if few are left."""
+        if not self.is_filling:
+            self.is_filling = True
+            self.fillings.put(None)
+        return held <= self.max_bytes or (draft[1] != "log" and held <= 2 * self.max_bytes)
+
+    def wait_until_half_full(self) -> None:
+        """Wait until a fact is added while more than half of the memory is used, or for end_filling()."""
+        self.fillings.get()
+        self.is_filling = False
+
+    def end_filling(self) -> None:
+        self.fillings.put(None)
+
+    @property
+    def is_half_full(self) -> bool:
+        return 2 * self.size > self.max_bytes
 
     @property
     def size(self) -> int:
@@ -113,9 +135,14 @@ class Outbox:
             self.taken = self.added
         return taken
 
+    def put_back(self, drafts: Sequence[Draft]) -> None:
+        """Let facts that were taken wait again, before all others."""
+        self.facts.extendleft(reversed(drafts))
+        self.taken -= sum(draft[0] for draft in drafts)
+
     def report_dropped(self) -> None:
         """Add a line to each run that facts were dropped of, once there is room."""
-        if not self.dropped or self.size > self.max_bytes // 2:
+        if not self.dropped or self.is_half_full:
             return
         with self.dropped_lock:
             dropped, self.dropped = self.dropped, Counter()

@@ -9,7 +9,8 @@ from typing import Any
 from .backing_off import seconds_to_wait
 from .batches import Batches, send_in_halves
 from .early_facts import AGAIN, TooEarly
-from .encoding import Draft, Fact, encode
+from .encoding import Draft, Fact, draft_of, encode
+from .filling import Keeper
 from .leases import Leases
 from .outbox import TICK, Outbox
 from .process_exit import hold, release
@@ -44,7 +45,6 @@ class Sender:
             transport, watch, self.leases, self.batches.gone, wake=self.wake_now, silence=self._reason_of_silence
         )
         self.stopped = ""
-        self.has_failed_to_spool = False
         self.lock, self.start_lock = threading.RLock(), threading.RLock()
         outbox.wake = self.wake
         self.pending: list[Fact] = []
@@ -52,6 +52,7 @@ class Sender:
         self.failures = 0
         self.closing = self.is_new = self.is_abandoned = False
         self.thread: threading.Thread | None = None
+        self.keeper: Keeper | None = None
         self.timers = Timers()
 
     # --- called by threads of the engine --------------------------------------
@@ -123,7 +124,10 @@ class Sender:
                 where = f"{len(self.spool.files)} files in {self.spool.directory}" if self.spool else "nowhere"
                 logger.warning("not everything was delivered: %s keep the rest, %d facts are lost", where, left)
             self.spool.leave()
+            if self.from_spool:
+                self.pending, self.from_spool = [], False
         self.outbox.end_wait()
+        self.outbox.end_filling()
 
     def end_when_idle(self) -> None:
         """Let the thread end after it has delivered everything: nobody refers to the client any more."""
@@ -134,6 +138,10 @@ class Sender:
         """Leave files and connections to the parent of this forked process."""
         self.spool.leave()
         self.transport.forget_connections()
+
+    def is_own_thread(self, ident: int | None) -> bool:
+        threads = (self.thread, self.keeper.thread if self.keeper is not None else None)
+        return any(each is not None and each.ident == ident for each in threads)
 
     def is_idle(self) -> bool:
         with self.lock:
@@ -146,6 +154,7 @@ class Sender:
         return self.thread is not threading.current_thread()
 
     def _run(self) -> None:
+        self._keep()
         while not self.is_over:
             try:
                 self._step()
@@ -167,7 +176,6 @@ class Sender:
             return
         if self.stopped:
             self.outbox.wait(CLOSING)
-            self._spill_if_full()
             return
         if not self.failures:
             self.timers.call_due(lambda: self.transport.http)
@@ -222,7 +230,6 @@ class Sender:
             self._send(facts)
         except TooEarly:
             self.outbox.wait(AGAIN)
-            self._spill_if_full()
         except Unavailable as error:
             self._back_off(error)
         else:
@@ -260,44 +267,32 @@ class Sender:
             if self.batches.send_heartbeats() and error.retry_after is None:
                 return
             self.outbox.wait(min(rest, TICK))
-            self._spill_if_full()
 
     # --- the spool -------------------------------------------------------------
     def _take_over(self) -> None:
         """Take over the files of earlier processes, first of all: a thread of the engine need not wait for that."""
         with self.lock:
             self.is_new = False
-            if self.is_over:
-                return
-            try:
+            if not self.is_over:
                 self.spool.take_over()
-            except OSError as error:
-                logger.warning("what earlier processes left cannot be read: %s", error)
+
+    def _keep(self) -> None:
+        """Let a thread move facts to files, if there are any."""
+        if self.spool.directory is not None:
+            thread = self.thread
+            self.keeper = Keeper(self.outbox, self._spill_if_full, lambda: thread is not None and self.thread is thread)
 
     def _spill_if_full(self) -> None:
-        if self.outbox.size > self.outbox.max_bytes // 2:
+        if self.outbox.is_half_full and not self.is_new:
             self._spill()
 
     def _spill(self) -> None:
-        """Move what is pending and what is in memory to the spool, as far as there is room."""
+        """Move what is in memory to the spool, behind what is pending, as far as there is room."""
         with self.lock:
-            if self.pending and not self.from_spool and self._write(self.pending):
-                self.pending = []
+            if self.pending and not self.from_spool:
+                self.from_spool = self.spool.write_sent(self.pending)
             while self.outbox.facts and (self.from_spool or not self.pending):
                 facts = self._take_from_memory()
-                if facts and not self._write(facts):
-                    self._drop(facts)
-
-    def _drop(self, facts: Sequence[Fact]) -> None:
-        self.leases.note_lost(facts)
-        self.turns.note_settled(facts)
-        self.outbox.drop([fact.run for fact in facts])
-
-    def _write(self, facts: Sequence[Fact]) -> bool:
-        try:
-            return self.spool.write(facts)
-        except OSError as error:
-            if not self.has_failed_to_spool:
-                logger.error("facts cannot be kept in a file: %s", error)
-            self.has_failed_to_spool = True
-            return False
+                if facts and not self.spool.write(facts):
+                    self.outbox.put_back([draft_of(fact) for fact in facts])
+                    return

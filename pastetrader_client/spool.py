@@ -7,6 +7,7 @@ written survives the end of the process, not that of the machine.
 """
 
 import json
+import logging
 import os
 import re
 import sys
@@ -22,6 +23,8 @@ from .encoding import Fact, of_body
 
 if sys.platform != "win32":  # which has no lock that ends with its process, and so no spool
     import fcntl
+
+logger = logging.getLogger("pastetrader_client")
 
 FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 SUFFIX = ".facts"
@@ -52,6 +55,7 @@ class Spool:
         self.max_bytes = max_bytes
         self.files: list[SpoolFile] = []
         self.own: SpoolFile | None = None
+        self.has_failed = False
         self.last = 0  # time of a file of this process
 
     def __bool__(self) -> bool:
@@ -61,24 +65,43 @@ class Spool:
         return self.directory is not None and any(self.directory.glob(f"*{SUFFIX}"))
 
     def take_over(self) -> None:
-        """Lock the files that processes have left. Raises OSError."""
+        """Lock the files that processes have left."""
         if self.directory is None or not self.directory.is_dir():
             return
-        for path in sorted(self.directory.glob(f"*{SUFFIX}"), key=_began):
-            if (file := SpoolFile.of_another(path)) is not None:
-                self.files.append(file)
+        try:
+            paths = sorted(self.directory.glob(f"*{SUFFIX}"), key=_began)
+        except OSError as error:
+            logger.warning("what earlier processes left cannot be read: %s", error)
+            return
+        self.files += [file for path in paths if (file := SpoolFile.of_another(path)) is not None]
 
     def write(self, facts: Sequence[Fact]) -> bool:
-        """Write facts behind those that are there. Return whether there was room. Raises OSError."""
+        """Write facts behind those that are there. Return whether there was room. What prevents it is logged once."""
         size = sum(len(fact.body) + 1 for fact in facts)
         if self.directory is None or self.size + size > self.max_bytes:
             return False
+        try:
+            self._write(self.directory, facts)
+        except OSError as error:
+            if not self.has_failed:
+                logger.error("facts cannot be kept in a file: %s", error)
+            self.has_failed = True
+            return False
+        return True
+
+    def _write(self, directory: Path, facts: Sequence[Fact]) -> None:
         if self.own is None or self.own.size >= self.max_bytes // FILES:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.last = max(self.last + 1, _time_of(facts[0]))
-            self.own = SpoolFile.new(self.directory, self.last)
+            self.own = SpoolFile.new(directory, self.last)
             self.files.append(self.own)
         self.own.write(facts)
+
+    def write_sent(self, facts: Sequence[Fact]) -> bool:
+        """Write facts that are being sent, as if read() had returned them, to files that are empty."""
+        if self.files or not self.write(facts):
+            return False
+        self.files[0].next = self.files[0].size
         return True
 
     @property

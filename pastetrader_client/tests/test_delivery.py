@@ -229,6 +229,49 @@ def test_what_has_no_room_in_memory_waits_in_a_file_of_the_user_alone(
     assert not spooled(tmp_path)
 
 
+@pytest.mark.parametrize("waits", ["facts", "facts of a file", "a function that is called later"])
+def test_lines_move_to_a_file_while_the_thread_waits_for_an_answer(
+    client_of: Make, away: str, tmp_path: Path, waits: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if waits == "facts of a file":
+        earlier = client_of(away)
+        earlier.attach(uuid7()).info("earlier")
+        earlier.close(0)
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        go_on, is_waiting = threading.Event(), threading.Event()
+        stub.reply = lambda _size: (is_waiting.set(), go_on.wait(60), (200, {}))[2]  # type: ignore[func-returns-value]
+        client = client_of(stub.url, max_memory=60_000)
+        run = client.attach(uuid7())
+        if waits == "a function that is called later":
+            client.call_later(0, lambda _http: (is_waiting.set(), go_on.wait(60)))  # type: ignore[func-returns-value]
+        elif waits == "facts":
+            run.info("first")
+        assert is_waiting.wait(60)
+        for message in LINES:
+            wait_until(lambda: client._sender.outbox.size < 50_000)
+            run.info(message)
+        go_on.set()
+        assert client.flush()
+        before = {"facts": ["first"], "facts of a file": ["earlier"]}.get(waits, [])
+        assert (stub.messages, stub.twice()) == (before + LINES, set())
+    assert "dropped" not in caplog.text
+    assert not spooled(tmp_path)
+
+
+def test_facts_that_have_no_room_in_files_wait_in_memory(client_of: Make, away: str) -> None:
+    client = client_of(away, max_memory=100_000, max_spool=20_000)
+    run = client.attach(uuid7())
+    for message in LINES[:20]:
+        run.info(message)
+    wait_until(lambda: client._sender.pending)
+    for message in LINES[20:250]:
+        run.info(message)
+    wait_until(lambda: client._sender.spool)
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        assert client.flush()
+        assert (stub.messages, stub.twice()) == (LINES[:250], set())
+
+
 def test_facts_of_a_closed_client_are_sent_by_the_next_of_its_name(client_of: Make, away: str, tmp_path: Path) -> None:
     first = client_of(away)
     first.attach(uuid7()).info("kept")

@@ -1,0 +1,30 @@
+"""The thread that moves facts to files while memory fills: the one that sends may wait for an answer."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from .outbox import TICK, Outbox
+
+KEEPER = "pastetrader-client-files"
+
+logger = logging.getLogger("pastetrader_client")
+
+
+class Keeper:
+    """Calls `spill` when more than half of the memory is used, for as long as `is_wanted`."""
+
+    def __init__(self, outbox: Outbox, spill: Callable[[], object], is_wanted: Callable[[], bool]) -> None:
+        self.outbox, self.spill, self.is_wanted = outbox, spill, is_wanted
+        self.thread = threading.Thread(target=self._run, name=KEEPER, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while self.is_wanted():
+            self.outbox.wait_until_half_full()
+            try:
+                self.spill()
+            except Exception:  # a fault of ours must not end the reports of a process
+                logger.exception("the reporter failed to write files; it tries again")
+            time.sleep(TICK)  # the files may have no room
