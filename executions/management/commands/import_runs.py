@@ -1,4 +1,5 @@
 import sys
+import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from ledgerkit.command_arguments import utf8
 from ledgerkit.db.timeouts import no_limit
 
 MEGABYTE = 1_000_000
+SECONDS = 10  # between two lines of progress where the output is no terminal
+WIDTH = 20  # characters of the bar
 
 
 class Command(BaseCommand):
@@ -37,6 +40,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: Any) -> None:
         owner = _owner(options["owner"])
         total, faults = Recorded(), []
+        self.next_line_at = time.monotonic() + SECONDS
         try:
             paths = [path for path in files.expand(options["files"]) if not files.is_part(path)]
         except NotImportable as error:
@@ -46,7 +50,7 @@ class Command(BaseCommand):
                 total.add(self._import(path, owner, f"{number}/{len(paths)} {path.name}", dry_run=options["dry_run"]))
             except (NotImportable, NotFacts, OSError) as error:
                 faults.append(f"{path}: {error}")
-                self.stderr.write(faults[-1])
+                self.stderr.write(f"\r\x1b[K{faults[-1]}" if self.stderr.isatty() else faults[-1])
         self._print(total, dry_run=options["dry_run"])
         if faults:
             failed = ngettext("%(n)d file was not imported.", "%(n)d files were not imported.", len(faults))
@@ -56,10 +60,11 @@ class Command(BaseCommand):
         total = Recorded()
         with _open(path) as stream:
             source, read = files.open_source(path, stream), 0
+            size_of_all = path.stat().st_size if path.is_file() else 0
             for facts, size in source.pieces:
                 total.add(self._record(source, facts, owner, dry_run=dry_run))
                 read += size
-                self._show_progress(f"{title} ({source.format}, {read / MEGABYTE:,.1f} MB)")
+                self._show_progress(f"{title} ({source.format})", read, size_of_all)
         return total
 
     def _record(self, source: files.Source, facts: list[Any], owner: object, *, dry_run: bool) -> Recorded:
@@ -67,9 +72,14 @@ class Command(BaseCommand):
             return record_lineage.record_documents(facts, owner, dry_run=dry_run)
         return record_facts.check(facts) if dry_run else record_facts.record(facts, owner)
 
-    def _show_progress(self, text: str) -> None:
+    def _show_progress(self, title: str, read: int, size: int) -> None:
+        """Show how much of a file was read: on a terminal in one line, elsewhere in a new one now and then."""
+        text = f"{title} {_bar_of(read, size)}"
         if self.stderr.isatty():
             self.stderr.write(f"\r\x1b[K{text}", ending="")
+        elif time.monotonic() >= self.next_line_at:
+            self.stderr.write(text)
+            self.next_line_at = time.monotonic() + SECONDS
 
     def _print(self, total: Recorded, *, dry_run: bool) -> None:
         if self.stderr.isatty():
@@ -81,6 +91,14 @@ class Command(BaseCommand):
             "Imported %(runs)d runs (%(applied)d facts); %(known_runs)d runs and %(known)d facts were there before."
         )
         self.stdout.write(sentence % asdict(total))
+
+
+def _bar_of(read: int, size: int) -> str:
+    """Return a bar and a percentage; of standard input, whose size is unknown, what was read alone."""
+    if not size:
+        return f"{read / MEGABYTE:,.1f} MB"
+    done = min(read / size, 1)
+    return f"[{'#' * int(done * WIDTH):.<{WIDTH}}] {done:4.0%} {read / MEGABYTE:,.1f}/{size / MEGABYTE:,.1f} MB"
 
 
 def _owner(username: str) -> Any:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from executions.management.commands import import_runs as import_runs_command
 from executions.models import ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from executions.tests.facts.reporting import new_id, run_facts
 from workflows.models import Node, Workflow
@@ -97,6 +99,40 @@ def test_events_of_openlineage_in_lines(import_runs: Import, tmp_path: Path) -> 
     assert "Imported 0 runs (0 facts)" in import_runs(path)
     assert count() == before
     assert NodeExecution.objects.count() == 2
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def long_file(workflow: Workflow, tmp_path: Path) -> Path:
+    """Return a file that is read in three pieces."""
+    facts = run_facts(workflow, new_id(), lines=2_500)
+    return write(tmp_path / "facts.ndjson", "\n".join(map(json.dumps, facts)))
+
+
+def progress_of(path: Path, stderr: io.StringIO) -> list[str]:
+    call_command("import_runs", str(path), owner="owner", stdout=io.StringIO(), stderr=stderr)
+    return [text for text in re.split(r"[\r\n]+(?:\x1b\[K)?", stderr.getvalue()) if text]
+
+
+def test_a_terminal_shows_how_much_of_a_file_was_read(owner: Any, long_file: Path) -> None:
+    first, _second, last = progress_of(long_file, Terminal())
+    assert re.fullmatch(r"1/1 facts\.ndjson \(facts\) \[#{7}\.{13}\]  \d\d% 0\.\d/0\.\d MB", first)
+    assert f"[{'#' * 20}] 100%" in last
+
+
+def test_other_outputs_get_a_line_now_and_then(owner: Any, long_file: Path, monkeypatch: Any) -> None:
+    assert progress_of(long_file, io.StringIO()) == []  # it took less than ten seconds
+    monkeypatch.setattr(import_runs_command, "SECONDS", 0)
+    assert [text.partition("] ")[2][:4] for text in progress_of(long_file, io.StringIO())][-1] == "100%"
+
+
+def test_standard_input_has_no_size(owner: Any, long_file: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(long_file.read_bytes())))
+    assert re.fullmatch(r"1/1 - \(facts\) 0\.\d MB", progress_of(Path("-"), Terminal())[-1])
 
 
 def test_a_dry_run_stores_nothing(import_runs: Import, folder: Path) -> None:
