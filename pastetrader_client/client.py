@@ -43,7 +43,7 @@ class Client:
     `name` tells apart programs that share a user: what one of them could not deliver, the next of this name sends.
     `source` names this process in log lines, which are numbered by source and run; by default by its host and number.
     With `lease_seconds`, runs and nodes start under leases of `worker`, by default its host and number; the sending
-    thread extends them. `on_cancel(run)`, `on_node_cancel(node)`, `on_retry(run_id, attempt)` and `on_fenced(run or
+    thread extends them. `max_memory` is for log lines; other facts may use twice as much. `on_cancel(run)`, `on_node_cancel(node)`, `on_retry(run_id, attempt)` and `on_fenced(run or
     node)` are called by the sending thread, and should be quick. `spool` is the directory for files, None for the
     user's, False for none.
     """
