@@ -31,6 +31,7 @@ MEGABYTE = 1_000_000
 MOST_DEFINED, MOST_GRAPHS = 1_000, 20  # workflows, and graphs of each, that are known to be sent
 MOST_NUMBERED = 10_000  # runs
 MAX_SOURCE = MAX_WORKER = 200  # characters that the ledger takes
+RANDOM_BYTES = 4  # of the name of a source
 CONCURRENT = Document('{"allow_concurrent":true}')
 ENDS = {"execution.complete", "execution.fail", "execution.cancel"}
 
@@ -41,11 +42,12 @@ class Client:
     """A client of one ledger, for all threads of a process.
 
     `name` tells apart programs that share a user: what one of them could not deliver, the next of this name sends.
-    `source` names this process in log lines, which are numbered by source and run; by default by its host and number.
+    `source` names this process in log lines, by default by its host and number; some random digits are added, since
+    lines are numbered by source and run.
     With `lease_seconds`, runs and nodes start under leases of `worker`, by default its host and number; the sending
-    thread extends them. `max_memory` is for log lines; other facts may use twice as much. `on_cancel(run)`, `on_node_cancel(node)`, `on_retry(run_id, attempt)` and `on_fenced(run or
+    thread extends them. `on_cancel(run)`, `on_node_cancel(node)`, `on_retry(run_id, attempt)` and `on_fenced(run or
     node)` are called by the sending thread, and should be quick. `spool` is the directory for files, None for the
-    user's, False for none.
+    user's, False for none. `max_memory` is for log lines; other facts may use twice as much.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Client:
             self._sender.start()
 
     def _begin(self) -> None:
-        self.source = (self._source or f"{socket.gethostname()}-{os.getpid()}")[:MAX_SOURCE]
+        self.source = self._name_source()
         self.worker = self._name_worker()
         self._numbers: dict[str, Iterator[int]] = {}
         self._watch = Watch(self._heartbeat, _weakly(self._call_on_retry) if self.on_retry else None)
@@ -82,6 +84,12 @@ class Client:
         self._sender = Sender(outbox, spool, self._transport, self._watch, self.exit_seconds)
         self.add = outbox.add
         finalize(self, self._sender.end_when_idle).atexit = False
+
+    def _name_source(self) -> str:
+        """Return a name that no other process has: each numbers its lines from 1. After a restart of a container, host
+        and number may be the same."""
+        name = self._source or f"{socket.gethostname()}-{os.getpid()}"
+        return f"{name[: MAX_SOURCE - 2 * RANDOM_BYTES - 1]}-{os.urandom(RANDOM_BYTES).hex()}"
 
     def _name_worker(self) -> str:
         name = self._worker or f"{socket.gethostname()}:{os.getpid()}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pastetrader_client.ids import uuid7
 from pastetrader_client.tests.stub import Stub, stub_ledger
 from pastetrader_client.tests.waiting import wait_until
 
@@ -257,6 +258,26 @@ def test_a_fork_sends_its_own_facts_and_none_twice(start: Start, stub: Stub) -> 
     numbers = {line["message"]: (line["source"], line["seq"]) for line in stub.facts if line["kind"] == "log"}
     assert numbers["parent"] == (numbers["before"][0], 2)
     assert (numbers["child"][0] != numbers["parent"][0], numbers["child"][1]) == (True, 1)
+
+
+NUMBERS = """
+client.close()
+client = Client(os.environ["URL"], "token", name="engine", spool=os.environ["SPOOL"], source="worker-3")
+client.attach("{run}").info("first")
+if os.fork() == 0:
+    client.attach("{run}").info("child")
+    sys.exit(0)
+os.wait()
+"""
+
+
+def test_processes_of_one_name_number_their_lines_apart(start: Start, stub: Stub) -> None:
+    program = NUMBERS.format(run=uuid7())
+    for _times in range(2):  # the second one has resumed the run
+        ended(start(stub.url, program))
+    assert [line["seq"] for line in stub.facts] == [1] * 4
+    assert len({line["source"] for line in stub.facts}) == 4
+    assert all(line["source"].startswith("worker-3-") for line in stub.facts)
 
 
 def test_processes_of_multiprocessing_deliver_before_they_end(start: Start, stub: Stub) -> None:
