@@ -14,7 +14,7 @@ from executions.models import ErrorChangeAct, ErrorFingerprint, ErrorGroup, Erro
 from workflows.models import Workflow
 
 GROUP_PAGE = "executions_errorgroup_change"
-MOST = 200  # groups in one scan
+MAX_GROUPS = 200  # groups in one scan
 # The time of a group is that at which its transaction began: one that ended a little later is looked for again.
 OVERLAP = timedelta(minutes=2)
 
@@ -27,7 +27,7 @@ def error_group_events(since: datetime, now: datetime) -> Iterator[Event]:
     opened = ErrorGroup.objects.current().filter(
         is_news, state=ErrorState.OPEN, opened_at__gte=since - OVERLAP, last_seen__gte=now - OLD
     )
-    groups = list(opened.order_by("-opened_at", "-id")[:MOST])
+    groups = list(opened.order_by("-opened_at", "-id")[:MAX_GROUPS])
     workflows = _newest_workflows(groups)
     return (_event(group, workflows[group.pk]) for group in groups if group.pk in workflows)
 

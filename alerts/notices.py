@@ -15,7 +15,7 @@ from executions.admin.page_notices import Notice
 from ledgerkit.time_zones import clock
 from workflows.querysets import User
 
-SHOWN = 20
+MAX_NOTICES = 20
 LATE = timedelta(minutes=5)  # a scan; usual are a few seconds
 
 
@@ -25,11 +25,11 @@ def find_notices(user: User, workflow: UUID | None) -> list[Notice]:
     if workflow is not None:
         seen = seen.filter(workflow=workflow)
     misses = Miss.objects.filter(is_open=True, expectation__in=seen.values("pk"))
-    shown = list(misses.select_related("expectation__workflow").order_by("-since")[: SHOWN + 1])
+    shown = list(misses.select_related("expectation__workflow").order_by("-since")[: MAX_NOTICES + 1])
     channels = _disabled_channels(user) if workflow is None else ()
     rules = Rule.objects.visible_to(user).filter(is_active=True)
     late = _late_scan(seen, rules if workflow is None else rules.none())
-    return [*late, *map(_notice, shown[:SHOWN]), *_more(shown), *channels]
+    return [*late, *map(_notice, shown[:MAX_NOTICES]), *_more(shown), *channels]
 
 
 def _notice(miss: Miss) -> Notice:
@@ -53,7 +53,7 @@ def describe_missed(expectation: Expectation, occurrence: str, missed_since: str
 
 
 def _disabled_channels(user: User) -> Iterator[Notice]:
-    for channel in Channel.objects.visible_to(user).filter(is_active=False).exclude(disabled_at=None)[:SHOWN]:
+    for channel in Channel.objects.visible_to(user).filter(is_active=False).exclude(disabled_at=None)[:MAX_NOTICES]:
         sentence = _("The alert channel was disabled, because nothing could be sent through it since %(since)s.")
         since = {"since": clock(channel.failing_since or timezone.now(), "minutes")}
         address = reverse("admin:alerts_channel_change", args=[channel.pk])
@@ -61,7 +61,7 @@ def _disabled_channels(user: User) -> Iterator[Notice]:
 
 
 def _more(shown: list[Miss]) -> Iterator[Notice]:
-    if len(shown) > SHOWN:
+    if len(shown) > MAX_NOTICES:
         yield Notice(_("Expectations"), _("More expectations are missed."), _list())
 
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, ViewportSize
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OPTIONS = {"runOnly": TAGS, "resultTypes": ["violations"], "preload": False}
 WIDE, PHONE = ViewportSize(width=1360, height=900), ViewportSize(width=375, height=812)
-SHOWN = 3
+MAX_LISTED = 3
 # Rows of a list are alike: a hundred of them tell no more than some.
 CONTEXT = {"exclude": ["tbody tr:nth-child(n+11)", ".line-info:nth-child(n+21)", ".line-debug:nth-child(n+21)"]}
 # Links fade into the colours of the other scheme, and have too little contrast while they do. Those in lines of a log
@@ -43,7 +43,7 @@ def _faults(page: Page, scheme: Any, size: ViewportSize) -> list[str]:
 
 
 def _describe(violation: dict[str, Any]) -> str:
-    places = [f"    {node['html'][:200]}\n      {_why(node)}" for node in violation["nodes"][:SHOWN]]
+    places = [f"    {node['html'][:200]}\n      {_why(node)}" for node in violation["nodes"][:MAX_LISTED]]
     return "\n".join([f"{violation['id']}: {violation['help']} ({len(violation['nodes'])})", *places])
 
 

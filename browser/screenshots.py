@@ -17,7 +17,7 @@ from browser.pages import PAGES, View
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
 COLOURS = 128  # of a picture: it has a third of the bytes then, and no eye sees it
-LONGEST = {WIDE["width"]: 1_000, PHONE["width"]: 1_400}  # pixels; what lies below is cut off
+MAX_HEIGHT = {WIDE["width"]: 1_000, PHONE["width"]: 1_400}  # pixels; what lies below is cut off
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": WIDE, "locale": "en-GB"},
@@ -67,7 +67,9 @@ def shoot(context: BrowserContext, site: LiveSite, view: View, variant: str) -> 
     page.locator(view.shows).first.wait_for()
     page.evaluate(NO_FADES)
     height = page.evaluate("document.documentElement.scrollHeight")
-    page.set_viewport_size({"width": size["width"], "height": max(size["height"], min(height, LONGEST[size["width"]]))})
+    page.set_viewport_size(
+        {"width": size["width"], "height": max(size["height"], min(height, MAX_HEIGHT[size["width"]]))}
+    )
     if view.scroll_to:
         page.locator(view.scroll_to).first.evaluate("each => each.scrollIntoView()")
     picture = pack(page.screenshot(animations="disabled"))

@@ -11,7 +11,7 @@ from ledgerkit.db.plain_rows import Columns
 
 from . import reported_texts
 
-MOST = 2_048  # bytes
+MAX_BYTES = 2_048  # bytes
 ROW = 640  # assumed bytes of a list's row without its error
 START, SIZE = "error_start", "error_size"  # annotations of the rows
 
@@ -19,7 +19,11 @@ START, SIZE = "error_start", "error_size"  # annotations of the rows
 def with_heads[Q: QuerySet[Model]](rows: Q, *, wanted: bool = True) -> Q:
     """Return the rows with the beginning of each error instead of the whole error; with no error unless `wanted`."""
     rows = rows.defer("error_message")
-    return rows if not wanted else rows.annotate(**{START: Left("error_message", MOST), SIZE: Octets("error_message")})
+    return (
+        rows
+        if not wanted
+        else rows.annotate(**{START: Left("error_message", MAX_BYTES), SIZE: Octets("error_message")})
+    )
 
 
 def first[M: Model](rows: QuerySet[M]) -> tuple[list[M], bool]:
@@ -27,7 +31,7 @@ def first[M: Model](rows: QuerySet[M]) -> tuple[list[M], bool]:
     limits their number; at least one is returned."""
     most = ledgerkit_settings.MAX_PAGE_BYTES
     found = list(rows[: most // ROW + 1])
-    sizes = accumulate(ROW + min(vars(row)[SIZE] or 0, MOST) for row in found)
+    sizes = accumulate(ROW + min(vars(row)[SIZE] or 0, MAX_BYTES) for row in found)
     kept = [row for row, size in zip(found, sizes, strict=True) if size <= most] or found[:1]
     return kept, len(kept) < len(found)
 
@@ -39,5 +43,5 @@ def head(columns: Columns) -> dict[str, object]:
     if error is None:
         return {"error_message": None, "error_is_cut": False}
     size = columns.get(SIZE)  # set if only the beginning was read
-    is_cut = (size or len(error.encode())) > MOST
-    return {"error_message": reported_texts.cut(error, MOST, size), "error_is_cut": is_cut}
+    is_cut = (size or len(error.encode())) > MAX_BYTES
+    return {"error_message": reported_texts.cut(error, MAX_BYTES, size), "error_is_cut": is_cut}

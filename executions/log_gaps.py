@@ -12,7 +12,7 @@ from django.db import connections
 
 from ledgerkit.db.read_database import read_alias
 
-MOST = 1_000  # gaps that are listed
+MAX_GAPS = 1_000  # gaps that are listed
 
 # The first gaps, by source. Two lines of one number are no gap, nor are lines that were dropped (log_levels).
 FORM = """
@@ -56,7 +56,7 @@ class MissingLines(NamedTuple):
 NONE = MissingLines([], is_cut=False)
 
 
-def missing_lines(run: UUID, most: int = MOST, since: UUID | None = None) -> MissingLines:
+def missing_lines(run: UUID, most: int = MAX_GAPS, since: UUID | None = None) -> MissingLines:
     """Return the first gaps in the numbers of the run's lines: all, or those behind a line with at least this id."""
     parameters: dict[str, UUID | int | None] = {"run": run, "most": most + 1, "since": since}
     with connections[read_alias()].cursor() as cursor:

@@ -83,7 +83,7 @@ def dropped_lines(run: WorkflowExecution) -> Dropped | None:
     return None
 
 
-def missing_lines(run: WorkflowExecution, removed: Sequence[Removed], most: int = log_gaps.MOST) -> MissingLines:
+def missing_lines(run: WorkflowExecution, removed: Sequence[Removed], most: int = log_gaps.MAX_GAPS) -> MissingLines:
     """Return the first gaps in the numbers of the run's lines, but for those that the removal of lines has made."""
     since = partitions.bound(max(part.before for part in removed)) if removed else None
     return log_gaps.missing_lines(run.pk, most, since)

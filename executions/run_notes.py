@@ -18,11 +18,11 @@ from ledgerkit.db import json_validation
 from workflows.querysets import User
 from workflows.secret_keys import MASK
 
-LONGEST = 4_000  # characters
+MAX_NOTE_LENGTH = 4_000  # characters
 BLANK = _("Write something: the note is empty.")
 TOO_LONG = _("A note has at most %(most)d characters, and this one has %(number)d: shorten it.")
 TOO_MANY = _("This run has %(most)d notes and changes of notes already. No more are stored: write elsewhere.")
-GONE = _("This note is no longer there: read the notes again.")
+NOTE_DELETED = _("This note is no longer there: read the notes again.")
 ADMINISTRATOR = "executions.delete_runnote"
 
 
@@ -30,8 +30,8 @@ class NoteGone(Exception):
     """The run has no such note, or it was removed."""
 
     def __init__(self) -> None:
-        self.sentence = GONE
-        super().__init__(str(GONE))
+        self.sentence = NOTE_DELETED
+        super().__init__(str(NOTE_DELETED))
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def check_text(text: str) -> str:
     text = json_validation.to_storable_text(text.replace("\r\n", "\n").strip())
     if not text:
         raise ValidationError({"text": BLANK}, code="required")
-    if len(text) > LONGEST:
-        known = {"most": LONGEST, "number": len(text)}
+    if len(text) > MAX_NOTE_LENGTH:
+        known = {"most": MAX_NOTE_LENGTH, "number": len(text)}
         raise ValidationError({"text": ValidationError(TOO_LONG, code="max_length", params=known)})
     return text
 
@@ -146,7 +146,7 @@ def _add(run: UUID, number: int, act: NoteAct, text: str) -> RunNote:
         username=actor.user.get_username() if actor.user and has_user else actor.name,
         token_id=actor.token.pk if actor.token else None,
         token_name=actor.token.name if actor.token else "",
-        reason=str(masked["reason"])[:LONGEST],
+        reason=str(masked["reason"])[:MAX_NOTE_LENGTH],
         request_id=str(masked["request_id"]),
     )
     row.save(force_insert=True)

@@ -14,7 +14,7 @@ API = "/api/v1/"
 PATIENCE = 90.0  # seconds until a request that is not answered is a failure
 AGAIN = {429, 502, 503, 504}
 KEY_IN_USE = "idempotency_key_in_use"
-MOST = 10**9  # bytes: no cut
+NO_CUT = 10**9  # bytes: no cut
 
 
 class Unanswered(Exception):
@@ -93,7 +93,7 @@ class CutCalls(Calls):
         return super().attempt(path, body, key, port)
 
     def _cut(self, path: str, body: object, key: str) -> None:
-        self.proxy.of_request = self.proxy.of_answer = MOST
+        self.proxy.of_request = self.proxy.of_answer = NO_CUT
         line, self._line = self._line, None
         if where := self.chance.randrange(2):
             self.proxy.of_answer = self.chance.choice([1, self.chance.randrange(1, 900)])

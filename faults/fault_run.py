@@ -16,7 +16,7 @@ from .environment import Environment
 from .queue_scenarios import out_of_turn
 
 BACK_IN = 10.0  # seconds, which are allowed
-LONGEST = 120.0  # seconds that the service is waited for
+MAX_WAIT = 120.0  # seconds that the service is waited for
 NEWEST = 2_000  # runs that are compared after each fault; after the last one, all are
 PROBE = 2.0  # seconds
 LIMITED = 60.0  # seconds between two lines of one kind
@@ -100,11 +100,11 @@ def _is_logged(environment: Environment, pattern: str, offset: int) -> bool:
 def _wait_for_service(environment: Environment) -> float:
     """Return the seconds until the service stores something again, and is ready."""
     began = time.monotonic()
-    while time.monotonic() < began + LONGEST:
+    while time.monotonic() < began + MAX_WAIT:
         if _stores(environment) and environment.is_ready():
             return time.monotonic() - began
         time.sleep(0.05)
-    return LONGEST
+    return MAX_WAIT
 
 
 def _stores(environment: Environment) -> bool:

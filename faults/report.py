@@ -8,7 +8,7 @@ from .fault_run import Outcome
 HEAD = (
     "| fault | tries | lost | doubled | impossible | seconds to recover: median, longest | without a line in the log |"
 )
-MOST = 10  # of each list
+MAX_LISTED = 10  # of each list
 
 
 def print_table(outcomes: dict[str, Outcome], seed: int, seconds: float, facts: int, back_in: float) -> bool:
@@ -34,7 +34,7 @@ def _row(name: str, outcome: Outcome) -> str:
 
 def _faults(name: str, outcome: Outcome, back_in: float) -> list[str]:
     found = [f"{kind}: {each}" for kind in ("lost", "doubled", "impossible", "wrong")
-             for each in getattr(outcome, kind)[:MOST]]  # fmt: skip
+             for each in getattr(outcome, kind)[:MAX_LISTED]]  # fmt: skip
     found += [f"{seconds:.1f} s until it was back" for seconds in outcome.recoveries if seconds > back_in]
     if outcome.unlogged:
         found.append(f"no line in the log, {outcome.unlogged} times")

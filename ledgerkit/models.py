@@ -9,12 +9,12 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db.models import UUID7Model
 
-KEPT = timedelta(hours=24)
+KEY_LIFETIME = timedelta(hours=24)
 
 
 class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
     def expired(self) -> "IdempotencyKeyQuerySet":
-        return self.filter(created_at__lt=timezone.now() - KEPT)
+        return self.filter(created_at__lt=timezone.now() - KEY_LIFETIME)
 
 
 class IdempotencyKey(UUID7Model):
@@ -44,7 +44,7 @@ class IdempotencyKey(UUID7Model):
 
 class LastWriteQuerySet(models.QuerySet["LastWrite"]):
     def expired(self) -> "LastWriteQuerySet":
-        return self.filter(at__lt=timezone.now() - KEPT)
+        return self.filter(at__lt=timezone.now() - KEY_LIFETIME)
 
 
 class LastWrite(models.Model):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import CommandError
 
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not listened on
-MOST = 65_535  # the highest port
+MAX_PORT = 65_535  # the highest port
 
 
 def default_workers() -> int:
@@ -27,8 +27,8 @@ def listen(host: str, port: int, number: int = 1) -> list[socket.socket]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port <= MOST:  # getaddrinfo would silently use another port
-        raise CommandError(f"There is no port {port}, they end at {MOST}. Choose another: make run PORT=8001")
+    if not 0 <= port <= MAX_PORT:  # getaddrinfo would silently use another port
+        raise CommandError(f"There is no port {port}, they end at {MAX_PORT}. Choose another: make run PORT=8001")
     try:
         family, _kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)

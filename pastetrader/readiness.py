@@ -19,7 +19,7 @@ from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 
 LIMIT_MS = 2_000  # of a statement
-KEPT = 1.0  # seconds: however many ask, the database is asked once a second by each process
+CACHE_SECONDS = 1.0  # seconds: however many ask, the database is asked once a second by each process
 
 logger = logging.getLogger(__name__)
 unready = RateLimitedLogger(logger, "Not ready: the check %s failed%s.")
@@ -68,7 +68,7 @@ class Readiness:
         self.checked_at = 0.0
 
     def failed_checks(self) -> frozenset[str]:
-        if self.failed is not None and time.monotonic() - self.checked_at < KEPT:
+        if self.failed is not None and time.monotonic() - self.checked_at < CACHE_SECONDS:
             return self.failed
         if self.lock.acquire(blocking=self.failed is None):
             try:

@@ -20,7 +20,7 @@ from tokens.conf import tokens_settings
 
 logger = logging.getLogger(__name__)
 
-LONGEST = 150  # characters of a name that are logged
+MAX_LOGGED_NAME = 150  # characters of a name that are logged
 SITE = 64  # prefix length of an IPv6 customer network
 
 
@@ -38,7 +38,7 @@ def network_of(address: str) -> str:
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
-        return address[:LONGEST]
+        return address[:MAX_LOGGED_NAME]
     return str(found) if found.version == 4 else str(ipaddress.ip_network((found, SITE), strict=False))
 
 
@@ -128,7 +128,7 @@ def login_attempt(request: HttpRequest, name: str) -> Attempt:
         (tokens_settings.LOGIN_FAILURES_NAME, "", who),
     )
     counters = [Counter.of(most, seconds, "login", *parts) for most, *parts in limits]
-    return Attempt(f"The login as {name[:LONGEST]!r} from {address[:LONGEST]!r}", counters)
+    return Attempt(f"The login as {name[:MAX_LOGGED_NAME]!r} from {address[:MAX_LOGGED_NAME]!r}", counters)
 
 
 def token_attempt(request: HttpRequest) -> Attempt:
@@ -136,7 +136,7 @@ def token_attempt(request: HttpRequest) -> Attempt:
     counter = Counter.of(
         tokens_settings.TOKEN_FAILURES, tokens_settings.TOKEN_WAIT_SECONDS, "token", network_of(address)
     )
-    return Attempt(f"A request with a wrong token from {address[:LONGEST]!r}", [counter])
+    return Attempt(f"A request with a wrong token from {address[:MAX_LOGGED_NAME]!r}", [counter])
 
 
 # --- Concurrent password checks ---------------------------------------------

@@ -13,7 +13,7 @@ DELAY = 1.0  # seconds
 MAX_DELAY = 3_600.0
 KEYS = ("max_retries", "delay")
 MOST_UNKNOWN = 20  # keys listed in one error
-SHOWN = 40  # characters of a key
+MAX_KEY_LENGTH = 40  # characters of a key
 NOT_WHOLE = _("retry_config.max_retries: expected a whole number from 0.")
 UNKNOWN = _("retry_config.%(key)s: there is no such key. It takes %(keys)s; use the node's config for others.")
 
@@ -55,4 +55,4 @@ def unknown_keys(retry_config: dict[object, object]) -> Iterator[str]:
 
 
 def _name_keys(key: str) -> dict[str, str]:
-    return {"key": key[:SHOWN], "keys": ", ".join(KEYS)}
+    return {"key": key[:MAX_KEY_LENGTH], "keys": ", ".join(KEYS)}

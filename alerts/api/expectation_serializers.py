@@ -14,7 +14,7 @@ class Options(TypedDict, total=False):
     allow_null: bool
 
 
-MOST = 50  # expectations of one workflow
+MAX_EXPECTATIONS = 50  # expectations of one workflow
 
 
 @extend_schema_field({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"})
@@ -46,7 +46,7 @@ class ExpectationSerializer(StrictTypes, StrictModelSerializer[Expectation]):
 
 
 class ExpectationsSerializer(StrictTypes, serializers.Serializer[Expectation]):
-    expectations = ExpectationSerializer(many=True, max_length=MOST)  # type: ignore[call-arg]  # of the list that `many` makes
+    expectations = ExpectationSerializer(many=True, max_length=MAX_EXPECTATIONS)  # type: ignore[call-arg]  # of the list that `many` makes
 
 
 class ShownExpectationSerializer(ExpectationSerializer):

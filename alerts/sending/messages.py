@@ -15,7 +15,7 @@ from alerts.webhooks.http import NoAnswer, post
 
 from .bodies import subject
 
-GONE = 410
+HTTP_GONE = 410
 NO_MAILER = "Django's setting MAILERS names no server for e-mail."
 NO_KEY = "The address of the channel cannot be decrypted: no key in the settings fits."
 
@@ -44,8 +44,8 @@ def send(delivery: Delivery) -> int | None:
         raise NotSent(str(error)) from error
     except InvalidToken as error:
         raise NotSent(NO_KEY) from error
-    if answer.status == GONE:
-        raise Gone("The receiver answered 410 Gone.", GONE)
+    if answer.status == HTTP_GONE:
+        raise Gone("The receiver answered 410 Gone.", HTTP_GONE)
     if not 200 <= answer.status < 300:  # the class of success
         raise NotSent(f"The receiver answered {answer.status}.", answer.status, answer.retry_after)
     return answer.status

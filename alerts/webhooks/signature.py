@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 PREFIX = "whsec_"
-LEAST, MOST = 24, 64  # bytes
+MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64  # bytes
 NOT_A_SECRET = _("Expected whsec_ and 24 to 64 bytes in base64.")
 
 
@@ -25,7 +25,7 @@ def check_secret(secret: str) -> None:
         length = len(_key(secret)) if secret.startswith(PREFIX) else 0
     except (binascii.Error, ValueError):
         length = 0
-    if not LEAST <= length <= MOST:
+    if not MIN_SECRET_BYTES <= length <= MAX_SECRET_BYTES:
         raise ValidationError({"secret": NOT_A_SECRET}, code="invalid")
 
 

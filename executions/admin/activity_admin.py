@@ -23,7 +23,7 @@ from executions.models.activity import PERMISSIONS
 from ledgerkit.types import StrOrPromise
 from tokens.admin import TokenAdmin
 
-COLUMNS = (
+ACTIVITY_COLUMNS = (
     "happened_at", "through", "username", "token_id", "token_name", "reason", "request_id", "kind", "act", "run_id",
     "node_id", "subject_id", "subject_name", "from_status", "to_status",
 )  # fmt: skip
@@ -60,12 +60,12 @@ class ActivityAdmin(ReadOnlyAdmin):
         "why": _("reason"),
     }
     list_filter = activity_filters.ALL
-    exported: ClassVar[dict[str, str]] = {name: name for name in ("id", *COLUMNS)}
+    exported: ClassVar[dict[str, str]] = {name: name for name in ("id", *ACTIVITY_COLUMNS)}
     search_help_text = _("The id of a run, a node execution, a workflow or a token")
     id_columns = ("run_id", "node_id", "subject_id", "token_id")
     related = ()
     keyset = ("id",)
-    columns = COLUMNS
+    columns = ACTIVITY_COLUMNS
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return ActivityChangeList

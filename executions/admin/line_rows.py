@@ -20,7 +20,7 @@ from executions.states import LogLevel
 
 MESSAGE = 4_000
 GAPS = 5
-COLUMNS = ("timestamp", "level", "is_cut", "attempt", "workflow_execution", "node_execution__node_name")
+LINE_COLUMNS = ("timestamp", "level", "is_cut", "attempt", "workflow_execution", "node_execution__node_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class LogLine:
 
 def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogLine]:
     """Return the newest LINES of `lines`, oldest first."""
-    rows = lines.select_related("node_execution").only(*COLUMNS)
+    rows = lines.select_related("node_execution").only(*LINE_COLUMNS)
     shown = {"text": formatting.first_characters("message", MESSAGE), "has_data": Q(data__isnull=False)}
     newest = rows.annotate(**shown).order_by("-timestamp", "-id")[: limits.LINES]
     return present_lines(newest, shows_nodes=shows_nodes)[::-1]

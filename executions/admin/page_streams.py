@@ -32,7 +32,7 @@ from . import line_rows, statuses
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
 BEATS = 2  # seconds of silence after which the page gets a heartbeat
 # Lines of a step: the page of a run shows only the newest ones.
-MOST = {PARTIALS["rows"]: limits.LINES}
+MAX_ROWS = {PARTIALS["rows"]: limits.LINES}
 
 
 def current_cursor(run: WorkflowExecution) -> str:
@@ -136,7 +136,7 @@ def as_html(key: Key, step: Step) -> bytes:
 
 def _render_lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     """Return the HTML of the lines as JSON. Of `count` lines, the first `left_out` have no HTML."""
-    left_out = max(0, len(step.lines) - MOST.get(partial_name, len(step.lines)))
+    left_out = max(0, len(step.lines) - MAX_ROWS.get(partial_name, len(step.lines)))
     lines = [json.loads(line.text) for line in step.lines[left_out:]]
     rows = line_rows.rows_from_json(lines, shows_nodes=with_nodes)
     html = render_to_string(partial_name, {"lines": rows, "run": step.of})

@@ -9,7 +9,7 @@ from ledgerkit.rest.strict_types import StrictTypes
 
 
 class WriteNoteSerializer(StrictTypes, serializers.Serializer[None]):
-    text = serializers.CharField(max_length=run_notes.LONGEST)
+    text = serializers.CharField(max_length=run_notes.MAX_NOTE_LENGTH)
 
 
 class RunNoteSerializer(serializers.Serializer[Note]):

@@ -18,7 +18,7 @@ from .exceptions import ArchiveError
 UNWRITABLE = _("The archive {folder} cannot be written: {error}.")
 UNREADABLE = _("{name}: it cannot be read: {error}.")
 NO_FSSPEC = _("The archive {folder} needs the package fsspec: install pastetrader-executions[archive].")
-GONE = _("The archive {folder} is not there, and the database has recorded files in it. Is its disk mounted?")
+NO_FOLDER = _("The archive {folder} is not there, and the database has recorded files in it. Is its disk mounted?")
 UNSET = _("EXECUTIONS['ARCHIVE'] is not set: there is no archive.")
 
 

@@ -111,7 +111,7 @@ def _folder() -> Folder | None:
     """Return the folder of the archive. Raises ArchiveError if it has vanished: a new one could be beside its disk."""
     folder = folders.configured_folder()
     if folder is not None and not folder.exists() and ArchiveFile.objects.exists():
-        raise ArchiveError(format_lazy(folders.GONE, folder=str(folder)))
+        raise ArchiveError(format_lazy(folders.NO_FOLDER, folder=str(folder)))
     return folder
 
 

@@ -27,7 +27,7 @@ from .bulk_verbs import VERBS, Refused, Verb
 from .chosen_runs import changeable_runs
 
 SECONDS = 1.0  # at one action, until it is the turn of the next
-GONE = "It was deleted meanwhile, or its user may not change it any longer."
+RUN_DELETED = "It was deleted meanwhile, or its user may not change it any longer."
 NEW_RUN = "The new run is {id}."
 NOBODY = "its user is gone"
 NO_RIGHT = "its user may not do this any longer"
@@ -97,7 +97,7 @@ class Work:
             with transaction.atomic():
                 made = self.verb.call(self.runs().defer(*NOT_READ).get(pk=pk), self.action.reason)
         except WorkflowExecution.DoesNotExist:
-            return BulkState.REFUSED, GONE
+            return BulkState.REFUSED, RUN_DELETED
         except (InvalidTransition, Refused) as refusal:
             return BulkState.REFUSED, str(refusal)[:MOST_CHARACTERS]
         except ValidationError as error:

@@ -17,7 +17,7 @@ from . import tracebacks
 from .messages import NAMED, normalize_message
 
 MESSAGE_LINES = 3  # of a message, which are not blank
-LONGEST = 500  # characters of a title, and of a message
+MAX_TITLE_LENGTH = 500  # characters of a title, and of a message
 MOST_TEXT = 20_000  # characters of a message that are looked at
 
 type Values = Mapping[str, str | list[str]]
@@ -63,11 +63,11 @@ def _values(rule: ErrorRule, exception: str, frames: tuple[str, ...], text: str,
 def _normalize(message: str | None) -> str:
     lines = (line for line in (message or "")[:MOST_TEXT].splitlines() if line.strip())
     first = [line for line, _place in zip(lines, range(MESSAGE_LINES), strict=False)]
-    return "\n".join(normalize_message(line[:LONGEST]) for line in first)[:LONGEST]
+    return "\n".join(normalize_message(line[:MAX_TITLE_LENGTH]) for line in first)[:MAX_TITLE_LENGTH]
 
 
 def _class_in_message(message: str | None) -> str:
-    found = NAMED.match((message or "")[:MOST_TEXT].lstrip()[:LONGEST])
+    found = NAMED.match((message or "")[:MOST_TEXT].lstrip()[:MAX_TITLE_LENGTH])
     return found[1] if found else ""
 
 
@@ -75,4 +75,4 @@ def _title(exception: str, text: str) -> str:
     line = text.partition("\n")[0]
     if not exception or exception in line.partition(":")[0]:
         return line
-    return f"{exception}: {line}"[:LONGEST] if line else exception
+    return f"{exception}: {line}"[:MAX_TITLE_LENGTH] if line else exception

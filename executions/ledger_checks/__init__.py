@@ -16,7 +16,7 @@ from executions.states import ENDED, NODE_EXECUTION, STOPPED, WORKFLOW_EXECUTION
 
 from .statements import STATEMENTS
 
-MOST = 20  # violations of one check that are listed
+MAX_VIOLATIONS = 20  # violations of one check that are listed
 BEGIN = """
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL statement_timeout = 0;
@@ -60,7 +60,7 @@ def check_ledger(*, strict: bool = False) -> Iterator[Finding]:
         "of_nodes": [*_pairs(NODE_EXECUTION), *_restarts(), *([] if strict else _corrections())],
         "ended": [str(state) for state in ENDED],
         "strict": strict,
-        "most": MOST,
+        "most": MAX_VIOLATIONS,
     }
     with _snapshot():
         for name, statement in STATEMENTS.items():

@@ -20,8 +20,8 @@ from ledgerkit.db.indexes import Index
 from ledgerkit.db.models import UUID7Model, json_value
 from workflows.querysets import User
 
-MOST = 100  # of one owner
-LONGEST = 2_000  # characters of all filters of one view
+MAX_VIEWS = 100  # of one owner
+MAX_FILTER_LENGTH = 2_000  # characters of all filters of one view
 JSON_TYPE = Func("filters", function="jsonb_typeof", output_field=models.TextField())
 
 ONE_NAME = "one_saved_view_of_a_name_per_owner"
@@ -107,10 +107,10 @@ class SavedView(UUID7Model):
         self.is_shared = self.is_shared or self.is_default_for_all
         if any(not isinstance(each, str) for pair in self.filters.items() for each in pair):
             raise ValidationError(_("A filter of a view is a name and a value, both of them texts."))
-        if sum(len(name) + len(value) for name, value in self.filters.items()) > LONGEST:
+        if sum(len(name) + len(value) for name, value in self.filters.items()) > MAX_FILTER_LENGTH:
             raise ValidationError(_("These filters are too long to be saved: leave some out."))
-        if self._state.adding and type(self).objects.filter(owner=self.owner_id).count() >= MOST:
-            raise ValidationError(gettext("You have %(count)d views: delete one of them first.") % {"count": MOST})
+        if self._state.adding and type(self).objects.filter(owner=self.owner_id).count() >= MAX_VIEWS:
+            raise ValidationError(gettext("You have %(count)d views: delete one of them first.") % {"count": MAX_VIEWS})
 
     def put(self) -> None:
         """Save the view. If it is a default, it replaces the previous one. Raises ValidationError, and changes nothing,

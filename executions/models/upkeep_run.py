@@ -11,7 +11,7 @@ from ledgerkit.db.indexes import Index
 from ledgerkit.db.models import UUID7Model, json_value
 from workflows.querysets import User, can_view_all
 
-KEPT = timedelta(days=365)
+RECORD_RETENTION = timedelta(days=365)
 
 
 class UpkeepRunQuerySet(models.QuerySet["UpkeepRun"]):
@@ -19,7 +19,7 @@ class UpkeepRunQuerySet(models.QuerySet["UpkeepRun"]):
         return self if can_view_all(user, "executions.view_upkeeprun") else self.none()
 
     def expired(self) -> "UpkeepRunQuerySet":
-        return self.filter(started_at__lt=timezone.now() - KEPT)
+        return self.filter(started_at__lt=timezone.now() - RECORD_RETENTION)
 
     def unfinished(self) -> "UpkeepRunQuerySet":
         return self.filter(ended_at=None, is_interrupted=False)

@@ -13,7 +13,7 @@ from executions.models import BulkAction
 
 from .task import Progress, Result
 
-KEPT = timedelta(days=365)  # after their end
+ACTION_RETENTION = timedelta(days=365)  # after their end
 DELETED_AT_ONCE = 10  # with their runs
 
 logger = logging.getLogger(__name__)
@@ -52,4 +52,4 @@ def remove(progress: Progress) -> Result:
 
 
 def _old() -> QuerySet[BulkAction]:
-    return BulkAction.objects.filter(ended_at__lt=timezone.now() - KEPT).order_by()
+    return BulkAction.objects.filter(ended_at__lt=timezone.now() - ACTION_RETENTION).order_by()

@@ -16,7 +16,7 @@ from workflows.retention_config import is_days
 
 FAILED = (ExecutionStatus.FAILED,)
 OTHERS = (ExecutionStatus.COMPLETED, ExecutionStatus.CANCELLED, ExecutionStatus.SKIPPED)
-KEPT = KeptRun.objects.filter(workflow_execution_id=OuterRef("pk"))
+KEPT_RUNS = KeptRun.objects.filter(workflow_execution_id=OuterRef("pk"))
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class RunRule:
             among if self.only_these else ~among,
             status__in=self.statuses, ended_at__lt=today - timedelta(days=self.days),
         )  # fmt: skip
-        return ended.filter(~Exists(KEPT)).order_by()
+        return ended.filter(~Exists(KEPT_RUNS)).order_by()
 
     @property
     def reason(self) -> str:

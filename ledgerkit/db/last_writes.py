@@ -11,7 +11,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 NOTED_EVERY = 1.0  # seconds
 GRACE = timedelta(seconds=NOTED_EVERY)
-MOST = 10_000  # callers that a process remembers
+MAX_CALLERS = 10_000  # callers that a process remembers
 
 READ = "SELECT at FROM last_writes WHERE caller = %s"
 NOTE = """
@@ -29,7 +29,7 @@ def note_write(caller: str) -> None:
         return
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(NOTE, [caller])
-    if len(_noted) >= MOST:
+    if len(_noted) >= MAX_CALLERS:
         _noted.clear()
     _noted[caller] = now
 

@@ -17,7 +17,7 @@ from .audit import audit_writes
 from .exceptions import StaleObject
 
 VERSIONLESS = _("Cannot save {kind} {id}: it was read without its version.")
-GONE = _("Cannot save {kind} {id}: it was deleted since it was read.")
+ROW_DELETED = _("Cannot save {kind} {id}: it was deleted since it was read.")
 NEWER = _(
     "Cannot save {kind} {id}: it changed since it was read (version {version}, now {now}). "
     "Read it again and repeat the change."
@@ -171,5 +171,5 @@ class VersionedModel(UUID7Model):
         row = {"kind": self._meta.verbose_name, "id": self.pk}
         now = type(self)._base_manager.using(using).filter(pk=self.pk).values_list("version", flat=True).first()
         if now is None:
-            return StaleObject(format_lazy(GONE, **row))
+            return StaleObject(format_lazy(ROW_DELETED, **row))
         return StaleObject(format_lazy(NEWER, **row, version=self.version, now=now))

@@ -13,7 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.types import StrOrPromise
 
-LONGEST = 1_020  # longest text that is normalised, which takes quadratic time; the longest name has a quarter of it
+MAX_NORMALIZED = (
+    1_020  # longest text that is normalised, which takes quadratic time; the longest name has a quarter of it
+)
 BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 ENDING = frozenset({"Cc", "Cs", "Zl", "Zp"})  # categories: control characters, surrogates, line separators
 # Letters and signs without a glyph. Category Cf, such as U+200B, is invisible too, but a joiner is valid between
@@ -45,12 +47,12 @@ class IsNFC(Func):
 def nfc(text: str) -> str:
     """Return the text in NFC, the form in which names are stored and compared. A text longer than any name is not
     changed."""
-    return text if text.isascii() or len(text) > LONGEST else unicodedata.normalize("NFC", text)
+    return text if text.isascii() or len(text) > MAX_NORMALIZED else unicodedata.normalize("NFC", text)
 
 
 def forms(text: str) -> list[str]:
     """Return the forms in which an equal-looking text may be stored: unchanged, NFC, NFD."""
-    if text.isascii() or len(text) > LONGEST:
+    if text.isascii() or len(text) > MAX_NORMALIZED:
         return [text]
     return list(dict.fromkeys([text, nfc(text), unicodedata.normalize("NFD", text)]))
 

@@ -13,8 +13,10 @@ from django.db import DEFAULT_DB_ALIAS, ProgrammingError, connection, transactio
 
 from executions import partitions
 
-KEPT = {ContentType._meta.db_table, Permission._meta.db_table}  # the same for every test
-MOST = 2_000  # deleted rows stay in their files, and later tests would read over them: where there are more, truncate
+KEPT_TABLES = {ContentType._meta.db_table, Permission._meta.db_table}  # the same for every test
+MAX_DELETED = (
+    2_000  # deleted rows stay in their files, and later tests would read over them: where there are more, truncate
+)
 
 
 class Flush(flush.Command):
@@ -42,7 +44,7 @@ def _delete_all() -> bool:
             deleted = 0
             while cursor.nextset():  # the first is of SET
                 deleted += cursor.rowcount
-            return deleted <= MOST
+            return deleted <= MAX_DELETED
     except ProgrammingError:
         return False
 
@@ -51,5 +53,5 @@ def _delete_all() -> bool:
 def _statements() -> str:
     """Return all statements as one round trip, without triggers and checks of foreign keys."""
     tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
-    deletes = (f"DELETE FROM {connection.ops.quote_name(table)}" for table in sorted(set(tables) - KEPT))
+    deletes = (f"DELETE FROM {connection.ops.quote_name(table)}" for table in sorted(set(tables) - KEPT_TABLES))
     return "; ".join(["SET LOCAL session_replication_role = replica", *deletes])

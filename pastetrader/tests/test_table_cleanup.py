@@ -22,15 +22,15 @@ def rows() -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize("most", [table_cleanup.MOST, 0])
+@pytest.mark.parametrize("most", [table_cleanup.MAX_DELETED, 0])
 def test_every_table_is_empty_but_those_that_every_test_finds(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many rows are removed by TRUNCATE."""
-    monkeypatch.setattr(table_cleanup, "MOST", most)
+    monkeypatch.setattr(table_cleanup, "MAX_DELETED", most)
     permissions = Permission.objects.count()
     ExecutionLogFactory()
     assert rows()["execution_logs"] == 1
     call_command("flush", interactive=False, verbosity=0)
-    assert {table for table, number in rows().items() if number} - {"django_migrations"} == table_cleanup.KEPT
+    assert {table for table, number in rows().items() if number} - {"django_migrations"} == table_cleanup.KEPT_TABLES
     assert Permission.objects.count() == permissions > 0
 
 

@@ -15,7 +15,7 @@ from pastetrader.threaded_handler import ThreadedHandler
 
 BODY = {"type": "http.request", "body": b"", "more_body": False}
 HALF = {"type": "http.request", "body": b"a", "more_body": True}
-GONE = {"type": "http.disconnect"}
+DISCONNECT = {"type": "http.disconnect"}
 seen: dict[str, Any] = {}
 
 
@@ -121,7 +121,7 @@ def test_a_slow_page_keeps_nobody_waiting() -> None:
 
 def test_a_page_is_finished_though_its_client_has_gone() -> None:
     async def play() -> None:
-        slow = asyncio.ensure_future(ask(ThreadedHandler(), "slow_page", BODY, GONE))
+        slow = asyncio.ensure_future(ask(ThreadedHandler(), "slow_page", BODY, DISCONNECT))
         await wait_until_seen("begun")
         await asyncio.sleep(0.05)  # in which the disconnect is read
         seen["may_end"].set()
@@ -132,7 +132,7 @@ def test_a_page_is_finished_though_its_client_has_gone() -> None:
 
 
 def test_a_stream_ends_with_its_client() -> None:
-    sent = asyncio.run(ask(ThreadedHandler(), "stream", BODY, GONE))
+    sent = asyncio.run(ask(ThreadedHandler(), "stream", BODY, DISCONNECT))
     assert sent[1]["body"] == b"first"
     assert (seen["ended"], seen["finished"]) == (True, 1)
 
@@ -156,7 +156,7 @@ def test_what_breaks_a_stream_is_raised() -> None:
 
 
 def test_a_body_that_is_cut_off_reaches_no_view() -> None:
-    assert asyncio.run(ask(ThreadedHandler(), "page", HALF, GONE)) == []
+    assert asyncio.run(ask(ThreadedHandler(), "page", HALF, DISCONNECT)) == []
     assert "threads" not in seen
 
 
@@ -171,7 +171,7 @@ def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is
     async def play() -> list[list[Any]]:
         handler = ThreadedHandler()
         asked = []
-        for messages in [BODY, GONE], [BODY], [BODY, GONE], [BODY], [BODY]:
+        for messages in [BODY, DISCONNECT], [BODY], [BODY, DISCONNECT], [BODY], [BODY]:
             asked.append(asyncio.ensure_future(ask(handler, "slow_page", *messages)))
             await asyncio.sleep(0.02)
         seen["may_end"].set()

@@ -3,7 +3,7 @@
 import re
 from html.parser import HTMLParser
 
-SHOWN = {"title", "aria-label", "placeholder", "alt", "data-label"}
+TEXT_ATTRIBUTES = {"title", "aria-label", "placeholder", "alt", "data-label"}
 DATA = {"script", "style", "pre", "code", "textarea", "ins", "del"}
 # Pictures whose words Django does not translate.
 DJANGOS = ("admin/img/search.svg", "admin/img/icon-yes.svg", "admin/img/icon-no.svg")
@@ -26,7 +26,7 @@ class Spoken(HTMLParser):
         if tag in DATA or given.get("translate") == "no":
             self.quiet.append(tag)
         if not (given.get("src") or "").endswith(DJANGOS):
-            self.said += [value for name, value in attrs if name in SHOWN and value]
+            self.said += [value for name, value in attrs if name in TEXT_ATTRIBUTES and value]
         if tag == "input" and given.get("type") in {"submit", "button", "reset"}:
             self.said.append(given.get("value") or "")
 

@@ -20,7 +20,7 @@ from ledgerkit.db.models import parse_uuid
 from workflows.history import ChangeAct, ChangedKind, DefinitionChange
 from workflows.models import Node
 
-SHOWN = 200  # newest changes on the history page
+MAX_CHANGES = 200  # newest changes on the history page
 ROWS = 5  # displayed rows of one change; the others are counted
 
 User = get_user_model()
@@ -136,11 +136,11 @@ def present_changes(rows: Sequence[DefinitionChange]) -> list[ChangeView]:
 @register_history
 def read_newest(subject: models.Model) -> dict[str, object]:
     """Return the newest changes of a workflow or token, as admin/changes/history.html shows them."""
-    newest = list(DefinitionChange.of(subject)[: SHOWN + 1])
+    newest = list(DefinitionChange.of(subject)[: MAX_CHANGES + 1])
     return {
-        "changes": present_changes(newest[:SHOWN]),
-        "is_cut": len(newest) > SHOWN,
-        "shown": SHOWN,
+        "changes": present_changes(newest[:MAX_CHANGES]),
+        "is_cut": len(newest) > MAX_CHANGES,
+        "shown": MAX_CHANGES,
     }
 
 

@@ -38,7 +38,7 @@ EXAMPLE = (
 )
 type Path = tuple[object, ...]  # keys and indices that lead to an error
 
-SHOWN = 20  # faults of one text
+MAX_FAULTS = 20  # faults of one text
 # Error texts of the API, which are English there. They are listed for makemessages.
 OF_THE_API = (
     gettext_noop("Expected a string."),
@@ -148,9 +148,9 @@ class WorkflowForm(ModelForm):
 def _sentences(errors: object, graph: graph_text.GraphLists) -> Iterator[str]:
     """Yield the errors that the API would return, each with its place and the value there."""
     found = list(_places(errors))
-    for path, sentence in found[:SHOWN]:
+    for path, sentence in found[:MAX_FAULTS]:
         yield f"{_place(path, graph)}: {gettext(sentence)}" if path else gettext(sentence)
-    if more := found[SHOWN:]:
+    if more := found[MAX_FAULTS:]:
         yield str(MORE % {"count": len(more)})
 
 

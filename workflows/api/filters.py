@@ -16,4 +16,4 @@ class WorkflowFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is u
 
 def normalize_name(name: str) -> str:
     """Return a name as it is stored: in Unicode NFC, without the spaces around it."""
-    return names.nfc(name[: names.LONGEST].strip())
+    return names.nfc(name[: names.MAX_NORMALIZED].strip())

@@ -13,9 +13,9 @@ from workflows.fan_outs import FanOut
 from .graph_chart import RunDrawing
 
 OPEN, EVERY = "open", "all"
-KEPT = ("node", "nodes", "lanes", "compare")  # the other parameters that the page of a run takes
+PAGE_PARAMETERS = ("node", "nodes", "lanes", "compare")  # the other parameters that the page of a run takes
 ANCHOR = "#graph"
-SHOWN = 20  # links that fold one; another one folds all
+MAX_FOLD_LINKS = 20  # links that fold one; another one folds all
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def fan_out_links(request: HttpRequest, drawn: RunDrawing) -> FanOutLinks:
     keys = {each.key for each in opened}
     return FanOutLinks(
         {key: _address(request, keys | {key}) for key in folded},
-        [FoldLink(each, _address(request, keys - {each.key})) for each in opened[:SHOWN]],
+        [FoldLink(each, _address(request, keys - {each.key})) for each in opened[:MAX_FOLD_LINKS]],
         _address(request, [EVERY] if folded else []) if drawn.fan_outs else "",
         ",".join(sorted(keys)),
     )
@@ -70,6 +70,6 @@ def fan_out_links(request: HttpRequest, drawn: RunDrawing) -> FanOutLinks:
 
 def _address(request: HttpRequest, opened: Iterable[str]) -> str:
     """Return the address of the page with these opened. `open` comes first: "?node=" begins the links of nodes."""
-    kept = {name: request.GET[name] for name in KEPT if name in request.GET}
+    kept = {name: request.GET[name] for name in PAGE_PARAMETERS if name in request.GET}
     others = f"&{urlencode(kept)}" if kept else ""
     return f"?{OPEN}={','.join(sorted(opened))}{others}{ANCHOR}"

@@ -20,7 +20,7 @@ from workflows.models import Workflow
 from .linked_filters import LinkedFilter
 
 SEPARATOR = "~"
-COLUMNS = (
+RUN_COLUMNS = (
     "status", "failed_nodes", "trigger_type", "attempt", "created_at", "started_at", "ended_at", "graph", "workflow",
 )  # fmt: skip
 
@@ -37,12 +37,12 @@ def first_rows(seen: Runs, workflow: UUID, where: Q, order: Sequence[str], numbe
     """Return the first runs of `seen` in this order, from the index on the runs of a workflow."""
     workflows = Workflow.objects.filter(pk=workflow)
     found = keyset.first_of_each(workflows, seen.filter(where), "workflow", order, number)
-    return WorkflowExecution.objects.filter(pk__in=found).only(*COLUMNS).order_by(*order)
+    return WorkflowExecution.objects.filter(pk__in=found).only(*RUN_COLUMNS).order_by(*order)
 
 
 def get_run(user: User, workflow: UUID, pk: UUID) -> WorkflowExecution | None:
     """Return the run; None if the workflow has no such run visible to the user."""
-    return WorkflowExecution.objects.visible_to(user).filter(workflow=workflow, pk=pk).only(*COLUMNS).first()
+    return WorkflowExecution.objects.visible_to(user).filter(workflow=workflow, pk=pk).only(*RUN_COLUMNS).first()
 
 
 def window_size(nodes: int) -> int:

@@ -27,7 +27,7 @@ from .querysets import ORDER
 
 BATCH = 2_000  # lines
 TYPES = {"text": ("txt", "text/plain; charset=utf-8"), "jsonl": ("jsonl", "application/jsonl; charset=utf-8")}
-COLUMNS = (*ORDER, "level", "node_execution_id", "attempt", "message")
+DOWNLOAD_COLUMNS = (*ORDER, "level", "node_execution_id", "attempt", "message")
 
 
 def download_response(
@@ -60,7 +60,7 @@ def _name(run: WorkflowExecution, log_query: LogQuery) -> str:
 def _batches(lines: Lines, names: dict[UUID, str], kind: str, zone: tzinfo) -> Iterator[str]:
     """Yield the file in batches, from tuples and without a join: at 100,000 lines, objects cost more than the query."""
     printed: Callable[..., str] = _as_json if kind == "jsonl" else partial(_as_text, zone)
-    columns = (*COLUMNS, "is_cut", "data", "source", "seq") if kind == "jsonl" else COLUMNS
+    columns = (*DOWNLOAD_COLUMNS, "is_cut", "data", "source", "seq") if kind == "jsonl" else DOWNLOAD_COLUMNS
     rows = lines.values_list(*columns).order_by(*ORDER)
     found = list(rows[:BATCH])
     while found:

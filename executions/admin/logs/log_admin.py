@@ -75,7 +75,12 @@ class ExecutionLogAdmin(SavedViewsMixin):
     }  # fmt: skip
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
-    columns = (*line_rows.COLUMNS, "source", "workflow_execution__workflow_name", "workflow_execution__workflow__owner")
+    columns = (
+        *line_rows.LINE_COLUMNS,
+        "source",
+        "workflow_execution__workflow_name",
+        "workflow_execution__workflow__owner",
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         text = formatting.first_characters("message", formatting.LINE)

@@ -15,7 +15,7 @@ from ledgerkit.db import keyset
 
 MESSAGE = 4_000  # characters of a message that are shown at first
 ORDER = ("timestamp", "id")
-COLUMNS = (
+LINE_COLUMNS = (
     "timestamp", "level", "is_cut", "attempt", "workflow_execution", "node_execution__node",
     "node_execution__node_name",
 )  # fmt: skip
@@ -98,5 +98,5 @@ def with_skipped(rows: list[LogLine], after: int = -1) -> list[LogLine]:
 
 
 def _select_columns(lines: Lines) -> Lines:
-    rows = lines.select_related("node_execution").only(*COLUMNS)
+    rows = lines.select_related("node_execution").only(*LINE_COLUMNS)
     return rows.annotate(text=formatting.first_characters("message", MESSAGE + 1), has_data=Q(data__isnull=False))

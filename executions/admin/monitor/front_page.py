@@ -39,7 +39,7 @@ from .waiting_retries import Wait
 ALLOWS_CONCURRENCY = Q(metadata__contains={"allow_concurrent": True})
 WITH_FAILED_NODES = {"status": "completed", "has_failed_nodes": "true", "ended": "1"}
 TIMES = ("created_at", "started_at", "ended_at")
-COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow", "workflow_name")
+RUN_COLUMNS = ("status", "attempt", "failed_nodes", "trigger_type", *TIMES, "workflow", "workflow_name")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def attention_section(user: User) -> Context:
     """Return the runs that are overdue, silent or late, in this order."""
     marks = attention_marks.build_marks(attention.find_runs(user, limits.COUNTED_RUNS))
     shown = [*marks][: limits.FRONT_PAGE_ROWS]
-    runs = WorkflowExecution.objects.only(*COLUMNS).in_bulk(shown)
+    runs = WorkflowExecution.objects.only(*RUN_COLUMNS).in_bulk(shown)
     rows = [AttentionRow(runs[pk], formatting.elapsed_text(runs[pk]), marks[pk]) for pk in shown if pk in runs]
     is_more = sum(map(len, marks.values())) == limits.COUNTED_RUNS
     count = Count(len(marks), filter_presets.runs_url(attention="any"), is_more=is_more)
@@ -176,7 +176,7 @@ def _reason(run: Any) -> str:
 
 def _active(user: User, status: ExecutionStatus, *columns: str) -> Runs:
     runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
-    return (runs.select_related("workflow") if columns else runs).only(*COLUMNS, *columns)
+    return (runs.select_related("workflow") if columns else runs).only(*RUN_COLUMNS, *columns)
 
 
 def _count_in(user: User, status: ExecutionStatus) -> Count:

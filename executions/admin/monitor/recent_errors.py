@@ -28,7 +28,7 @@ PERIOD = timedelta(days=1)
 LAST_DAY = {FAILED: "1"}  # the same period, as a filter
 FAILED_RUNS = {"status": "failed", "ended": "1"}
 MAX_PLACES = 3  # listed for each group
-SHOWN = (ErrorState.OPEN, ErrorState.ACKNOWLEDGED)
+UNRESOLVED = (ErrorState.OPEN, ErrorState.ACKNOWLEDGED)
 NEWEST = ("-happened_at", "-id")
 
 
@@ -68,7 +68,7 @@ def error_groups_section(user: User) -> Context:
         return {"rows": [], "is_more": False, "muted": 0}
     since = timezone.now() - PERIOD
     lately = ErrorGroup.objects.visible_to(user).current().filter(last_seen__gte=since)
-    found = _newest_groups(lately.filter(state__in=SHOWN), since)
+    found = _newest_groups(lately.filter(state__in=UNRESOLVED), since)
     shown = found[: limits.FRONT_PAGE_ROWS]
     return {
         "rows": _rows(user, shown, since),

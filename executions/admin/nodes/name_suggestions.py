@@ -9,14 +9,14 @@ from executions.admin.types import User
 from ledgerkit.admin.lists import ModelAdmin
 from ledgerkit.db import names
 
-LONGEST = 255
+MAX_NAME_LENGTH = 255
 
 
 def node_names_view(model_admin: ModelAdmin, request: HttpRequest) -> JsonResponse:
     """Return the first names with the part `?q=`; none if the search takes too long."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied("executions.view_nodeexecution")
-    part = names.nfc(request.GET.get("q", "").replace("\0", "").strip()[:LONGEST])
+    part = names.nfc(request.GET.get("q", "").replace("\0", "").strip()[:MAX_NAME_LENGTH])
     found = query_or_none("node names", lambda: _suggestions(request.user, part), limits.FIND_MS)
     response = JsonResponse({"names": found or []})
     response["Cache-Control"] = "no-store"

@@ -49,7 +49,7 @@ class RunNodeRow:
 
 def nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
     """Return the node executions of a run in their order, annotated with `name` and `error`; at most NODES + 1."""
-    rows = run.node_executions.visible_to(request.user).only("node", *COLUMNS[: COLUMNS.index("node_name")])
+    rows = run.node_executions.visible_to(request.user).only("node", *NODE_COLUMNS[: NODE_COLUMNS.index("node_name")])
     rows = rows.annotate(name=F("node_name"), error=formatting.first_characters("error_message", formatting.LINE))
     return list(rows.order_by("execution_order", "id")[: limits.NODES + 1])
 
@@ -66,7 +66,7 @@ def present_nodes(nodes: list[NodeExecution]) -> list[RunNodeRow]:
 
 def failed_nodes_of_run(request: HttpRequest, run: WorkflowExecution) -> list[NodeExecution]:
     """Return the failed node executions, the first failure first, with error and traceback."""
-    rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*COLUMNS)
+    rows = run.node_executions.visible_to(request.user).failed().select_related("node").only(*NODE_COLUMNS)
     errors = {
         "error": formatting.first_characters("error_message", formatting.SHORT),
         "traceback": formatting.last_characters("error_traceback", formatting.TRACEBACK),
@@ -115,7 +115,7 @@ def _by_node(found: list[Any]) -> defaultdict[Any, list[Any]]:
     return tries
 
 
-COLUMNS = (
+NODE_COLUMNS = (
     "status",
     "attempt",
     "created_at",
@@ -128,7 +128,7 @@ COLUMNS = (
     "node_name",
     "node__retry_config",
 )
-OF_ONE = (*COLUMNS, "version", "workflow_execution__status", "workflow_execution__failed_nodes")
+OF_ONE = (*NODE_COLUMNS, "version", "workflow_execution__status", "workflow_execution__failed_nodes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class NodeExecutionAdmin(SavedViewsMixin):
     related = ("node", "workflow_execution__workflow")
     keyset = ("id",)
     columns = (
-        *COLUMNS,
+        *NODE_COLUMNS,
         "version",
         "workflow_execution__workflow_name",
         "workflow_execution__workflow__owner",

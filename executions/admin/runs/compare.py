@@ -23,8 +23,8 @@ from . import json_diff
 from .json_diff import Difference, differences, parse
 
 BACK = timedelta(days=90)  # how far back a successful run is searched
-SHOWN = 1_000  # rows of the table of durations
-COLUMNS = ("status", "created_at", "started_at", "ended_at")
+MAX_DURATIONS = 1_000  # rows of the table of durations
+RUN_COLUMNS = ("status", "created_at", "started_at", "ended_at")
 PAYLOADS = ("input_data", "output_data")
 TEXTS = (*PAYLOADS, "error_message")
 
@@ -93,7 +93,7 @@ class Comparison:
     @property
     def first_pairs(self) -> list[Pair]:
         """Return the rows of the table."""
-        return self.pairs[:SHOWN]
+        return self.pairs[:MAX_DURATIONS]
 
     @property
     def has_usual(self) -> bool:
@@ -123,7 +123,7 @@ class Comparison:
 def chosen_run(user: User, run: WorkflowExecution, named: str) -> WorkflowExecution | None:
     """Return the other run that the address names; None if it names none that the user may see."""
     pk = parse_uuid(named)
-    seen = WorkflowExecution.objects.visible_to(user).exclude(pk=run.pk).only(*COLUMNS, "workflow")
+    seen = WorkflowExecution.objects.visible_to(user).exclude(pk=run.pk).only(*RUN_COLUMNS, "workflow")
     return seen.filter(pk=pk).first() if pk else None
 
 
@@ -140,7 +140,7 @@ def successful_runs(user: User, run: WorkflowExecution) -> Runs:
         created_at__lt=run.created_at,
         created_at__gte=run.created_at - BACK,
     )
-    return rows.only(*COLUMNS, "workflow").order_by("-created_at", "-id")
+    return rows.only(*RUN_COLUMNS, "workflow").order_by("-created_at", "-id")
 
 
 def compare_with(user: User, run: WorkflowExecution, then: WorkflowExecution) -> Comparison | None:
@@ -212,7 +212,7 @@ def _nodes(user: User, run: UUID) -> tuple[dict[UUID, Any], bool]:
     """Return the last execution of each node of a run, in their order, with a digest of each text, and whether there
     are more."""
     rows = NodeExecution.objects.visible_to(user).filter(workflow_execution=run)
-    rows = rows.only(*COLUMNS, "node_id", "node_name").annotate(**_digests(TEXTS))
+    rows = rows.only(*RUN_COLUMNS, "node_id", "node_name").annotate(**_digests(TEXTS))
     found = list(rows.order_by("execution_order", "id")[: limits.COMPARED_NODES + 1])
     return {row.node_id: row for row in found[: limits.COMPARED_NODES]}, len(found) > limits.COMPARED_NODES
 

@@ -22,7 +22,7 @@ from executions.models import ExecutionLog, ExecutionStatus, NodeExecution, Work
 from executions.refusal_reasons import CANCEL_FIRST
 from ledgerkit.admin.confirmation import Question, confirmation_page, is_confirmed, report_success
 
-SHOWN = 10  # running runs that are named as not deletable
+MAX_NAMED_RUNS = 10  # running runs that are named as not deletable
 OWN = (NodeExecution, ExecutionLog)
 IS_RUNNING = Q(status=ExecutionStatus.RUNNING)
 DELETE = gettext_lazy("Delete %(count)d %(items)s")
@@ -93,7 +93,7 @@ class DeleteRunMixin(ReadOnlyAdmin):
 
     def _refuse(self, request: HttpRequest, runs: list[WorkflowExecution]) -> None:
         """Show a message for the first running runs, which are not deleted."""
-        for run in runs[:SHOWN]:
+        for run in runs[:MAX_NAMED_RUNS]:
             refusal = InvalidTransition("delete", run.status, CANCEL_FIRST)
             self.message_user(request, f"{run}: {refusal.sentence}", messages.ERROR)
 

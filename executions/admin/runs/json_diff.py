@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-MOST = 50  # differences listed
+MAX_DIFFERENCES = 50  # differences listed
 CUT = 200  # characters shown of a value
 BEFORE = 40  # of these, characters before the first difference
 
@@ -29,8 +29,10 @@ NOTHING = _Nothing()
 
 def differences(before: object, after: object) -> tuple[list[Difference], bool]:
     """Return the first differences in document order, and whether there are more."""
-    found = [Difference(path, *_format_value(a, b)) for path, a, b in islice(_walk("", before, after), MOST + 1)]
-    return found[:MOST], len(found) > MOST
+    found = [
+        Difference(path, *_format_value(a, b)) for path, a, b in islice(_walk("", before, after), MAX_DIFFERENCES + 1)
+    ]
+    return found[:MAX_DIFFERENCES], len(found) > MAX_DIFFERENCES
 
 
 def parse(text: str) -> object:

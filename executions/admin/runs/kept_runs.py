@@ -15,7 +15,7 @@ from ledgerkit.admin.confirmation import Question, reason, run_on_each
 from ledgerkit.admin.lists import EVERYWHERE
 
 KEEP = _("Keep %(count)d %(items)s")
-KEPT = _("%(count)d %(items)s are kept.")
+RUNS_KEPT = _("%(count)d %(items)s are kept.")
 RELEASE = _("Keep %(count)d %(items)s no longer")
 RELEASED = _("%(count)d %(items)s are kept no longer.")
 KEEP_EFFECT = _("Upkeep does not remove them and their log lines, until they are kept no longer.")
@@ -27,7 +27,9 @@ class KeepRunMixin(ReadOnlyAdmin):
     def keep(self, request: HttpRequest, queryset: QuerySet[WorkflowExecution]) -> HttpResponse | None:
         """Keep the runs. The reason of those that are kept already is replaced."""
         question = Question("keep", KEEP, KEEP_EFFECT, list(queryset))
-        return run_on_each(self, request, question, self._with_log_entry(request, "keep", _keep(reason(request))), KEPT)
+        return run_on_each(
+            self, request, question, self._with_log_entry(request, "keep", _keep(reason(request))), RUNS_KEPT
+        )
 
     @admin.action(permissions=["change"], description=_("Do not keep any longer"), location=EVERYWHERE)
     def release(self, request: HttpRequest, queryset: QuerySet[WorkflowExecution]) -> HttpResponse | None:

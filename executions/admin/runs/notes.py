@@ -41,7 +41,7 @@ def notes_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     return {
         "notes": [ShownNote(note, may_write and note.is_changed_by(request.user)) for note in notes],
         "may_write_notes": may_write,
-        "longest_note": run_notes.LONGEST,
+        "longest_note": run_notes.MAX_NOTE_LENGTH,
     }
 
 

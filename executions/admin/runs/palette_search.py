@@ -33,8 +33,8 @@ from workflows.models import Node, Workflow
 
 from . import list_search
 
-LONGEST = 200
-COLUMNS: dict[type[WorkflowExecution | NodeExecution], tuple[str, ...]] = {
+MAX_QUERY_LENGTH = 200
+RESULT_COLUMNS: dict[type[WorkflowExecution | NodeExecution], tuple[str, ...]] = {
     WorkflowExecution: ("workflow_name", "status", "created_at"),
     NodeExecution: ("node_name", "status", "created_at"),
 }
@@ -53,14 +53,14 @@ class Found:
 
 def find_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
     """Render what is found for `?q=`; with `format=json` as the palette reads it."""
-    text = names.nfc(request.GET.get("q", "").replace("\0", "").strip()[:LONGEST])
+    text = names.nfc(request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_LENGTH])
     found, is_complete = find(site, request, text) if text else (_starting_points(site, request), True)
     if request.GET.get("format") == "json":
         response = JsonResponse({"found": [asdict(each) for each in found], "is_complete": is_complete})
         response["Cache-Control"] = "no-store"
         return response
     title = _("Search: %(text)s") % {"text": text} if text else _("Search")
-    shown = {"title": title, "q": text, "found": found, "is_complete": is_complete, "longest": LONGEST}
+    shown = {"title": title, "q": text, "found": found, "is_complete": is_complete, "longest": MAX_QUERY_LENGTH}
     return TemplateResponse(request, "admin/executions/find.html", site.each_context(request) | shown)
 
 
@@ -94,7 +94,7 @@ def _by_id(
     """Return rows whose id is, or begins with, this text."""
     if (bounds := _id_bounds(text)) is None or not _may_view(site, request, model):
         return []
-    rows = model.objects.visible_to(request.user).filter(pk__range=bounds).only(*COLUMNS[model])
+    rows = model.objects.visible_to(request.user).filter(pk__range=bounds).only(*RESULT_COLUMNS[model])
     return [_row(row) for row in rows.order_by("-pk")[: limits.FOUND_ROWS]]
 
 
@@ -140,7 +140,7 @@ def _runs(site: AdminSite, request: HttpRequest, text: str) -> list[Found]:
         return []
     held = list_search.by_correlation_id_or_tag(text)
     rows = WorkflowExecution.objects.visible_to(request.user).filter(held).order_by("-created_at", "-pk")
-    found = [_row(row) for row in rows.only(*COLUMNS[WorkflowExecution])[: limits.FOUND_ROWS]]
+    found = [_row(row) for row in rows.only(*RESULT_COLUMNS[WorkflowExecution])[: limits.FOUND_ROWS]]
     if not found:
         return []
     title = _("All runs with “%(text)s”") % {"text": text}

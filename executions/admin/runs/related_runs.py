@@ -6,7 +6,7 @@ from executions.models import WorkflowExecution
 from executions.rerun import RERUN_OF
 from ledgerkit.db.models import parse_uuid
 
-COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "workflow", "workflow_name")
+RUN_COLUMNS = ("status", "failed_nodes", "created_at", "started_at", "ended_at", "workflow", "workflow_name")
 
 
 def get_run(user: User, named: str | None) -> WorkflowExecution | None:
@@ -31,4 +31,4 @@ def _newest(found: Runs) -> tuple[list[WorkflowExecution], bool]:
 
 
 def _rows(user: User) -> Runs:
-    return WorkflowExecution.objects.visible_to(user).only(*COLUMNS)
+    return WorkflowExecution.objects.visible_to(user).only(*RUN_COLUMNS)

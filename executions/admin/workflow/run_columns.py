@@ -26,7 +26,16 @@ from . import expected_runs
 from .expected_runs import ExpectedRun
 
 UNKNOWN = "–"
-SHOWN = ("status", "failed_nodes", "is_queued", "workflow", "workflow_name", "created_at", "started_at", "ended_at")
+RUN_COLUMNS = (
+    "status",
+    "failed_nodes",
+    "is_queued",
+    "workflow",
+    "workflow_name",
+    "created_at",
+    "started_at",
+    "ended_at",
+)
 
 
 class RunColumns:
@@ -94,4 +103,4 @@ def newest_runs(user: User, workflows: list[UUID]) -> list[WorkflowExecution]:
     """Return the newest run of each workflow that the user may see, by one look into the index for each."""
     newest = WorkflowExecution.objects.filter(workflow=OuterRef("pk")).order_by("-created_at", "-id").values("pk")[:1]
     ids = Workflow.objects.filter(pk__in=workflows).values_list(Subquery(newest), flat=True)
-    return list(WorkflowExecution.objects.visible_to(user).filter(pk__in=list(ids)).only(*SHOWN))
+    return list(WorkflowExecution.objects.visible_to(user).filter(pk__in=list(ids)).only(*RUN_COLUMNS))

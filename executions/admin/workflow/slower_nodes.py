@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from executions.admin import formatting, node_medians
 from executions.admin.types import User
 
-SHOWN = 10
+MAX_NODES = 10
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def slower_nodes(user: User, workflow: UUID, nodes: int) -> Weeks:
     both = ((row, before.seconds(row.node)) for row in now.nodes.values())
     found = [SlowerNode(row.node, row.name, row.seconds, seconds) for row, seconds in both if seconds is not None]
     slower = sorted(filter(_is_slower, found), key=lambda each: each.now / each.before, reverse=True)
-    return Weeks(slower[:SHOWN], now.runs, before.runs)
+    return Weeks(slower[:MAX_NODES], now.runs, before.runs)
 
 
 def _is_slower(node: SlowerNode) -> bool:

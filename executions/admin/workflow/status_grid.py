@@ -30,7 +30,7 @@ from workflows.natural_order import natural_key
 from . import duration_chart
 from .duration_chart import Axis
 
-COLUMNS, FEWEST = 50, 10
+MAX_COLUMNS, MIN_COLUMNS = 50, 10
 SQUARES = 3_000  # maximum of squares that a browser draws fast
 ROWS = 400
 LETTERS = 34  # characters of a node's name
@@ -95,7 +95,7 @@ class Grid:
 # --- runs --------------------------------------------------------------------
 def columns_for(nodes: int) -> int:
     """Return the number of columns; fewer for workflows with many nodes."""
-    return min(COLUMNS, max(FEWEST, SQUARES // max(1, nodes)))
+    return min(MAX_COLUMNS, max(MIN_COLUMNS, SQUARES // max(1, nodes)))
 
 
 def grid_page(

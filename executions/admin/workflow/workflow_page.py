@@ -32,13 +32,13 @@ from . import duration_chart, graph_changes, node_health, slower_nodes, status_g
 VIEWS = ("grid", "graph")
 FOLDER = "admin/executions/workflow"
 OWNER = f"owner__{get_user_model().USERNAME_FIELD}"
-COLUMNS = ("name", "description", "is_active", "deleted_at", "version", "created_at", "updated_at", OWNER)
+WORKFLOW_COLUMNS = ("name", "description", "is_active", "deleted_at", "version", "created_at", "updated_at", OWNER)
 
 
 def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
     if not admin.site.get_model_admin(WorkflowExecution).has_view_permission(request):
         return _render(request, "forbidden", {"title": _("No access")}, status=403)
-    workflow = visible_workflows(request.user).select_related("owner").only(*COLUMNS).filter(pk=pk).first()
+    workflow = visible_workflows(request.user).select_related("owner").only(*WORKFLOW_COLUMNS).filter(pk=pk).first()
     if workflow is None:
         messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
         return redirect("admin:index")

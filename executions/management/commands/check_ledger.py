@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from executions.ledger_checks import MOST, Finding, check_ledger
+from executions.ledger_checks import MAX_VIOLATIONS, Finding, check_ledger
 
 
 class Command(BaseCommand):
@@ -30,6 +30,6 @@ class Command(BaseCommand):
         self.stdout.write(f"{finding.name}: {finding.number:,}")
         for violation in finding.violations:
             self.stdout.write(f"  {violation}")
-        if finding.number > MOST:
-            self.stdout.write(_("  and %(n)d others") % {"n": finding.number - MOST})
+        if finding.number > MAX_VIOLATIONS:
+            self.stdout.write(_("  and %(n)d others") % {"n": finding.number - MAX_VIOLATIONS})
         return finding.number

@@ -135,7 +135,7 @@ class TestTheWork:
         runner.work_open()
         found = answers(action)
         assert found[ended.pk] == ("refused", "Cannot cancel execution in completed state")
-        assert found[gone.pk] == ("refused", runner.GONE)
+        assert found[gone.pk] == ("refused", runner.RUN_DELETED)
         assert found[still.pk] == ("done", "")
         action.refresh_from_db()
         assert (action.done, action.refused) == (1, 2)
@@ -231,7 +231,7 @@ class TestAnEndBeforeTheLastRun:
             action = chosen_runs.begin(WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], {}, "", timezone.now())
         runner.work_open()
         assert statuses([*own, other]) == ["cancelled", "pending"]
-        assert answers(action)[other.pk] == ("refused", runner.GONE)
+        assert answers(action)[other.pk] == ("refused", runner.RUN_DELETED)
 
     def test_what_was_stored_before_a_kill_is_not_done_twice(self, staff: Any) -> None:
         chosen = runs(2)

@@ -25,7 +25,7 @@ from .stream_client import Reader, address, aside, log, open_stream, run_scene, 
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MOST = 5.0  # seconds
+MAX_WAIT = 5.0  # seconds
 MOVES = "/api/v1/executions/stream/"
 
 
@@ -132,7 +132,7 @@ async def ended_after(case: Case, reader: Reader, began: float) -> float:
 
 
 def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert 2 * access_changes.EVERY < MOST
+    assert 2 * access_changes.EVERY < MAX_WAIT
     monkeypatch.setattr(access_changes, "EVERY", 0.3)
     cases = [*cases_of_tokens(), *cases_of_workflows(), *cases_of_sessions()]
 
@@ -146,9 +146,11 @@ def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, m
                 await aside(case.lose)
             began = time.monotonic()
             waits = [asyncio.create_task(ended_after(*each, began)) for each in zip(cases, readers, strict=True)]
-            await asyncio.wait(waits, timeout=2 * MOST)
+            await asyncio.wait(waits, timeout=2 * MAX_WAIT)
             late = [
-                case.name for case, wait in zip(cases, waits, strict=True) if not wait.done() or wait.result() > MOST
+                case.name
+                for case, wait in zip(cases, waits, strict=True)
+                if not wait.done() or wait.result() > MAX_WAIT
             ]
             for wait in waits:
                 wait.cancel()
@@ -196,8 +198,8 @@ def test_a_right_that_is_lost_before_the_first_look_ends_the_stream_too(run: Any
             await reader.next()
             await aside(token[0].revoke)
             began = time.monotonic()
-            await reader.rest(MOST)
-            assert time.monotonic() - began <= MOST
+            await reader.rest(MAX_WAIT)
+            assert time.monotonic() - began <= MAX_WAIT
 
     run_scene(scene)
 

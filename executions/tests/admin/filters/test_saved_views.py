@@ -75,12 +75,12 @@ class TestSaving:
         assert [view.filters for view in SavedView.objects.all()] == [{"status": "failed"}, {"status": "failed"}]
 
     def test_so_many_and_no_more(self, teammate: Any, monkeypatch: Any) -> None:
-        monkeypatch.setattr(saved_view, "MOST", 1)
+        monkeypatch.setattr(saved_view, "MAX_VIEWS", 1)
         save(teammate)
         assert "You have 1 views" in messages_of(save(teammate, name="Another"))
 
     def test_what_is_too_long_is_refused(self, teammate: Any) -> None:
-        assert "too long" in messages_of(save(teammate, "q=" + "x" * saved_view.LONGEST))
+        assert "too long" in messages_of(save(teammate, "q=" + "x" * saved_view.MAX_FILTER_LENGTH))
 
 
 class TestChanging:

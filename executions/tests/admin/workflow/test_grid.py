@@ -73,8 +73,8 @@ class TestGrid:
         assert str(again.pk) in square.address
 
     def test_older_and_newer_runs_are_pages_that_meet(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
-        monkeypatch.setattr(status_grid, "COLUMNS", 3)
-        monkeypatch.setattr(status_grid, "FEWEST", 1)
+        monkeypatch.setattr(status_grid, "MAX_COLUMNS", 3)
+        monkeypatch.setattr(status_grid, "MIN_COLUMNS", 1)
         runs = [WorkflowExecutionFactory(workflow=workflow).pk for _ in range(8)]
         now = timezone.now()
         WorkflowExecution.objects.filter(pk__in=runs[3:6]).update(created_at=now)  # three of one time
@@ -104,9 +104,9 @@ class TestGrid:
             assert [each.pk for each in found.runs] == [run.pk]
 
     def test_many_nodes_leave_room_for_fewer_runs(self) -> None:
-        assert status_grid.columns_for(0) == status_grid.columns_for(10) == status_grid.COLUMNS
+        assert status_grid.columns_for(0) == status_grid.columns_for(10) == status_grid.MAX_COLUMNS
         assert status_grid.columns_for(100) == status_grid.SQUARES // 100
-        assert status_grid.columns_for(10_000) == status_grid.FEWEST
+        assert status_grid.columns_for(10_000) == status_grid.MIN_COLUMNS
 
     def test_it_says_where_it_does_not_show_all(self, staff: Any, workflow: Workflow, monkeypatch: Any) -> None:
         monkeypatch.setattr(status_grid, "ROWS", 2)
