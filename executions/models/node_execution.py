@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions import leases, masking, refusal_reasons, reported_texts, retry, sort_keys, states, validators
 from executions.exceptions import InvalidTransition
-from executions.querysets import NODES_RETRY_CONFIG, NodeExecutionQuerySet
+from executions.querysets import NodeExecutionQuerySet
 from executions.secrets import run_secrets
 from executions.states import ACTIVE, ExecutionStatus
 from ledgerkit.db import functions, json_validation
@@ -64,6 +64,8 @@ class NodeExecution(Execution):
     settled = models.BooleanField(
         _("settled"), default=False, db_default=False, editable=False, help_text=_("Ended by the end of its run.")
     )
+
+    nodes_retry_config: object = None  # in lists, of failed rows: annotated by for_lists()
 
     objects = NodeExecutionQuerySet.as_manager()
 
@@ -141,7 +143,7 @@ class NodeExecution(Execution):
     @property
     def max_retries(self) -> int:
         """Return how many retries its node's retry_config allows."""
-        known = vars(self).get(NODES_RETRY_CONFIG)
+        known = self.nodes_retry_config
         return self.node.max_retries if known is None else retries_in(known)
 
     def insert_as_read(self) -> bool:

@@ -106,7 +106,7 @@ class _LinePresenter:
             "html": html,
             "more_lines": shown.count("\n"),
             "is_long": len(text) > MESSAGE,
-            "is_open": hasattr(line, "place") and "<mark>" in html and "\n" in shown,
+            "is_open": "<mark>" in html and "\n" in shown,
         }
 
 
