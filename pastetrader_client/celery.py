@@ -80,10 +80,17 @@ class Recorder:
             (signals.worker_shutdown, self.on_shutdown),
         ):
             signal.connect(receiver, weak=False)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.begin_in_child)
         if self.client.on_cancel is None:
             self.client.on_cancel = self.revoke_tasks
         if self.client.on_node_cancel is None:
             self.client.on_node_cancel = self.revoke_task
+
+    def begin_in_child(self) -> None:
+        """Begin anew in a forked process: what its parent waits for is its parent's."""
+        self.lock = Lock()
+        self.ends.begin()
 
     # --- in the process that sends --------------------------------------------
     def on_publish(self, sender: str, headers: dict[str, Any], body: Any, **_kwargs: Any) -> None:

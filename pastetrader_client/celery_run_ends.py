@@ -22,6 +22,10 @@ class RunEnds:
 
     def __init__(self, client: Client) -> None:
         self.client = client
+        self.begin()
+
+    def begin(self) -> None:
+        """Know of no runs: a forked process has no timers of its parent, and its lock may be held by nobody."""
         self.due: dict[str, float] = {}
         self.watched: dict[str, None] = {}
         self.lock = Lock()

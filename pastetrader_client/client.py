@@ -68,7 +68,6 @@ class Client:
         self._transport = transport or _over_http(url, token)
         self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
         self._defined: dict[str, tuple[object, ...]] = {}
-        self._lock = RLock()
         self._source = source
         self._begin()
         process_exit.register(self, sigterm=sigterm)
@@ -79,6 +78,7 @@ class Client:
         self.source = self._name_source()
         self.worker = self._name_worker()
         self._numbers: dict[str, Iterator[int]] = {}
+        self._lock = RLock()  # another one in a forked process, where nobody may hold it
         self._watch = Watch(self._heartbeat, _weakly(self._call_on_retry) if self.on_retry else None)
         outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
         self._sender = Sender(outbox, spool, self._transport, self._watch, self.exit_seconds)

@@ -260,6 +260,29 @@ def test_a_fork_sends_its_own_facts_and_none_twice(start: Start, stub: Stub) -> 
     assert (numbers["child"][0] != numbers["parent"][0], numbers["child"][1]) == (True, 1)
 
 
+LOCKS = """
+import threading
+run, held, go = client.run(workflow="w"), threading.Event(), threading.Event()
+def hold():
+    with client._lock:
+        held.set()
+        go.wait()
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+if (child := os.fork()) == 0:
+    run.info("child")
+    sys.exit(0)
+status = os.waitpid(child, 0)[1]
+go.set()
+sys.exit(status)
+"""
+
+
+def test_a_forked_process_does_not_wait_for_a_lock_of_its_parent(start: Start, stub: Stub) -> None:
+    ended(start(stub.url, LOCKS))
+    assert stub.messages == ["child"]
+
+
 NUMBERS = """
 client.close()
 client = Client(os.environ["URL"], "token", name="engine", spool=os.environ["SPOOL"], source="worker-3")

@@ -1,0 +1,47 @@
+"""The recorder of Celery's tasks in a forked process, without a worker."""
+
+import os
+import subprocess
+import sys
+
+from pastetrader.tests.live_server import ROOT
+
+PROGRAM = """
+import os, sys, threading, time
+from celery import Celery
+from pastetrader_client import Client, celery_run_ends
+from pastetrader_client.celery import instrument
+
+recorder = instrument(Celery("shop"), Client("http://127.0.0.1:9", "token", spool=False, exit_seconds=0))
+checked, held, go = threading.Event(), threading.Event(), threading.Event()
+recorder.ends.end_if_quiet = lambda run, http: (print(os.getpid(), run, flush=True), checked.set())
+celery_run_ends.QUIET_SECONDS = 600.0
+recorder.ends.expect("run")
+
+def hold():
+    with recorder.lock, recorder.ends.lock:
+        held.set()
+        go.wait()
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+if (child := os.fork()) == 0:
+    celery_run_ends.QUIET_SECONDS = 0.1
+    recorder.ends.expect("run")
+    assert recorder._run_to_send({"group": "group"})
+    os._exit(not checked.wait(60))
+status = os.waitpid(child, 0)[1]
+go.set()
+print("parent of", child, status, checked.is_set())
+"""
+
+
+def test_a_forked_process_checks_the_ends_of_runs_that_its_parent_expects_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", PROGRAM], cwd=ROOT, env=os.environ,
+        text=True, capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    child, parent = done.stdout.splitlines()
+    number = child.split()[0]
+    assert (child, parent) == (f"{number} run", f"parent of {number} 0 False")
