@@ -125,10 +125,13 @@ class Client:
         run.is_queued, run.queue_seconds = queue, queue_seconds
         return run
 
-    def attach(self, id: str, *, workflow: str = "", attempt: int = 1, token: str = "") -> Run:
-        """Return a run that another process has created. With the `token` of that run, nothing is recorded of its nodes
+    def attach(self, id: str, *, workflow: str = "", attempt: int | None = None, token: str = "") -> Run:
+        """Return a run that another process has created, at this attempt: by default the first, and lines of the run
+        are of the one that is current. With the `token` of that run, nothing is recorded of its nodes
         after another worker has got it, and `on_fenced` is told."""
-        return self._attached(Run(self, workflow, id=id, attempt=attempt, token=token))
+        run = Run(self, workflow, id=id, attempt=attempt or 1, token=token)
+        run.attempt_of_lines = attempt or 0
+        return self._attached(run)
 
     def resume(self, id: str) -> Run:
         """Return a run at its present attempt, with its nodes: `run.node(name).is_done` where one need not be repeated.
@@ -187,14 +190,14 @@ class Client:
 
     def add_line(
         self, run: Run, node: Node | None, level: str, message: str, data: Mapping[str, object],
-        nanoseconds: int | None = None, token: str | None = None, run_token: str | None = None,
+        nanoseconds: int | None = None, token: str | None = None, run_token: str | None = None, attempt: int = 0,
     ) -> None:  # fmt: skip
         """Add a log line with the next number that the source has for the run."""
         numbers = self._numbers.get(run.id) or self._begin_numbers(run.id)
         size = OVERHEAD + (len(message) if message.isascii() else WIDEST * len(message))
         kept, of_data = capture(data) if data else (None, 0)
         ns = time_ns() if nanoseconds is None else nanoseconds
-        line = (node, level, message, kept, ns, self.source, next(numbers), token, run_token)
+        line = (node, level, message, kept, ns, self.source, next(numbers), token, run_token, attempt)
         self.add((size + of_data, "log", run, encode_line, line))
 
     def _begin_numbers(self, run: str) -> Iterator[int]:

@@ -14,6 +14,7 @@ from .tracebacks import CapturedTraceback
 
 OVERHEAD = 300  # bytes of a fact beside its texts
 OF_NODE, OF_LEASE, OF_RUN = '"node_execution":"%s",', '"token":"%s",', '"run_token":"%s",'
+OF_ATTEMPT = '"attempt":%d,'
 DOCUMENTS = {"input_data", "output_data", "context", "metadata", "data"}
 
 text = encode_basestring_ascii
@@ -91,17 +92,20 @@ def _encode(name: str, value: object) -> str:
 def encode_line(
     _kind: str, run: Identified, node: Identified | None, level: str, message: str, data: object, ns: int,
     source: str | None = None, seq: int | None = None, token: str | None = None, run_token: str | None = None,
+    attempt: int = 0,
 ) -> Fact:  # fmt: skip
-    """Encode a log line. Its id has the time of the call."""
+    """Encode a log line. Its id has the time of the call. An attempt of 0 is the one that is current on arrival."""
     of_node, node_id = (OF_NODE % node.id, node.id) if node is not None else ("", "")
     of_lease = OF_LEASE % token if token else OF_RUN % run_token if run_token else ""
+    of_attempt = OF_ATTEMPT % attempt if attempt else ""
     numbered = f'"source":{text(source)},"seq":{seq},' if source else ""
     with_data = f'"data":{document(data)},' if data else ""
     body = (
-        f'{{"kind":"log","id":"{uuid7(ns)}","workflow_execution":"{run.id}",{of_node}{of_lease}"level":"{level}",'
+        f'{{"kind":"log","id":"{uuid7(ns)}","workflow_execution":"{run.id}",{of_node}{of_attempt}{of_lease}"level":"{level}",'
         f'{numbered}{with_data}"message":{text(message)},"at":"{moment(ns)}"}}'
     )
-    return Fact(run.id, "log", body.encode("ascii"), node_id, token or run_token or "", not token and bool(run_token))
+    is_of_run = not token and bool(run_token)
+    return Fact(run.id, "log", body.encode("ascii"), node_id, token or run_token or "", is_of_run, attempt)
 
 
 def draft_of(fact: Fact) -> Draft:
@@ -133,11 +137,13 @@ def of_body(fields: Mapping[str, Any], body: bytes) -> Fact:
 
 
 def without_node(fact: Fact) -> Fact:
-    """Return the line as one of the run alone, without the token of the node."""
+    """Return the line as one of the run alone, without the token and the attempt of the node."""
     body = fact.body.replace((OF_NODE % fact.node).encode(), b"", 1)
+    body = body.replace((OF_ATTEMPT % fact.attempt).encode(), b"", 1)
     if fact.is_of_run:
-        return fact._replace(body=body, node="")
-    return fact._replace(body=body.replace((OF_LEASE % fact.token).encode(), b"", 1), node="", token="")
+        return fact._replace(body=body, node="", attempt=0)
+    body = body.replace((OF_LEASE % fact.token).encode(), b"", 1)
+    return fact._replace(body=body, node="", token="", attempt=0)
 
 
 def moment(nanoseconds: int) -> str:

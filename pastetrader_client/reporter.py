@@ -70,6 +70,7 @@ class Reporter:
     made_at = 0  # in nanoseconds
     id_bits = 0
     attempt: int
+    attempt_of_lines: int  # the one that was started last, 0 for the one that is current in the ledger
     client: "Client"
     output: Any = None
     has_started = has_ended = has_failed = is_cancelled = is_fenced = False

@@ -52,7 +52,7 @@ class Run(Reporter):
         else:
             vars(self)["id"] = id
         self.client, self.workflow = client, workflow
-        self.attempt = attempt
+        self.attempt = self.attempt_of_lines = attempt
         self.lease_seconds = client.lease_seconds if lease_seconds is None else checked_seconds(lease_seconds)
         self.token = token or None
         self.known_nodes = nodes
@@ -160,7 +160,7 @@ class Run(Reporter):
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         if self._create is not None:
             self.create()
-        self.client.add_line(self, None, level, message, data, nanoseconds, self.token)
+        self.client.add_line(self, None, level, message, data, nanoseconds, self.token, attempt=self.attempt_of_lines)
 
     def innermost(self) -> Reporter | None:
         """Return the node of this run in whose block this code is, the run itself outside of blocks, None in a block of
@@ -201,7 +201,7 @@ class Node(Reporter):
         else:
             vars(self)["id"] = id
         self.run, self.client, self.name, self.status = run, run.client, name, status
-        self.attempt = attempt
+        self.attempt = self.attempt_of_lines = attempt
         self.retries, self.lease_seconds = retries, lease_seconds
         self._create, self._create_size = create, OVERHEAD + size
 
@@ -250,6 +250,7 @@ class Node(Reporter):
         if self.has_failed:
             self.retry()
         self.has_started, self.has_ended = True, False
+        self.attempt_of_lines = self.attempt
         self.send("node.start", OVERHEAD, attempt=self.attempt, run_token=self.run.token, **self.begin_lease())
 
     def complete(self, output: object = None) -> None:
@@ -290,7 +291,9 @@ class Node(Reporter):
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
         if self._create is not None:
             self.create()
-        self.client.add_line(self.run, self, level, message, data, nanoseconds, self.token, self.run_token)
+        self.client.add_line(
+            self.run, self, level, message, data, nanoseconds, self.token, self.run_token, self.attempt_of_lines
+        )
 
     def __repr__(self) -> str:
         return f"<Node {self.name} of run {self.run.id}>"

@@ -460,6 +460,42 @@ def test_a_retry_is_heard_and_the_run_resumed(connect: Callable[..., Client]) ->
     assert node_named("rank").attempts.count() == 1
 
 
+def test_a_line_is_of_the_attempt_in_which_it_was_logged(connect: Callable[..., Client]) -> None:
+    client = connect()
+    run = client.run(workflow="w")
+    run.start()
+    node = run.node("a")
+    with pytest.raises(LookupError), node:
+        raise LookupError
+    run.fail("a failed")
+    assert client.flush()
+    the_run().retry()
+    node.info("late line of the node")
+    run.info("late line of the run")
+    client.attach(run.id).info("line of a process that does not know the attempt")
+    with client.resume(run.id) as again, again.node("a") as retried:
+        again.info("second")
+        retried.info("second of the node")
+    assert client.flush()
+    assert {*ExecutionLog.objects.values_list("attempt", "message")} == {
+        (1, "late line of the node"), (1, "late line of the run"), (2, "second"), (2, "second of the node"),
+        (2, "line of a process that does not know the attempt"),
+    }  # fmt: skip
+
+
+def test_a_line_after_retry_is_of_the_attempt_that_failed(client_of_ledger: Client) -> None:
+    with client_of_ledger.run(workflow="w") as run:
+        node = run.node("a")
+        with pytest.raises(LookupError), node:
+            raise LookupError
+        node.retry()
+        node.info("tries again in a minute")
+        with node:
+            node.info("tries again")
+    assert client_of_ledger.flush()
+    assert [*ExecutionLog.objects.order_by("id").values_list("attempt", flat=True)] == [1, 2]
+
+
 def test_a_run_may_be_reported_by_several_processes(connect: Callable[..., Client]) -> None:
     first, second = connect(), connect()
     run = first.run(workflow="w")
