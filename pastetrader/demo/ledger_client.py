@@ -1,4 +1,5 @@
-"""The demo's connection to the ledger: the reporter over HTTP, as any engine has it."""
+"""The demo's connection to the ledger: the reporter, whose requests are answered in this process. They pass the API,
+with a token, as those of any engine do, and no network: no socket, server or second process is between."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
