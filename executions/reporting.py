@@ -57,7 +57,10 @@ class InProcess:
             raise TooLarge(str(error)) from None
         return Answer(
             [ClientRefusal(each.index, each.code, each.detail, each.current_state) for each in found.refusals],
-            [Notice(str(each.run), each.act, each.attempt, str(each.node or "")) for each in found.notices],
+            [
+                Notice(str(each.run), each.act, each.attempt, str(each.node or ""), each.status)
+                for each in found.notices
+            ],
             found.applied, found.known,
         )  # fmt: skip
 

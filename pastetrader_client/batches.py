@@ -147,6 +147,7 @@ class Batches:
         """Note which later facts would be refused too."""
         if fact.kind == "execution.create" or (refusal.code == "not_found" and fact.run and not fact.node):
             remember(self.gone, fact.run, most=MAX_KNOWN)
+            self.watch.forget(fact.run)
         elif fact.kind == "node.create":
             remember(self.gone, fact.node, most=MAX_KNOWN)
         elif fact.kind.startswith("execution.") and (fact.kind == "execution.start" or refusal.state in ENDED):

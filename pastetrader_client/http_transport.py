@@ -57,7 +57,10 @@ class HttpTransport:
         return Answer(
             [Refusal(each["index"], each["code"], each["detail"], each["current_state"]) for each in found["refusals"]],
             [
-                Notice(each["workflow_execution"], each["act"], each["attempt"], each.get("node_execution", ""))
+                Notice(
+                    each["workflow_execution"], each["act"], each["attempt"], each.get("node_execution", ""),
+                    each.get("status", ""),
+                )
                 for each in found["notices"]
             ],
             found["applied"], found["known"],

@@ -17,12 +17,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Somebody else cancelled or retried the run, or cancelled the node execution `node`."""
+    """Somebody else cancelled, retried or ended the run, or cancelled the node execution `node`."""
 
     run: str
     act: str
     attempt: int
     node: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)

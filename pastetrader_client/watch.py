@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from threading import RLock
 from typing import Protocol
 from weakref import WeakSet
@@ -13,6 +14,7 @@ from .transport import Notice
 
 ENDS = {"complete", "fail", "cancel", "skip"}
 MOST_FAILED = 100  # failed runs that are watched, the newest
+MOST_ASKED = 2_000  # runs of one call, and nodes: a call takes 10,000 facts
 MOST_ATTACHED = 10_000
 
 
@@ -43,7 +45,6 @@ class WatchedNode(Identified, Protocol):
 @dataclass
 class Entry:
     run: Watched
-    has_failed: bool = False
     last: float = field(default_factory=time.monotonic)
 
 
@@ -55,7 +56,8 @@ class Watch:
         self.seconds = seconds
         self.on_retry = on_retry
         self.lock = RLock()
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, Entry] = {}  # in the order of the time at which the ledger was last asked
+        self.failed: dict[str, None] = {}
         self.nodes: dict[str, WatchedNode] = {}
         # Runs that this process has not started, by their ids: several objects may be the same run.
         self.attached: dict[str, WeakSet[Watched] | None] = {}
@@ -99,43 +101,56 @@ class Watch:
             entry = self.forget(run.id)
             if entry is None or not failed or self.on_retry is None:
                 return
-            entry.has_failed = True
-            self.entries[run.id] = entry
-            waiting = [id for id, each in self.entries.items() if each.has_failed]
-            for id in waiting[:-MOST_FAILED]:
-                del self.entries[id]
+            self.entries[run.id] = Entry(entry.run)
+            self.failed[run.id] = None
+            if len(self.failed) > MOST_FAILED:
+                self.forget(next(iter(self.failed)))
 
     def forget(self, run: str) -> Entry | None:
         """Stop watching a run and its nodes. Return what was known of it."""
         for node in [each.id for each in list(self.nodes.values()) if each.run.id == run]:
             self.forget_node(node)
+        self.attached.pop(run, None)
         with self.lock:
+            self.failed.pop(run, None)
             return self.entries.pop(run, None)
 
     def heard(self, runs: set[str]) -> None:
         """Note that the ledger has answered about these runs just now."""
-        now = time.monotonic()
         with self.lock:
             for run in runs & self.entries.keys():
-                self.entries[run].last = now
+                self._put_last(run)
+
+    def _put_last(self, run: str) -> None:
+        entry = self.entries.pop(run)
+        entry.last = time.monotonic()
+        self.entries[run] = entry
 
     def due(self) -> list[Fact]:
-        """Return the starts to send again, of the idle runs, and of running nodes: lines do not ask about these."""
+        """Return the starts to send again, of the idle runs, and of running nodes: lines do not ask about these. Of
+        very many, those that have waited longest."""
         now = time.monotonic()
         before = now - self.seconds
-        with self.lock:
-            entries = [each for each in self.entries.values() if each.last < before]
         now_ns = time.time_ns()
         starts = [
             encode_transition("execution.start", run, None, {"attempt": run.attempt}, now_ns)
-            for run in (each.run for each in entries)
+            for run in self._idle_runs(before)
         ]
         return starts + self._starts_of_nodes(before, now, now_ns)
 
+    def _idle_runs(self, before: float) -> list[Watched]:
+        with self.lock:
+            first = islice(self.entries.values(), MOST_ASKED)
+            found = [entry.run for entry in takewhile(lambda entry: entry.last < before, first)]
+            for run in found:
+                self._put_last(run.id)
+            return found
+
     def _starts_of_nodes(self, before: float, now: float, now_ns: int) -> list[Fact]:
-        found = [node for node in list(self.nodes.values()) if node.watched_at < before]
+        found = [node for node in list(self.nodes.values()) if node.watched_at < before][:MOST_ASKED]
         for node in found:
             node.watched_at = now
+            self.nodes[node.id] = self.nodes.pop(node.id, node)  # behind those that were not asked about
         return [
             encode_transition(
                 "node.start", node.run, node, {"attempt": node.attempt, "run_token": node.run_token}, now_ns
@@ -151,6 +166,9 @@ class Watch:
             return False
         if notice.act == "cancel":
             return self._tell_cancel(notice.run)
+        if notice.act == "end":
+            self._note_end(notice)
+            return False
         with self.lock:
             entry = self.entries.pop(notice.run, None)
         if entry is None:
@@ -161,6 +179,12 @@ class Watch:
         elif self.on_retry is not None:
             self.on_retry(notice.run, notice.attempt)
         return False
+
+    def _note_end(self, notice: Notice) -> None:
+        """Stop watching a run that another process has ended."""
+        entry = self.entries.get(notice.run)
+        if entry is not None and notice.run not in self.failed:
+            self.end(entry.run, failed=notice.status == "failed")
 
     def _tell_cancel(self, id: str) -> bool:
         """Tell each object of a run that it was cancelled, once. Return whether there is one."""

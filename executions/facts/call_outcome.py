@@ -13,10 +13,13 @@ from .fact_kinds import Reported
 from .planned_changes import Plan
 from .refusals import Refusal
 
+OVER = {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED}
+OWN_ENDS = (kinds.RunComplete, kinds.RunFail)
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Somebody cancelled or retried a run meanwhile, or cancelled a node execution of it; or a queued run may
+    """Somebody cancelled, retried or ended a run meanwhile, or cancelled a node execution of it; or a queued run may
     start."""
 
     run: UUID
@@ -60,13 +63,16 @@ def notices_of(plan: Plan, reported: Sequence[Reported]) -> list[Notice]:
 
 
 def _notice_of_run(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
-    """Return a notice if the run was cancelled or retried, or if it waited in a queue and may start."""
+    """Return a notice if the run was cancelled, retried or ended, or if it waited in a queue and may start."""
     run = plan.run
     if run is None or run.is_new or run.moves:
         return None
     if run.is_queued and run.status == ExecutionStatus.PENDING and plan.known.turns.first_ahead(run) is None:
         return Notice(run.id, "startable", str(run.status), run.attempt)
-    if run.status != ExecutionStatus.CANCELLED and run.attempt == 1:  # of most calls, which have thousands of lines
+    is_over = run.status in OVER and _repeats_start(reported)
+    if (
+        run.status != ExecutionStatus.CANCELLED and run.attempt == 1 and not is_over
+    ):  # of most calls: thousands of lines
         return None
     acts = Counter(each.fact.kind for each in reported)
     if run.status == ExecutionStatus.CANCELLED and not acts["execution.cancel"]:
@@ -76,4 +82,10 @@ def _notice_of_run(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
     waits = run.status == ExecutionStatus.PENDING and run.attempt > 1
     if (is_earlier or waits) and not acts["execution.retry"]:
         return Notice(run.id, "retry", str(run.status), run.attempt)
-    return None
+    return Notice(run.id, "end", str(run.status), run.attempt) if is_over else None
+
+
+def _repeats_start(reported: Sequence[Reported]) -> bool:
+    """Return whether the facts of a run start it and do not end it: their sender takes it for running."""
+    kinds_of_facts = {type(each.fact) for each in reported}
+    return kinds.RunStart in kinds_of_facts and not kinds_of_facts.intersection(OWN_ENDS)

@@ -460,6 +460,25 @@ def test_a_retry_is_heard_and_the_run_resumed(connect: Callable[..., Client]) ->
     assert node_named("rank").attempts.count() == 1
 
 
+@pytest.mark.parametrize("end", ["complete", "fail"])
+def test_a_run_that_another_process_has_ended_is_asked_about_no_more(connect: Callable[..., Client], end: str) -> None:
+    retried: list[str] = []
+    first, second = connect(), connect(on_retry=lambda run, _attempt: retried.append(run))
+    for client in (first, second):
+        run = client.run(workflow="w")
+        run.start()
+        assert client.flush()
+        row = WorkflowExecution.objects.get(pk=run.id)
+        row.complete() if end == "complete" else row.fail(error_message="by another")
+    wait_until(lambda: not first._watch.entries)
+    assert not first._watch.due()
+    if end == "fail":  # a retry of it may still be heard of
+        row.refresh_from_db()
+        row.retry()
+        wait_until(lambda: retried == [run.id])
+    wait_until(lambda: not second._watch.entries)
+
+
 def test_a_line_is_of_the_attempt_in_which_it_was_logged(connect: Callable[..., Client]) -> None:
     client = connect()
     run = client.run(workflow="w")

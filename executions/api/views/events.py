@@ -119,14 +119,14 @@ class RefusalSerializer(serializers.Serializer[Any]):
 
 
 class NoticeSerializer(serializers.Serializer[Any]):
-    """Somebody else has cancelled or retried the run, or cancelled a node of it; or it waited in the queue of its
-    workflow and may start."""
+    """Somebody else has cancelled, retried or ended the run, or cancelled a node of it; or it waited in the queue of
+    its workflow and may start."""
 
     workflow_execution = serializers.UUIDField()
     node_execution = serializers.UUIDField(
         required=False, help_text="Of `cancel_node`, which only the node is meant by."
     )
-    act = serializers.ChoiceField(["cancel", "retry", "cancel_node", "startable"])
+    act = serializers.ChoiceField(["cancel", "retry", "end", "cancel_node", "startable"])
     status = serializers.ChoiceField(ExecutionStatus.choices)
     attempt = serializers.IntegerField()
 

@@ -151,6 +151,27 @@ def test_the_engine_hears_of_the_cancel_of_a_node_when_it_reports_a_fact_of_it(e
     assert [each["act"] for each in send(engine, facts[-1])["notices"]] == ["cancel"]
 
 
+def test_the_engine_hears_that_others_have_ended_a_run_whose_start_it_repeats(engine: Any, workflow: Workflow) -> None:
+    run = new_id()
+    facts = run_facts(workflow, run)
+    start = facts[1]
+    send(engine, *facts[:2])
+    assert send(engine, start)["notices"] == []
+    send(engine, facts[-1])
+    notice = {"workflow_execution": run, "act": "end", "status": "completed", "attempt": 1}
+    assert send(engine, start)["notices"] == [notice]
+    assert send(engine, line(run, "late"))["notices"] == []
+    assert send(engine, *facts)["notices"] == []  # who has ended it knows
+
+
+def test_the_engine_hears_of_the_retry_rather_than_of_the_end(engine: Any, workflow: Workflow) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
+    start = {"kind": "execution.start", "id": str(run.pk), "attempt": 1}
+    assert [(each["act"], each["status"]) for each in send(engine, start)["notices"]] == [("end", "failed")]
+    run.retry()
+    assert [each["act"] for each in send(engine, start)["notices"]] == ["retry"]
+
+
 def test_the_engine_hears_of_a_cancel(engine: Any, workflow: Workflow) -> None:
     run, id = new_id(), new_id()
     send(engine, *run_facts(workflow, run, {"fetch": id})[:4])
