@@ -75,7 +75,7 @@ def scratch_database() -> Iterator[None]:
 
 
 @contextmanager
-def served() -> Iterator[int]:
+def serve() -> Iterator[int]:
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     connections.close_all()
     connection.close_pool()  # type: ignore[attr-defined]  # its threads would be lost in a fork

@@ -21,7 +21,7 @@ import psutil  # must come after django.setup()
 from django.conf import settings
 from django.db import connection, connections
 
-from benches.ledger import Ledger, scratch_database, served
+from benches.ledger import Ledger, scratch_database, serve
 from benches.output import out
 from benches.viewers import OF, Viewers, request_of
 from executions import ingest
@@ -217,7 +217,7 @@ def main() -> None:
         if options.by == "notify":
             notify(ledger, options.seconds, options.rounds)
             return
-        with served() as port:
+        with serve() as port:
             compare(ledger, port, options)
             connections.close_all()
 

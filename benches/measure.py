@@ -17,7 +17,8 @@ def main() -> None:
     options.add_argument("--any", action="store_true", help="name each use of Any")
     options.add_argument("--root", type=Path, default=readability.ROOT, help="another checkout")
     chosen = options.parse_args()
-    found, of_tests = readability.measure(chosen.root), readability.measure_tests(chosen.root)
+    found = readability.measure(chosen.root)
+    of_tests, of_tools = readability.measure_tests(chosen.root), readability.measure_tools(chosen.root)
     if chosen.any:
         sys.stdout.write("\n".join(found.anys) + "\n")
     if chosen.list:
@@ -29,9 +30,14 @@ def main() -> None:
             *found.long_modules,
             *of_tests.fragments,
             *of_tests.participles,
+            *of_tools.fragments,
+            *of_tools.participles,
+            *found.vague_words,
+            *of_tests.vague_words,
+            *of_tools.vague_words,
         ]
         sys.stdout.write("\n".join(places) + "\n")
-    sys.stdout.write(readability.report(found, of_tests) + "\n")
+    sys.stdout.write(readability.report(found, of_tests, of_tools) + "\n")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def find_private_uses(modules: dict[str, ast.Module], libraries: tuple[str, ...]
 
 def _uses_in_module(tree: ast.Module, ours: Names, library: Names) -> list[Use]:
     inherited = {
-        node: _inherited(node, tree, ours, library) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+        node: _inherited_names(node, tree, ours, library) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
     }
     overridden = set().union(*inherited.values())
     here = _definitions(tree) - overridden
@@ -97,7 +97,7 @@ def _uses_in_module(tree: ast.Module, ours: Names, library: Names) -> list[Use]:
     return sorted(uses)
 
 
-def _inherited(node: ast.ClassDef, tree: ast.Module, ours: Names, library: Names) -> set[str]:
+def _inherited_names(node: ast.ClassDef, tree: ast.Module, ours: Names, library: Names) -> set[str]:
     """Return the private names that a class of ours inherits from a library."""
     aliases = _aliases(tree)
     above = ours.ancestors({aliases.get(name, name) for name in _base_names(node)})

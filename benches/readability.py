@@ -1,7 +1,7 @@
 """Measures of the code's readability: openings of docstrings, names of functions, comments, sizes, types, private API.
 
-Covers the PACKAGES without tests and migrations; the language of tests is measured by itself. `Any` is counted as a
-token of the source, except in imports. benches.private_api explains how private API is counted.
+Covers the PACKAGES without tests and migrations; the language of tests and of the TOOLS is measured by itself. `Any` is
+counted as a token of the source, except in imports. benches.private_api explains how private API is counted.
 """
 
 import ast
@@ -20,12 +20,16 @@ PACKAGES = (
     "pastetrader", "alerts", "executions", "workflows", "tokens", "ledgerkit", "local_postgres", "pastetrader_client",
 )  # fmt: skip
 LEFT_OUT = {"tests", "migrations"}
-PACKAGES_OF_TESTS = ("browser", "fuzz")  # beside the folders `tests`
+PACKAGES_OF_TESTS = ("browser",)  # beside the folders `tests`
+TOOLS = ("benches", "faults", "fuzz")
 # A docstring that begins with one of these words is a fragment without a verb, or with a late one.
 FRAGMENT = re.compile(
     r"(What|Of|Those|For|As|By|Who|Whoever|Whatever|Whose|Where|How|Whether|Which|That|To|In|None|With|Without)\b"
 )
 PARTICIPLE = re.compile(r"_*[a-z]{2,}(ed|wn|ound|old|aid|ept|ade|uilt|ought)")
+# Verbs of talk and pronouns: they do not say what a name holds or what a function does.
+VAGUE = frozenset({"told", "asked", "said", "tell", "say", "became", "whoever"})
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 LONG = 300  # lines of a module
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -35,6 +39,7 @@ class Measures:
     docstrings: int = 0
     fragments: list[str] = field(default_factory=list)
     participles: list[str] = field(default_factory=list)
+    vague_words: list[str] = field(default_factory=list)
     functions: list[int] = field(default_factory=list)  # lines of each
     modules: list[int] = field(default_factory=list)  # non-empty lines of each
     long_modules: list[str] = field(default_factory=list)  # more than LONG lines, including empty ones
@@ -65,6 +70,15 @@ def measure_tests(root: Path = ROOT) -> Measures:
     return found
 
 
+def measure_tools(root: Path = ROOT) -> Measures:
+    """Return the measures of a checkout's benchmarks and of its programs that break or fuzz it, without private API."""
+    found = Measures()
+    for package in TOOLS:
+        for path in sorted((root / package).rglob("*.py")):
+            _measure_module(found, str(path.relative_to(root)), path.read_text())
+    return found
+
+
 def _modules_of_tests(root: Path) -> Iterator[Path]:
     for package in (*PACKAGES, *PACKAGES_OF_TESTS):
         for path in sorted((root / package).rglob("*.py")):
@@ -89,8 +103,11 @@ def _measure_module(found: Measures, name: str, source: str) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS)) and (text := ast.get_docstring(node)):
             found.docstrings += 1
+            place = f"{name}:{getattr(node, 'lineno', 1)}"
             if FRAGMENT.match(text):
-                found.fragments.append(f"{name}:{getattr(node, 'lineno', 1)}: {text.splitlines()[0]}")
+                found.fragments.append(f"{place}: {text.splitlines()[0]}")
+            if words := VAGUE.intersection(text.lower().split()):
+                found.vague_words.append(f"{place}: a docstring with {', '.join(sorted(words))}")
         if isinstance(node, FUNCTIONS):
             found.functions.append((node.end_lineno or node.lineno) - node.lineno + 1)
             if PARTICIPLE.fullmatch(node.name):
@@ -103,9 +120,15 @@ def _measure_tokens(found: Measures, name: str, source: str) -> None:
     found.comments += len({token.start[0] for token in tokens if token.type == tokenize.COMMENT})
     named = [token for token in tokens if token.type == tokenize.NAME and token.string == "Any"]
     found.anys += [f"{name}:{token.start[0]}: Any" for token in named if "import " not in token.line]
+    vague = {token.string: token.start[0] for token in reversed(tokens) if _is_vague(token)}
+    found.vague_words += [f"{name}:{line}: {identifier}" for identifier, line in vague.items()]
 
 
-def report(found: Measures, of_tests: Measures) -> str:
+def _is_vague(token: tokenize.TokenInfo) -> bool:
+    return token.type == tokenize.NAME and any(word.lower() in VAGUE for word in WORD.findall(token.string))
+
+
+def report(found: Measures, of_tests: Measures, of_tools: Measures) -> str:
     lines = found.modules
     middle, longest = statistics.median(found.functions), max(found.functions)
     rows = {
@@ -114,12 +137,18 @@ def report(found: Measures, of_tests: Measures) -> str:
         "functions": f"{len(found.functions)}; median {middle:.0f} lines, longest {longest}",
         "docstrings": _fragments(found),
         "docstrings of tests": _fragments(of_tests),
-        "functions named by a participle": f"{len(found.participles)}, and {len(of_tests.participles)} of tests",
+        "docstrings of tools": _fragments(of_tools),
+        "functions named by a participle": _counts(found.participles, of_tests.participles, of_tools.participles),
+        "vague names and docstrings": _counts(found.vague_words, of_tests.vague_words, of_tools.vague_words),
         "lines with a comment": f"{100 * found.comments / max(1, sum(lines)):.1f} of 100",
         "uses of Any": f"{len(found.anys):,}",
         "uses of private API": f"{len(found.private_uses)}, and {len(found.private_uses_of_servers)} of uvicorn's",
     }
     return "\n".join(f"{name:32}{value}" for name, value in rows.items())
+
+
+def _counts(ours: list[str], of_tests: list[str], of_tools: list[str]) -> str:
+    return f"{len(ours)}, {len(of_tests)} of tests and {len(of_tools)} of tools"
 
 
 def _fragments(found: Measures) -> str:

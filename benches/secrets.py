@@ -47,11 +47,11 @@ def lines(run: WorkflowExecution, number: int) -> list[ExecutionLog]:
     ]
 
 
-def masked(rows: list[ExecutionLog]) -> None:
+def insert_masked(rows: list[ExecutionLog]) -> None:
     ExecutionLog.objects.bulk_create(rows)
 
 
-def unmasked(rows: list[ExecutionLog]) -> None:
+def insert_unmasked(rows: list[ExecutionLog]) -> None:
     """Insert the lines as ExecutionLogQuerySet does, without masking."""
     for row in rows:
         row.clean_text()
@@ -82,13 +82,13 @@ def main() -> None:
 
 
 def show(run: WorkflowExecution, number: int, rounds: int) -> None:
-    took: dict[Any, list[tuple[float, float]]] = {unmasked: [], masked: []}
+    took: dict[Any, list[tuple[float, float]]] = {insert_unmasked: [], insert_masked: []}
     for each in range(rounds + 1):  # the first one warms up
         for write in list(took)[:: 1 if each % 2 else -1]:
             took[write].append(measure(write, lines(run, number)))
     out(f"{number:,} lines{'unmasked':>16}{'masked':>10}{'ratio':>8}")
     for index, name in enumerate(("ms by the clock", "ms of processor")):
-        without, with_ = ([each[index] for each in took[write][1:]] for write in (unmasked, masked))
+        without, with_ = ([each[index] for each in took[write][1:]] for write in (insert_unmasked, insert_masked))
         ratio = statistics.median(b / a for a, b in zip(without, with_, strict=True))
         out(f"{name:<15}{statistics.median(without):>13.0f}{statistics.median(with_):>10.0f}{ratio:>8.2f}")
 

@@ -123,7 +123,7 @@ def fill(runs: int, lines: int) -> None:
         cursor.execute(f"ANALYZE {old.name}")
 
 
-def stored() -> int:
+def count_stored() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM execution_logs WHERE message = 'a line'")
         return int(cursor.fetchone()[0])
@@ -152,7 +152,7 @@ def _faults(options: argparse.Namespace, quiet: Figures, dropping: Figures, dele
 
 
 def _lost(written: int) -> Iterator[str]:
-    if (there := stored()) != written:
+    if (there := count_stored()) != written:
         yield f"{written:,} lines were written, {there:,} are stored"
 
 

@@ -1,7 +1,7 @@
 """Leases of attempts. `start()` may name a worker and a lease in seconds, and returns the token of the attempt.
 
 The worker extends the lease by heartbeats, and gives the token with its reports. A worker whose attempt was replaced,
-or ended by upkeep because the lease expired, changes nothing and is told to stop (FencedExecution). The token is
+or ended by upkeep because the lease expired, changes nothing and has to stop (FencedExecution). The token is
 compared before the transition, which matches the attempt and the status itself: nothing can come in between.
 """
 

@@ -39,7 +39,7 @@ def _run(seed: int, options: argparse.Namespace) -> bool:
             for kind in environment.chance.sample(kinds, len(kinds)):
                 _try(environment, kind, outcomes[kind.name])
         outcomes[AFTERWARDS] = compare_all(environment)
-        facts = environment.journal.acknowledged()
+        facts = environment.journal.count_acknowledged()
     return print_table(outcomes, seed, time.monotonic() - began, facts, options.back_in)
 
 

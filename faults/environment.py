@@ -55,7 +55,7 @@ class Environment:
         self._wait_for_start()
         self.token = self.site.manage("create_token", _name_of_user(self.site), *ALL_SCOPES, "--name", "faults")
         self.workflow, self.leased = self.ensure("reported"), self.ensure("leased")
-        self.failing = self._tell_of_failures()
+        self.failing = self._start_failures()
         self.queue = Queue(self.calls, self.journal, self.ensure("queued"), f"{self.seed} queue")
         self.clients += [self.add_client(f"client {number}", self.workflow) for number in range(CLIENTS)]
         self.clients += [self.add_client(f"silent {number}", self.leased, LeaseScenario) for number in range(SILENT)]
@@ -66,7 +66,7 @@ class Environment:
         nodes = [{"name": "one", "node_type": "tool", "retry_config": TRIED_AGAIN}]
         return str(self.calls().act("workflows/ensure/", {"name": name, "nodes": nodes})["id"])
 
-    def _tell_of_failures(self) -> Failing:
+    def _start_failures(self) -> Failing:
         """Start the receiver, and the client whose failures are delivered to it."""
         self.receiver.start()
         workflow = self.ensure("failing")

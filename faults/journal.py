@@ -49,7 +49,7 @@ class Journal:
         with self.lock:
             self.records.append(record)
 
-    def acknowledged(self) -> int:
+    def count_acknowledged(self) -> int:
         with self.lock:
             return sum(sum(each.versions.values()) + len(each.lines) for each in self.records)
 
@@ -79,7 +79,7 @@ def _lost(record: Record, stored: dict[str, int], lines: Counter[str]) -> Iterat
 
 
 def _moved_twice(records: list[Record], stored: dict[str, int]) -> Iterator[str]:
-    """Yield the rows with more moves than were asked for: by now, since clients went on while rows were read."""
+    """Yield the rows with more moves than were requested up to now, since clients went on while rows were read."""
     for record in records:
         for row in list(record.versions):
             if stored.get(row, 0) > record.most(row):

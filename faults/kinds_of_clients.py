@@ -87,7 +87,7 @@ def clock_behind(environment: Environment) -> str | None:
 
 
 def _with_clock(environment: Environment, seconds: int) -> str | None:
-    """Let an engine report whose clock is an hour off: what it is told to be delivered is stored."""
+    """Let an engine report whose clock is an hour off: what it got an answer for is stored."""
     engine = environment.engine(f"clock{seconds:+d}-{environment.chance.randrange(10**9)}", seconds)
     until = time.monotonic() + 30
     while engine.delivered < 2 and time.monotonic() < until:

@@ -57,18 +57,18 @@ class Receiver:
     def fault(self, runs: set[str]) -> str | None:
         """Wait until the failures of these runs are delivered. Return what is wrong."""
         until = time.monotonic() + DELIVERED_IN
-        while missing := self.undelivered(runs):
+        while missing := self.find_undelivered(runs):
             if time.monotonic() > until:
                 count = f"{len(missing)} of {len(runs)} failures"
                 return f"{count} were not delivered in {DELIVERED_IN:.0f} s, such as {min(missing)}"
             time.sleep(0.2)
-        return "; ".join(self.renamed()[:3]) or None
+        return "; ".join(self.id_faults()[:3]) or None
 
-    def undelivered(self, runs: set[str]) -> set[str]:
+    def find_undelivered(self, runs: set[str]) -> set[str]:
         """Return the runs of which no message was answered with success."""
         return runs - {each["run"] for each in self.messages() if each["mode"] == ANSWERED}
 
-    def renamed(self) -> list[str]:
+    def id_faults(self) -> list[str]:
         """Return what is wrong with the ids of the messages: each run that failed has one."""
         ids: dict[str, set[str]] = defaultdict(set)
         for each in self.messages():

@@ -33,7 +33,7 @@ class Lease:
             yield False
             return
         try:
-            yield _became_alone(file)
+            yield _is_exclusive(file)
         finally:
             os.close(file)
 
@@ -69,7 +69,7 @@ def hold_inherited(path: Path) -> Iterator[int]:
 def is_held(path: Path) -> bool:
     file = _open(path)
     try:
-        return not _became_alone(file)
+        return not _is_exclusive(file)
     finally:
         os.close(file)
 
@@ -78,7 +78,7 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _became_alone(file: int) -> bool:
+def _is_exclusive(file: int) -> bool:
     """Return whether no other process holds the lock. Unlocks first: two processes that leave at once and keep their
     shared locks would both fail."""
     fcntl.flock(file, fcntl.LOCK_UN)

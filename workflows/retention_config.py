@@ -1,4 +1,4 @@
-"""Keys of a workflow's config that say what is kept of its runs: days, or null for ever, and the lowest level of log
+"""Keys of a workflow's config for the retention of its runs: days, or null for ever, and the lowest level of log
 lines that is stored. Without a key the ledger's settings apply."""
 
 from collections.abc import Iterator, Mapping

@@ -219,7 +219,7 @@ class AlertDeliveryViewSet(ColumnsMixin[Delivery]):
         operation_id="sendAlertDeliveryAgain",
         summary="Send a message again",
         description=(
-            "Puts it into the outbox again, with its id, whatever became of it. That of an inactive channel stays "
+            "Puts it into the outbox again, with its id, in whatever state it is. That of an inactive channel stays "
             "there until the channel is active."
         ),
     )

@@ -72,7 +72,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(channel__owner_id=user.pk) if user.pk else self.none()
 
     def send_again(self) -> int:
-        """Put the messages into the outbox again, whatever became of them. Return their number."""
+        """Put the messages into the outbox again, in whatever state they are. Return their number."""
         return self.update(state=DeliveryState.WAITING, next_try_at=Now(), queued_at=Now())
 
 

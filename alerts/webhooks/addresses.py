@@ -1,6 +1,6 @@
 """Addresses to which the server may send: public ones, unless ALERTS["PRIVATE_ADDRESSES"] allows all.
 
-Whoever may make a channel could else let the server call what only the server reaches (server-side request forgery).
+A user who may make a channel could else let the server call what only the server reaches (server-side request forgery).
 A name is resolved once, all of its addresses are checked, and the connection is made to a checked one.
 """
 

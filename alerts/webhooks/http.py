@@ -18,7 +18,7 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Answer:
-    """Status of the receiver's answer, and the seconds after which it wants to be asked again, if it says so."""
+    """Status of the receiver's answer, and the seconds of its header Retry-After, if it has one."""
 
     status: int
     retry_after: int | None = None

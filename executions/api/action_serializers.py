@@ -60,7 +60,7 @@ class RetrySerializer(ReasonSerializer):
 
 class RerunSerializer(StrictTypes, serializers.Serializer[None]):
     """The new run has the `input_data` of the old one unless it is given. `from_node` is the id or the name of a node
-    that the run has executed: the engine is told to start there. `reason` is stored in the history of the new run."""
+    that the run has executed: the engine starts there. `reason` is stored in the history of the new run."""
 
     id = UUID7Field(required=False)
     input_data = ObjectField(required=False)

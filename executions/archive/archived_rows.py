@@ -55,7 +55,7 @@ def select(statement: str, parameters: Mapping[str, Any]) -> Iterator[Row]:
 
 
 class _ByRun:
-    """Rows in the order of their runs, of which one run is asked for after another."""
+    """Rows in the order of their runs, which are read one run after another."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
         self.rows = rows

@@ -1,4 +1,4 @@
-"""Failures are recorded: each as an occurrence of its fingerprint, once. Whoever calls this holds the lock of scan.py,
+"""Failures are recorded: each as an occurrence of its fingerprint, once. The caller holds the lock of scan.py,
 so nothing else makes fingerprints or occurrences at that time."""
 
 import logging

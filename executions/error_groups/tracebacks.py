@@ -1,6 +1,6 @@
 """The exception and the own frames of a traceback of Python, Java or JavaScript. Takes time linear in the text.
 
-Own frames are those of no library: they say where the program that is at fault was. Lines and columns are left out, as
+Own frames are those of no library: the places in the program at fault. Lines and columns are left out, as
 they change with each edit of a file.
 """
 

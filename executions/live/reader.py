@@ -1,4 +1,4 @@
-"""Reading, in steps, what became visible since a cursor. No line is missed, and none is read twice.
+"""Reading, in steps, the rows that are visible since a cursor. No line is missed, and none is read twice.
 
 A row stores the id of the transaction that wrote it (`written_by`, 64 bits), and a snapshot says of each id whether
 that transaction had ended. The rows between two snapshots are exactly those that the later one sees and the earlier one
@@ -235,7 +235,7 @@ def _listed_runs(ids: Sequence[UUID]) -> WorkflowExecutionQuerySet:
 
 def _read_snapshot(query: str, values: Mapping[str, object]) -> str:
     """Return the current snapshot; for a page that reads the replica, an earlier one that has been replayed there. A
-    snapshot of the replica itself does not tell which transactions are under way."""
+    snapshot of the replica itself does not show which transactions are under way."""
     snapshot, newest = _rows(query, values)[0]
     place = current_place()
     return clamp_snapshot(place.snapshot if place else snapshot, int(newest or 0))

@@ -217,7 +217,7 @@ class WorkflowExecution(Execution):
         self, input_data: dict[str, object] | None = None, *, from_node: str | None = None, id: UUID | None = None
     ) -> "WorkflowExecution":
         """Create a pending run with the input of this one, or another, and return it (executions/rerun.py). With the id
-        or name of a node, the engine is told to start there and to use what the nodes before have completed."""
+        or name of a node, the engine is to start there and to use what the nodes before have completed."""
         return rerun.rerun(self, input_data, from_node, id)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:

@@ -71,7 +71,7 @@ def size_and_estimate(session: psycopg.Connection, name: str) -> tuple[int, floa
 
 
 def mark(session: psycopg.Connection, name: str, what: dict[str, object]) -> None:
-    """Say in the comment of the table that it is to be removed, and for what."""
+    """Mark the table in its comment as one to be removed, and for what."""
     comment = sql.Literal(MARK + json.dumps(what))
     session.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(sql.Identifier(name), comment))
 

@@ -1,5 +1,5 @@
 """Log lines whose time is over: whole partitions are dropped; lines of single levels, and those beside protected ones,
-are deleted. What was removed is recorded (LogRemoval), so that pages can say so."""
+are deleted. What was removed is recorded (LogRemoval), so that pages can show it."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -54,7 +54,7 @@ class ReplicaWatch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._began_at = self._asked_at = 0.0
+        self._began_at = self._requested_at = 0.0
         self._connection: psycopg.Connection | None = None
         self._is_read: bool | None = None  # None before the first answer
         self._places: list[Place] = []
@@ -62,7 +62,7 @@ class ReplicaWatch:
 
     def reached_place(self) -> Place | None:
         """Return the newest known place that the replica has reached; None while it may not be read."""
-        self._asked_at = time.monotonic()
+        self._requested_at = time.monotonic()
         if self._thread is None or not self._thread.is_alive():  # also in a process that was forked
             self._start()
         place = self._reached
@@ -82,7 +82,7 @@ class ReplicaWatch:
     def _run(self) -> None:
         self._began_at = time.monotonic()
         self._reached, self._connection = None, None  # a process that was forked must not use its parent's connection
-        while time.monotonic() - self._asked_at < IDLE:
+        while time.monotonic() - self._requested_at < IDLE:
             self._look()
             connections.close_all()  # gives that of the primary back to the pool
             time.sleep(EVERY)

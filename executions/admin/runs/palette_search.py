@@ -65,7 +65,7 @@ def find_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
 
 
 def _starting_points(site: AdminSite, request: HttpRequest) -> list[Found]:
-    """Return what can be asked of all runs: the presets of their list, and last night."""
+    """Return the lists that need no search: the presets of the runs, and last night."""
     if not _may_view(site, request, WorkflowExecution):
         return []
     runs = capfirst(str(WorkflowExecution._meta.verbose_name_plural))

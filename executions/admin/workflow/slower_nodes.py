@@ -36,7 +36,7 @@ class SlowerNode:
 
 @dataclass(frozen=True)
 class Weeks:
-    """The nodes that became slower, and the numbers of runs that were looked at."""
+    """The nodes that are slower than before, and the numbers of runs that were compared."""
 
     slower: list[SlowerNode]
     runs: int

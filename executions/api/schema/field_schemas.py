@@ -1,4 +1,4 @@
-"""Schemas of fields that say more than the serializer field's type."""
+"""Schemas of fields, more exact than the type of the serializer field."""
 
 from typing import Any
 

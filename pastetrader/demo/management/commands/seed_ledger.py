@@ -166,7 +166,7 @@ def _store(batch: Batch) -> None:
 
 
 def _is_stored(batch: Batch) -> bool:
-    """Tell by its last run, because a batch is stored as a whole."""
+    """Return whether its last run is stored: a batch is stored as a whole."""
     return WorkflowExecution.objects.filter(pk=str(batch[WorkflowExecution][-1][0])).exists()
 
 
