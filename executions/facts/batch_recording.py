@@ -42,8 +42,8 @@ from .locked_rows import (
 from .planned_changes import Plan
 from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
 from .row_storage import count_transitions, remember_nodes, store, transaction_if, was_overtaken
+from .run_slots import Turns, take_turns
 from .text_masking import Masker
-from .turns import Turns, take_turns
 from .workflow_definitions import Nodes, find_named, find_workflows, graphs, graphs_of_today
 
 TRIES = 10  # each ends with a row that another call has stored
