@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .bounded import remember
-from .early_facts import EarlyFacts, TooEarly
+from .early_facts import EarlyFacts
 from .encoding import Fact, without_node
 from .graphs import TYPE
 from .leases import Leases
@@ -43,8 +43,8 @@ class Batches:
         self.said: dict[tuple[str, str, str], None] = {}
 
     def send(self, facts: Sequence[Fact], defined: set[str] | None = None) -> None:
-        """Send until nothing is refused. Raises what the transport raises; the same facts may be sent again then.
-        `defined` has the runs whose workflows were given what they lack."""
+        """Send until nothing is refused but what waits in `early`. Raises what the transport raises; the same facts may
+        be sent again then. `defined` has the runs whose workflows were given what they lack."""
         wanted, defined = self._keep_accepted(facts), set() if defined is None else defined
         early: set[str] = set()
         for _round in range(ROUNDS):
@@ -54,8 +54,7 @@ class Batches:
             self._hear(wanted, answer)
             refusals = self.early.without_early(wanted, answer.refusals, early)
             wanted = self._without_refused(wanted, refusals, defined) if refusals else []
-        if early:
-            raise TooEarly(f"the ledger does not know {len(early)} runs, or their nodes, yet")
+        self.early.waiting += [fact for fact in facts if fact.run in early]
         if wanted:  # fewer than there were, so this ends; what many refusals cost grows with the facts, not with both
             send_in_halves(lambda half: self.send(half, defined), wanted)
 
@@ -66,6 +65,7 @@ class Batches:
             return False
         try:
             self.send(heartbeats)
+            self.early.take()
         except (Unavailable, TooLarge):
             self.leases.note_missed(heartbeats)
             return False

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from .bounded import remember
 from .encoding import Fact
-from .transport import Refusal, Unavailable
+from .transport import Refusal
 
 PATIENCE = 30.0  # seconds: the longest pause of the other process while the ledger cannot be reached
 AGAIN = 0.5  # seconds between two tries
@@ -16,17 +16,21 @@ CREATIONS = {"execution.create", "node.create"}
 MAX_KNOWN = 10_000
 
 
-class TooEarly(Unavailable):
-    """The ledger does not know a run or node yet: the same facts are sent again."""
-
-
 class EarlyFacts:
     """`known` has the runs and nodes of which the ledger has taken facts from this process: where one of these is not
-    found, somebody has deleted it. `since` is when facts of others were first refused."""
+    found, somebody has deleted it. `since` is when facts of others were first refused. `waiting` are to be sent again,
+    unless `is_patient` is false."""
 
     def __init__(self) -> None:
         self.known: dict[str, None] = {}
         self.since: dict[str, float | None] = {}
+        self.waiting: list[Fact] = []
+        self.is_patient = True
+
+    def take(self) -> list[Fact]:
+        """Return the facts that are to be sent again, and forget them."""
+        waiting, self.waiting = self.waiting, []
+        return waiting
 
     def without_early(self, facts: Sequence[Fact], refusals: Sequence[Refusal], early: set[str]) -> list[Refusal]:
         """Return the refusals that are for good. Add the other runs to `early`."""
@@ -46,7 +50,7 @@ class EarlyFacts:
     def _is_early(self, fact: Fact, refusal: Refusal) -> bool:
         of_line = fact.kind == "log" and refusal.detail.startswith(OF_NODE)
         row = self._first_unknown(fact)
-        if not row or not (of_line or refusal.code == NOT_FOUND):
+        if not self.is_patient or not row or not (of_line or refusal.code == NOT_FOUND):
             return False
         now = time.monotonic()
         if self.since.get(row) is None:

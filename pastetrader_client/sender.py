@@ -8,7 +8,7 @@ from typing import Any
 
 from .backing_off import seconds_to_wait
 from .batches import Batches, send_in_halves
-from .early_facts import AGAIN, TooEarly
+from .early_facts import AGAIN, PATIENCE
 from .encoding import Draft, Fact, draft_of, encode
 from .filling import Keeper
 from .leases import Leases
@@ -48,7 +48,8 @@ class Sender:
         self.lock, self.start_lock = threading.RLock(), threading.RLock()
         outbox.wake = self.wake
         self.pending: list[Fact] = []
-        self.from_spool = False
+        self.from_spool = self.is_early = False
+        self.patience = PATIENCE  # seconds for which runs are awaited that files are about
         self.failures = 0
         self.closing = self.is_new = self.is_abandoned = False
         self.thread: threading.Thread | None = None
@@ -193,12 +194,14 @@ class Sender:
     def _take(self) -> list[Fact]:
         """Return the facts that are to be delivered next: what is pending, what is in files, what is in memory."""
         with self.lock:
-            if self.is_over or self.pending:
-                return [] if self.is_over else self.pending
-            self.pending = self.spool.read(MOST, MOST_BYTES)
-            self.from_spool = bool(self.pending)
+            if self.is_over:
+                return []
             if not self.pending:
-                self.pending = self._take_from_memory() + self.watch.due()
+                self.pending = self.spool.read(MOST, MOST_BYTES)
+                self.from_spool = bool(self.pending)
+                self.patience = self.patience if self.from_spool else PATIENCE
+            if not self.pending or (self.is_early and not self.from_spool and len(self.pending) < MOST):
+                self.pending = [*self.pending, *self._take_from_memory(), *self.watch.due()]
             return self.pending
 
     def _take_from_memory(self) -> list[Fact]:
@@ -226,19 +229,24 @@ class Sender:
                 self.batches.describe(run.id, node.name, {"retry_config": {"max_retries": node.retries}})
 
     def _deliver(self, facts: list[Fact]) -> None:
+        early = self.batches.early
+        early.is_patient = not self.from_spool or self.patience > 0
         try:
             self._send(facts)
-        except TooEarly:
-            self.outbox.wait(AGAIN)
         except Unavailable as error:
+            early.take()
             self._back_off(error)
         else:
             if self.failures:
                 logger.warning("the ledger can be reached again")
             self.failures = 0
-            self.leases.note_delivered(facts)
-            self.turns.note_settled(facts)
-            self._settle()
+            waiting = early.take()
+            delivered = _without_runs_of(facts, waiting)
+            self.leases.note_delivered(delivered)
+            self.turns.note_settled(delivered)
+            self._settle(waiting)
+            if waiting:
+                self.outbox.wait(AGAIN)
 
     def _send(self, facts: Sequence[Fact]) -> None:
         try:
@@ -247,13 +255,18 @@ class Sender:
             logger.debug("a batch of %d facts was not taken: %s", len(facts), error)
             send_in_halves(self._send, facts)
 
-    def _settle(self) -> None:
+    def _settle(self, waiting: list[Fact]) -> None:
+        """Let go of what was delivered. What waits for its run is sent again: from memory with what came since, from a
+        file with all that was read with it, as nothing else holds it."""
         with self.lock:
             if self.is_over:
                 return
+            if self.from_spool and waiting:
+                self.patience -= AGAIN
+                return
             if self.from_spool:
                 self.spool.advance()
-            self.pending, self.from_spool = [], False
+            self.pending, self.from_spool, self.is_early = waiting, False, bool(waiting)
 
     def _back_off(self, error: Unavailable) -> None:
         self.failures += 1
@@ -296,3 +309,8 @@ class Sender:
                 if facts and not self.spool.write(facts):
                     self.outbox.put_back([draft_of(fact) for fact in facts])
                     return
+
+
+def _without_runs_of(facts: list[Fact], others: list[Fact]) -> list[Fact]:
+    runs = {fact.run for fact in others}
+    return [fact for fact in facts if fact.run not in runs] if runs else facts

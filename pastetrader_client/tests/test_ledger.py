@@ -595,6 +595,18 @@ def test_a_run_that_the_ledger_never_gets_does_not_hold_up_others_for_long(
     assert "not_found" in caplog.text
 
 
+def test_a_run_that_the_ledger_never_gets_holds_up_no_other(connect: Callable[..., Client]) -> None:
+    client = connect()
+    client.attach(uuid7()).info("of no run")
+    assert not client.flush(0.5)
+    with client.run(workflow="w") as run:
+        run.info("of a run")
+    until = time.monotonic() + early_facts.PATIENCE / 2
+    while messages() != ["of a run"] or the_run().status != "completed":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def test_what_comes_after_the_creation_of_a_run_that_was_not_found_is_recorded(
     connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
