@@ -36,11 +36,11 @@ RETRY_SECONDS = 2.0  # that a retry waits for its report to be delivered
 ASKED = "The task asked for a retry."
 
 
-def instrument(app: Celery, client: Client | None = None) -> "Recorder":
+def instrument(app: Celery, client: Client | None = None, *, timeout_seconds: int = 0) -> "Recorder":
     """Record the tasks of this process. Without a client, PASTETRADER_URL and PASTETRADER_TOKEN name the ledger. The
-    token needs the scopes executions:read, executions:report, executions:control and workflows:write. Raises ValueError
-    if there is neither."""
-    recorder = Recorder(app, client or _client_of_environment())
+    token needs the scopes executions:read, executions:report, executions:control and workflows:write. The ledger ends a
+    run that takes longer than `timeout_seconds`, unless they are 0. Raises ValueError if there is no ledger."""
+    recorder = Recorder(app, client or _client_of_environment(), timeout_seconds)
     recorder.connect()
     return recorder
 
@@ -55,8 +55,9 @@ def _client_of_environment() -> Client:
 class Recorder:
     """The receivers of Celery's signals, with the nodes that this process executes."""
 
-    def __init__(self, app: Celery, client: Client) -> None:
+    def __init__(self, app: Celery, client: Client, timeout_seconds: int = 0) -> None:
         self.app, self.client = app, client
+        self.metadata = {"timeout_seconds": timeout_seconds} if timeout_seconds else {}
         self.ends, self.graphs = RunEnds(client), GraphDefinitions(client)
         self.nodes: dict[str, Node] = {}  # by the id of the task
         self.retried: set[str] = set()  # those of them whose next attempt was sent
@@ -235,9 +236,10 @@ class Recorder:
         return self._node(run, request.id, name, args, kwargs, attempt=(request.retries or 0) + 1)
 
     def _run(self, id: str, workflow: str, root: str, sent: str | None) -> Run:
-        """Return the run. Each process creates it, since facts of one may arrive before those of another."""
-        metadata = {"correlation_id": root}
-        return self.client.run(workflow, id=id, trigger="event", metadata=metadata, at=sent)
+        """Return the run. Each process creates it, since facts of one may arrive before those of another. It has no
+        lease: it is of no single worker, and nobody could extend it while its tasks wait for one."""
+        metadata = {"correlation_id": root, **self.metadata}
+        return self.client.run(workflow, id=id, trigger="event", metadata=metadata, at=sent, lease_seconds=0)
 
     def _node(self, run: Run, task_id: str, name: str, args: Any, kwargs: Any, attempt: int = 1) -> Node:
         task = self.app.tasks.get(name)

@@ -13,11 +13,12 @@ from pastetrader_client import Client
 from pastetrader_client.celery import instrument
 
 app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
+app.conf.broker_transport_options = {"visibility_timeout": int(os.environ.get("VISIBILITY_TIMEOUT", "3600"))}
 app.conf.update(broker_connection_retry_on_startup=True, worker_prefetch_multiplier=1, worker_hijack_root_logger=True)
 recorder = None
 if url := os.environ.get("PASTETRADER_URL"):  # a heartbeat of a second, so that a test need not wait for a cancel
-    client = Client(url, os.environ["PASTETRADER_TOKEN"], name="shop", sigterm=False, heartbeat=1.0)
-    recorder = instrument(app, client)
+    client = Client(url, os.environ["PASTETRADER_TOKEN"], name="shop", sigterm=False, heartbeat=1.0, lease_seconds=60)
+    recorder = instrument(app, client, timeout_seconds=int(os.environ.get("RUN_SECONDS", "0")))
 
 logger = logging.getLogger("shop")
 
@@ -87,4 +88,13 @@ def killed_once(marker: str) -> str:
         assert recorder is not None
         assert recorder.client.flush(30)  # what waits in the memory of a killed process is lost
         os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
+
+
+@shared_task(acks_late=True)
+def killed_with_its_worker(marker: str) -> str:
+    """Wait to be killed; the message is delivered again to another worker."""
+    if not Path(marker).exists():
+        Path(marker).touch()
+        time.sleep(60)
     return "survived"

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import httpx
 import pytest
 
 from pastetrader.tests.live_server import ROOT, Site
+from pastetrader_client.tests.waiting import wait_until
 
 REDIS = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(REDIS is None, reason="needs Debian's redis-server")
@@ -37,23 +40,33 @@ def environment(site: Site, token: str, tmp_path_factory: pytest.TempPathFactory
     redis.wait()
 
 
+@contextmanager
+def started_worker(environment: dict[str, str], log: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a worker, a group of processes; end it after the block."""
+    command = [sys.executable, "-m", "celery", "-A", "pastetrader.tests.celery_app", "worker", "-l", "INFO", *options]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        while "ready." not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield process
+        process.terminate()
+        process.wait(timeout=60)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 @pytest.fixture(scope="module")
 def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Start a worker of three processes; yield the file of its log."""
     log = tmp_path_factory.mktemp("worker") / "log"
-    command = [sys.executable, "-m", "celery", "-A", "pastetrader.tests.celery_app", "worker", "-c", "3", "-l", "INFO"]
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
-    while "ready." not in log.read_text():
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.1)
-    yield log
-    process.terminate()
-    try:
-        process.wait(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
+    with started_worker(environment, log, "-c", "3"):
+        yield log
 
 
 # Each begins with a task; its id, or the id of the group, is the correlation id of the run.
@@ -105,8 +118,8 @@ type Find = Callable[..., dict[str, Any]]
 def find(site_api: httpx.Client) -> Find:
     """Return a function that waits until the run that began with an id has a status, and returns it with its nodes."""
 
-    def wait(correlation_id: str, status: str = "completed") -> dict[str, Any]:
-        until = time.monotonic() + SECONDS
+    def wait(correlation_id: str, status: str = "completed", seconds: float = SECONDS) -> dict[str, Any]:
+        until = time.monotonic() + seconds
         row: dict[str, Any] = {}
         while time.monotonic() < until:
             rows = site_api.get("/executions/", params={"correlation_id": correlation_id}).json()["results"]
@@ -186,6 +199,47 @@ def test_a_task_that_is_revoked_or_expires_cancels_its_run(canvas: str, sent: di
 
 def test_a_task_whose_process_is_killed_is_delivered_and_recorded_again(sent: dict[str, str], find: Find) -> None:
     assert nodes_of(find(sent["killed"], "completed")) == [("killed_once", "completed")]
+
+
+@pytest.fixture(scope="module")
+def apart(environment: dict[str, str]) -> dict[str, str]:
+    """Return the environment of processes with a queue of their own, which delivers again after a second."""
+    broker = environment["BROKER"].removesuffix("/0") + "/1"
+    return environment | {"BROKER": broker, "VISIBILITY_TIMEOUT": "1", "RUN_SECONDS": "2"}
+
+
+def kill(worker: subprocess.Popen[bytes]) -> None:
+    """Kill all processes of a worker at once, as with their container."""
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+
+
+SEND_ONE = "from pastetrader.tests.celery_app import *; print({task}.id)"
+
+
+def test_a_task_whose_worker_is_killed_is_recorded_by_the_worker_that_gets_it_again(
+    apart: dict[str, str], find: Find, tmp_path: Path
+) -> None:
+    unlimited = apart | {"RUN_SECONDS": "0"}
+    task = f"killed_with_its_worker.delay({str(tmp_path / 'marker')!r})"
+    id = run_python(SEND_ONE.format(task=task), unlimited).strip()
+    with started_worker(unlimited, tmp_path / "first", "-c", "1") as first:
+        find(id, "running", 120)
+        wait_until((tmp_path / "marker").exists)
+        kill(first)
+    with started_worker(unlimited, tmp_path / "second", "-c", "1"):
+        assert nodes_of(find(id, "completed", 120)) == [("killed_with_its_worker", "completed")]
+
+
+def test_a_run_whose_worker_is_killed_with_the_message_is_ended_after_the_time_that_it_has(
+    apart: dict[str, str], find: Find, tmp_path: Path
+) -> None:
+    id = run_python(SEND_ONE.format(task="slow.delay()"), apart).strip()
+    with started_worker(apart, tmp_path / "first", "-c", "1") as first:
+        find(id, "running", 120)
+        wait_until(lambda: "slow" in (tmp_path / "first").read_text().partition("ready.")[2])
+        kill(first)
+    assert find(id, "failed", 120)["error_code"] == "timed_out"
 
 
 def test_an_operators_cancel_stops_the_task(
