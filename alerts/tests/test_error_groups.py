@@ -1,4 +1,4 @@
-"""Rules tell of new groups of errors and of those that came back, once."""
+"""Rules alert of new groups of errors and of those that came back, once."""
 
 from datetime import timedelta
 

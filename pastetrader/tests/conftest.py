@@ -37,7 +37,7 @@ APART += ["--pid", "--ipc", "--mount-proc", "--fork", "--kill-child"]
 
 
 class User:
-    """A process that uses the server until it is told to go."""
+    """A process that uses the server until its input ends."""
 
     def __init__(self, data_dir: Path, durable: bool, apart: bool, patience: float) -> None:
         python = [*(APART if apart else []), sys.executable]

@@ -60,7 +60,7 @@ class DeployedSite:
     code: Path = ROOT
     process: subprocess.Popen[str] | None = None
     cookies: dict[str, str] = field(default_factory=dict)
-    said: str = ""
+    output: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -130,7 +130,7 @@ class DeployedSite:
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         out, err = self.process.communicate(timeout=60)
-        self.said += out
+        self.output += out
         return self.process.returncode, time.monotonic() - began, [json.loads(line) for line in err.splitlines()]
 
 
@@ -166,7 +166,7 @@ def serving(site: DeployedSite, *options: str) -> Iterator[None]:
     try:
         assert process.stdout is not None
         for line in process.stdout:
-            site.said += line
+            site.output += line
             if "Ctrl-C stops" in line:
                 break
         assert process.poll() is None, process.communicate()[1]

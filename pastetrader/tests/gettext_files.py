@@ -11,33 +11,33 @@ KEYWORD = re.compile(r"(msgctxt|msgid_plural|msgid|msgstr(?:\[\d+\])?) (?=\")")
 
 @dataclass
 class Entry:
-    """`said` holds what stands under each keyword: "msgid", "msgstr[0]" and the like."""
+    """`texts` holds what stands under each keyword: "msgid", "msgstr[0]" and the like."""
 
     flags: str = ""
-    said: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, str]:
-        return self.said.get("msgctxt", ""), self.said["msgid"], self.said.get("msgid_plural", "")
+        return self.texts.get("msgctxt", ""), self.texts["msgid"], self.texts.get("msgid_plural", "")
 
     @property
     def is_plural(self) -> bool:
-        return "msgid_plural" in self.said
+        return "msgid_plural" in self.texts
 
     @property
     def originals(self) -> list[str]:
-        return [self.said[name] for name in ("msgid", "msgid_plural") if name in self.said]
+        return [self.texts[name] for name in ("msgid", "msgid_plural") if name in self.texts]
 
     @property
     def translations(self) -> list[str]:
-        return [text for name, text in self.said.items() if name.startswith("msgstr")]
+        return [text for name, text in self.texts.items() if name.startswith("msgstr")]
 
 
 def entries(po: Path) -> Iterator[Entry]:
     """Return all messages but the header, which has no msgid."""
     for block in po.read_text().split("\n\n"):
         entry = _read(block)
-        if entry.said.get("msgid"):
+        if entry.texts.get("msgid"):
             yield entry
 
 
@@ -48,7 +48,7 @@ def _read(block: str) -> Entry:
             entry.flags += line
         elif found := KEYWORD.match(line):
             name = found[1]
-            entry.said[name] = ast.literal_eval(line[found.end() :])
+            entry.texts[name] = ast.literal_eval(line[found.end() :])
         elif line.startswith('"'):
-            entry.said[name] += ast.literal_eval(line)
+            entry.texts[name] += ast.literal_eval(line)
     return entry

@@ -26,15 +26,15 @@ class Site:
             cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local)}, text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
-        self.local, self.said = local, ""
+        self.local, self.output = local, ""
 
     def wait(self) -> "Site":
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.said += line
+            self.output += line
             if "Ctrl-C stops" in line:
                 return self
-        raise AssertionError(self.said + self.process.communicate()[1])
+        raise AssertionError(self.output + self.process.communicate()[1])
 
     def end(self) -> None:
         self.process.kill()
@@ -42,7 +42,7 @@ class Site:
 
     @property
     def address(self) -> str:
-        return re.findall(r"http://\S+:\d+", self.said)[0]
+        return re.findall(r"http://\S+:\d+", self.output)[0]
 
     def get(self, path: str) -> tuple[int, str]:
         try:
@@ -55,5 +55,5 @@ class Site:
         """Send a signal to the whole process group, as a terminal does."""
         os.killpg(self.process.pid, sent)
         out, err = self.process.communicate(timeout=60)
-        self.said += out
+        self.output += out
         return self.process.returncode, err

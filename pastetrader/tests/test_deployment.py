@@ -95,7 +95,7 @@ def test_every_page_works_under_the_prefix(site: DeployedSite) -> None:
 
 
 def log_in(site: DeployedSite) -> None:
-    [(name, password)] = re.findall(r"superuser (\w+), password (\S+)", site.said)
+    [(name, password)] = re.findall(r"superuser (\w+), password (\S+)", site.output)
     path = f"{PREFIX}/admin/login/?next={PREFIX}/admin/workflows/workflow/"
     connection = site.connect()
     connection.request("GET", path, headers={"Host": HOST})
@@ -213,7 +213,7 @@ def test_the_server_ends_in_time_with_a_stream_open_and_its_log_is_json(
     code, seconds, log = site.stop()
     assert code == 0
     assert seconds < 5
-    assert site.said.endswith("Stopped.\n")
+    assert site.output.endswith("Stopped.\n")
     read_and_close(connection, response)  # the stream has ended
     [line] = [line for line in log if line["message"] == "Not Found: /ledger/***masked***/"]
     assert re.fullmatch("[0-9a-f]{32}", line["request_id"])

@@ -109,7 +109,7 @@ def _check_message(request: Request, secret: str, run: str) -> None:
 
 def _monitor(site: Site) -> str:
     """Return the page of the monitor as staff see it."""
-    password = site.said.partition("password ")[2].split()[0]
+    password = site.output.partition("password ")[2].split()[0]
     with httpx.Client(base_url=site.address, timeout=30, follow_redirects=True) as person:
         person.get("/admin/login/")
         form = {"username": "admin", "password": password, "csrfmiddlewaretoken": person.cookies["csrftoken"]}

@@ -54,7 +54,7 @@ class Ledger:
     def person(self) -> httpx.Client:
         person = httpx.Client(base_url=self.site.address, timeout=30, follow_redirects=True)
         person.get("/admin/login/")
-        [password] = re.findall(r"password (\S+)\n", self.site.said)
+        [password] = re.findall(r"password (\S+)\n", self.site.output)
         form = {"username": "admin", "password": password, "csrfmiddlewaretoken": person.cookies["csrftoken"]}
         assert person.post("/admin/login/?next=/admin/", data=form).url.path == "/admin/"
         return person

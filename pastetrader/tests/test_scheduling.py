@@ -13,7 +13,7 @@ SHARED = ["browser/test_a.py::test_1", "browser/test_b.py::test_2[x]", "browser/
 
 
 class Worker:
-    """A worker that keeps the tests that it was told to run, by their indices in its collection."""
+    """A worker that keeps the tests that it has to run, by their indices in its collection."""
 
     def __init__(self) -> None:
         self.gateway, self.told, self.shutting_down = SimpleNamespace(id="gw"), list[int](), False

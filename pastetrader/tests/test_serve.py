@@ -30,18 +30,18 @@ def test_the_first_start_prepares_everything_and_a_killed_one_loses_nothing(serv
     """Three servers for all of it, from nothing: each start takes seconds. The second runs the demo, which ends with a
     run that fails, and is killed; the third has every run."""
     first = serve()
-    assert "Static files are collected." in first.said
+    assert "Static files are collected." in first.output
     shows_the_admin_with_its_static_files_and_the_api(first)
-    password = re.findall(r"password (\S+)", first.said)[0]
+    password = re.findall(r"password (\S+)", first.output)[0]
     [(name, stored)] = query(data_dir, "SELECT username, password FROM auth_user")
     assert (name, password in stored) == ("admin", False)
     ends_in_silence(first, signal.SIGTERM, data_dir)
 
     second = serve(demo=True)
-    assert "Static files are collected." not in second.said
-    assert "password" not in second.said
-    assert "GOOG leads with" in second.said
-    assert "As meant, it failed: Market filter: ValueError: No stock has a history long enough" in second.said
+    assert "Static files are collected." not in second.output
+    assert "password" not in second.output
+    assert "GOOG leads with" in second.output
+    assert "As meant, it failed: Market filter: ValueError: No stock has a history long enough" in second.output
     runs = "SELECT id, status FROM workflow_executions ORDER BY id"
     before = query(data_dir, runs)
     assert [status for _id, status in before] == ["completed", "failed"]
@@ -82,9 +82,9 @@ def test_a_name_that_is_taken_is_not_given_to_the_first_superuser(capsys: pytest
     command = Command()
     for _ in range(2):  # at the second start there is one
         command._make_first_user()
-    said = capsys.readouterr().out
-    assert said.count("Made the superuser admin3, password ") == 1
-    assert "changepassword admin3" in said
+    output = capsys.readouterr().out
+    assert output.count("Made the superuser admin3, password ") == 1
+    assert "changepassword admin3" in output
     assert get_user_model().objects.get(is_superuser=True).username == "admin3"
 
 
@@ -130,8 +130,8 @@ def test_the_session_of_the_readme_works_when_pasted(site: Site) -> None:
         text=True, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    said = [json.loads(line) for line in done.stdout.splitlines()]
-    assert said[-1]["status"] == "completed"
-    assert said[-1]["output_data"] == {"first": "GOOG"}
-    refused = [answer for answer in said if isinstance(answer, dict) and answer.get("code")]
+    output = [json.loads(line) for line in done.stdout.splitlines()]
+    assert output[-1]["status"] == "completed"
+    assert output[-1]["output_data"] == {"first": "GOOG"}
+    refused = [answer for answer in output if isinstance(answer, dict) and answer.get("code")]
     assert [(answer["status"], answer["current_state"]) for answer in refused] == [(409, "running")]

@@ -50,9 +50,9 @@ class Clients:
         for _ in range(4):  # each process gets some
             assert self.ask("GET", f"executions/{run}/stream/").getresponse().status == 200
             self.ask("POST", f"executions/{run}/start/", {})
-            for said in SLOW_BODY.format(self.token), SLOW_HEADERS, "":
+            for output in SLOW_BODY.format(self.token), SLOW_HEADERS, "":
                 peer = self.stack.enter_context(socket.create_connection((self.host, self.port)))
-                peer.sendall(said.encode())
+                peer.sendall(output.encode())
 
 
 @pytest.mark.usefixtures("ready")
@@ -78,7 +78,7 @@ def test_a_server_ends_in_time_whatever_is_under_way(serve: Serve, data_dir: Pat
     assert max(took.values()) < LIMIT, took
     assert postmaster(data_dir) is None
     for site in sites.values():
-        assert site.said.endswith("Stopped.\n")
+        assert site.output.endswith("Stopped.\n")
 
 
 def lock(stack: ExitStack, data_dir: Path, run: str) -> None:

@@ -1,4 +1,4 @@
-"""Templates say nothing but what gettext has."""
+"""Templates contain no text but that of gettext."""
 
 import re
 from pathlib import Path

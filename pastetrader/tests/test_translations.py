@@ -52,7 +52,7 @@ def test_no_translation_is_a_guess(catalogue_entries: list[gettext_files.Entry])
 
 def test_what_is_counted_has_its_plural_form(catalogue_entries: list[gettext_files.Entry]) -> None:
     """Korean has one."""
-    assert [entry.key for entry in catalogue_entries if entry.is_plural != ("msgstr[0]" in entry.said)] == []
+    assert [entry.key for entry in catalogue_entries if entry.is_plural != ("msgstr[0]" in entry.texts)] == []
     assert [entry.key for entry in catalogue_entries if len(entry.translations) != 1] == []
 
 
@@ -78,14 +78,14 @@ def test_a_translation_has_the_tags_of_its_original(catalogue_entries: list[gett
 
 def test_a_translation_is_korean(catalogue_entries: list[gettext_files.Entry]) -> None:
     """But for formats without a word of their own."""
-    wordy = [entry for entry in catalogue_entries if re.search("[A-Za-z]", PLACEHOLDERS.sub("", entry.said["msgid"]))]
+    wordy = [entry for entry in catalogue_entries if re.search("[A-Za-z]", PLACEHOLDERS.sub("", entry.texts["msgid"]))]
     same = {entry.key[1] for entry in wordy if not HANGUL.search("".join(entry.translations))}
     assert same <= SAME, "translate these, or say in SAME that they are the same in both languages"
 
 
 def test_a_sentence_ends_as_its_original_does(catalogue_entries: list[gettext_files.Entry]) -> None:
     """One that is a sentence in English is one in Korean too."""
-    ends = [entry for entry in catalogue_entries if entry.said["msgid"].endswith(".")]
+    ends = [entry for entry in catalogue_entries if entry.texts["msgid"].endswith(".")]
     assert [e.key[1] for e in ends if not e.translations[0].endswith(".")] == []
 
 
@@ -117,8 +117,8 @@ def _keys(po: Path) -> set[tuple[str, str, str]]:
 def test_what_django_s_own_scripts_say_is_korean_too(staff: Any, client: Client) -> None:
     """The picker of dates, and the note that the server's clock is another one."""
     theirs = Path(admin.__path__[0], "locale", *translations.PO.parts[1:]).with_name("djangojs.po")
-    lacking = {entry.said["msgid"] for entry in gettext_files.entries(theirs) if not all(entry.translations)}
-    assert lacking == {entry.said["msgid"] for entry in gettext_files.entries(translations.scripts_catalogue_path())}
+    lacking = {entry.texts["msgid"] for entry in gettext_files.entries(theirs) if not all(entry.translations)}
+    assert lacking == {entry.texts["msgid"] for entry in gettext_files.entries(translations.scripts_catalogue_path())}
     client.force_login(staff)
     spoken = client.get("/admin/jsi18n/", headers={"Accept-Language": "ko"}).content.decode()
     assert '"Today (%(date)s)": "\\uc624\\ub298 (%(date)s)"' in spoken
@@ -151,7 +151,7 @@ def _spoken(mo: Path) -> dict[Any, str]:
     ],
 )
 def test_a_fault_would_be_seen(english: str, korean: str, fault: str) -> None:
-    entry = gettext_files.Entry(said={"msgid": english, "msgstr": korean})
+    entry = gettext_files.Entry(texts={"msgid": english, "msgstr": korean})
     check = globals()[f"test_a_translation_has_the_{fault}_of_its_original"]
     with pytest.raises(AssertionError):
         check([entry])

@@ -71,7 +71,7 @@ def test_a_server_does_upkeep_by_itself_through_kills_and_restarts(
     wait_until(lambda: number_done(data_dir) > before)
 
     code, err = site.interrupt(signal.SIGTERM)
-    assert (code, site.said.splitlines()[-1]) == (0, "Stopped.")
+    assert (code, site.output.splitlines()[-1]) == (0, "Stopped.")
     assert "Traceback" not in err
     assert postmaster(data_dir) is None
 

@@ -63,8 +63,8 @@ def statuses(stack: ExitStack, site: Site, path: str, token: str, body: Any = No
 
 def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir: Path) -> None:
     """One server for all of it: starting one takes seconds."""
-    assert site.said.count("Admin http") == 1
-    assert "The database allows 97 connections: each of 2 processes opens 38 at most." in site.said
+    assert site.output.count("Admin http") == 1
+    assert "The database allows 97 connections: each of 2 processes opens 38 at most." in site.output
     token = manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip()
     workflow = json.load(ask(site, "workflows/", token, {"name": "one"}))
     body = {"workflow": workflow["id"], "trigger_type": "event"}
@@ -91,7 +91,7 @@ def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir
         assert statuses(stack, site, stream, token).count(200) == STREAMS, "those of the killed one do not count"
 
     code, err = site.interrupt(signal.SIGINT)
-    assert (code, site.said.splitlines()[-1]) == (0, "Stopped.")
+    assert (code, site.output.splitlines()[-1]) == (0, "Stopped.")
     assert "A worker process ended (-9); another one is started." in err
     assert "Traceback" not in err
     assert postmaster(data_dir) is None

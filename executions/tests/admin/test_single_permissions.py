@@ -37,7 +37,7 @@ HELD = [*((each,) for each in SHOWN), tuple(SHOWN)[::2], tuple(SHOWN)[1:3], OTHE
 
 @dataclass
 class Place:
-    """`words` are what the rows of each model say; `addresses` where they are asked for."""
+    """`words` are those of the rows of each model; `addresses` show them."""
 
     words: dict[str, set[str]]
     addresses: list[str]

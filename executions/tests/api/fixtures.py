@@ -68,7 +68,7 @@ def by_token(user: Any, *scopes: str, revoked: bool = False, **fields: Any) -> A
 @dataclass
 class World:
     """`owner` has the workflow that the table is about, and another one; `stranger` has one of their own. Each has a
-    run with a node and a line. `telling` are the words by which an answer would say something about the owner's."""
+    run with a node and a line. `telling` are the words by which an answer would reveal something about the owner's."""
 
     rows: dict[str, Any] = field(default_factory=dict)
     users: dict[str, Any] = field(default_factory=dict)

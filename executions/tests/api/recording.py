@@ -33,7 +33,7 @@ CHOSEN = {
 
 
 class Recorder:
-    """Plays the session by `call`, and keeps what was asked and answered."""
+    """Plays the session by `call`, and keeps the requests and their answers."""
 
     def __init__(self, call: Call) -> None:
         self.call = call

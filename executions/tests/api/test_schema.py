@@ -88,7 +88,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def tell(say: Recorder, owner: Any) -> None:
+def record_alerts(record: Recorder, owner: Any) -> None:
     """Record a message, which no call makes."""
     channel = webhook(owner=owner)
     rule = rule_for("failure", channel=channel, owner=owner)
@@ -100,11 +100,11 @@ def tell(say: Recorder, owner: Any) -> None:
     row = Delivery.objects.create(
         alert=alert, channel=channel, body='{"type": "alert.failure"}', state="given_up", **answer
     )
-    say("listAlertDeliveries", "given up", "GET", f"alerts/deliveries/?channel={channel.pk}&state=given_up")
-    say("sendAlertDeliveryAgain", "waiting", "POST", f"alerts/deliveries/{row.pk}/send-again/")
+    record("listAlertDeliveries", "given up", "GET", f"alerts/deliveries/?channel={channel.pk}&state=given_up")
+    record("sendAlertDeliveryAgain", "waiting", "POST", f"alerts/deliveries/{row.pk}/send-again/")
 
 
-def sort(say: Recorder) -> None:
+def record_error_groups(record: Recorder) -> None:
     """Record what is done with groups of errors, which no call makes."""
     seen = {"first_seen": timezone.now(), "last_seen": timezone.now()}
     group, other = (ErrorGroup.objects.create(title=f"KeyError: {name}", **seen) for name in ("“…”", "close"))
@@ -119,21 +119,21 @@ def sort(say: Recorder) -> None:
         node_name="load", attempt=1, happened_at=timezone.now(),
     )  # fmt: skip
     address = f"error-groups/{group.pk}/"
-    say("listErrorGroups", "open", "GET", "error-groups/?state=open")
-    say("changeErrorGroup", "acknowledged", "PATCH", address, {"state": "acknowledged", "reason": "I look at it."})
-    say("noteErrorGroup", "note", "POST", f"{address}notes/", {"text": "The vendor renamed a column."})
-    say("mergeErrorGroups", "one other", "POST", f"{address}merge/", {"groups": [str(other.pk)]})
-    say("getErrorGroup", "merged", "GET", address)
-    say("listErrorOccurrences", "page", "GET", f"{address}occurrences/")
-    say("splitErrorGroup", "again", "POST", f"{address}split/", {"fingerprints": [str(fingerprint.pk)]})
-    say("listErrorGroupHistory", "page", "GET", f"{address}history/")
+    record("listErrorGroups", "open", "GET", "error-groups/?state=open")
+    record("changeErrorGroup", "acknowledged", "PATCH", address, {"state": "acknowledged", "reason": "I look at it."})
+    record("noteErrorGroup", "note", "POST", f"{address}notes/", {"text": "The vendor renamed a column."})
+    record("mergeErrorGroups", "one other", "POST", f"{address}merge/", {"groups": [str(other.pk)]})
+    record("getErrorGroup", "merged", "GET", address)
+    record("listErrorOccurrences", "page", "GET", f"{address}occurrences/")
+    record("splitErrorGroup", "again", "POST", f"{address}split/", {"fingerprints": [str(fingerprint.pk)]})
+    record("listErrorGroupHistory", "page", "GET", f"{address}history/")
 
 
 @pytest.fixture
 def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(reader, "LINGER", timedelta(hours=1))  # however slow the machine is: no stream says its end yet
-    say = Recorder(by_test_client(api(owner)))
-    play(say)
+    record = Recorder(by_test_client(api(owner)))
+    play(record)
     name = "runs-2026-11-20.0001.ndjson.zst"
     file = ArchiveFile(name=name, kind="runs", day="2026-11-20", size=0, run_count=1, row_count=1)
     file.save()
@@ -141,25 +141,25 @@ def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: p
         workflow_execution_id=DELETED, version=1, file=file, workflow_id=WORKFLOW, made_at=timezone.now()
     )
     archived.save()
-    say("getExecution", "", "GET", f"executions/{DELETED}/")
-    tell(say, owner)
-    sort(say)
-    say.call = by_test_client(api(UserFactory(is_staff=True, is_superuser=True)))
-    say("listActivity", "of a run", "GET", f"executions/activity/?workflow_execution={CANCELLED}&page_size=1")
-    say.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
-    say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
+    record("getExecution", "", "GET", f"executions/{DELETED}/")
+    record_alerts(record, owner)
+    record_error_groups(record)
+    record.call = by_test_client(api(UserFactory(is_staff=True, is_superuser=True)))
+    record("listActivity", "of a run", "GET", f"executions/activity/?workflow_execution={CANCELLED}&page_size=1")
+    record.call = by_test_client(api(owner, scopes=[Scope.EXECUTIONS_READ]))
+    record("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
     client = api(owner)
     client.raise_request_exception = False  # the last of these is a fault of ours
-    say.call = by_test_client(client)
+    record.call = by_test_client(client)
     with translation.override("en"):  # an error is translated where it is made, which is here outside of any request
         throttled = Throttled(wait=7)
     for error in (throttled, OperationalError("canceling statement due to statement timeout"), RuntimeError()):
         with monkeypatch.context() as patch:
             patch.setattr(WorkflowViewSet, "get_queryset", raising(error))
-            say("listWorkflows", "", "GET", "workflows/")
+            record("listWorkflows", "", "GET", "workflows/")
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 10
-    say("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
-    return say.exchanges()
+    record("createWorkflow", "", "POST", "workflows/", {"name": "Prices"})
+    return record.exchanges()
 
 
 @pytest.mark.django_db(transaction=True)  # streams tell of what is committed

@@ -1,4 +1,4 @@
-"""Impossible rows cannot exist, whoever writes them: attacked with plain SQL."""
+"""Impossible rows cannot exist, in whatever way they are written: attacked with plain SQL."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Pages of the groups of errors, and what a failed run and its nodes say of theirs."""
+"""Pages of the groups of errors, and the groups on the pages of a failed run and its nodes."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -52,7 +52,7 @@ def log(run: WorkflowExecution, *texts: str, **fields: Any) -> None:
 
 
 class Writer(threading.Thread):
-    """Writes a line in a transaction of its own, which commits when it is told to."""
+    """Writes a line in a transaction of its own, which commits when the test lets it."""
 
     def __init__(self, run: WorkflowExecution, text: str, *, saved: bool = False) -> None:
         super().__init__()

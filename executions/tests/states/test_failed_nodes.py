@@ -1,4 +1,4 @@
-"""A run that was completed though nodes failed is told from one in which none did, wherever runs are shown."""
+"""A run that was completed though nodes failed is distinguished from one in which none did, wherever runs are shown."""
 
 import threading
 from typing import Any

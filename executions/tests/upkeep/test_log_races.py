@@ -55,7 +55,7 @@ def test_lines_of_a_run_that_is_kept_while_its_partition_is_removed_stay(after_a
 
 
 def test_a_run_that_is_kept_while_its_lines_are_removed_says_that_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mark waits until they are removed, and its author is not told that they stay."""
+    """The mark waits until they are removed, and its author gets no answer that they stay."""
     run = run_of(45)
     line_of(45, run)
     record = line_deletion.record

@@ -1,4 +1,4 @@
-"""The nodes of a workflow that became slower this week."""
+"""The nodes of a workflow that are slower this week."""
 
 from datetime import timedelta
 from typing import Any
