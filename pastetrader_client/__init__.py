@@ -9,18 +9,18 @@ network.
     encoding.py     facts → JSON
     documents.py    values → copies that the engine cannot change → JSON
     tracebacks.py   exceptions → what a traceback is made of → its text
-    texts.py        lengths of texts, and texts of any object
+    safe_text.py    lengths of texts, and texts of any object
     graphs.py       graph= → nodes and edges
     ids.py          UUIDs of version 7
-    bounded.py      dicts that forget their oldest entries
+    bounded_dict.py dicts that forget their oldest entries
     outbox.py       facts that wait in memory
     spool.py        facts that wait in a file
     filling.py      the thread that moves facts from memory to files
     sender.py       the thread that sends
     timers.py       functions that it calls later
     batches.py      one batch: send, define what is missing, leave out what is refused
-    watch.py        runs whose cancel or retry the engine wants to hear of
-    turns.py        queued runs that wait for their turn
+    cancellation.py runs whose cancel or retry the engine wants to hear of
+    queued_starts.py  queued runs that wait for their turn
     leases.py       heartbeats of the attempts that this process executes
     trace_context.py  the traceparent of a run
     transport.py    what a way to the ledger must be able to do; http_transport.py does it over HTTP
@@ -29,10 +29,10 @@ network.
 """
 
 from .client import Client
+from .queued_starts import TurnRefused, TurnTimedOut
 from .reporter import NodeCancelled, NodeFenced, RunCancelled, RunFenced
 from .runs import Node, Run, current_node, current_run
 from .transport import Answer, Notice, Refusal, Stopped, Transport, Unavailable
-from .turns import TurnRefused, TurnTimedOut
 
 __version__ = "0.2.0"
 __all__ = [

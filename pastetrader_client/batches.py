@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .bounded import remember
+from .bounded_dict import remember
+from .cancellation import Watch
 from .early_facts import EarlyFacts
 from .encoding import Fact, without_node
 from .graphs import TYPE
 from .leases import Leases
 from .transport import Answer, Refusal, TooLarge, Transport, Unavailable
-from .watch import Watch
 
 ROUNDS = 5  # in which what was refused is left out, before the rest is sent in halves
 MISSING = {"execution.create", "node.create"}  # the kinds that name what a workflow may not have yet

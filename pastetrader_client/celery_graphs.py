@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import Any
 
-from .bounded import remember
+from .bounded_dict import remember
 from .client import Client
 from .graphs import TYPE
 

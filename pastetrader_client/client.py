@@ -13,19 +13,19 @@ from typing import Any, Literal, Self, overload
 from weakref import WeakMethod, finalize
 
 from . import decorators, process_exit
+from .cancellation import Watch
 from .documents import Document, capture, capture_unless_empty, copy_mapping, document
 from .encoding import OVERHEAD, draft_of, encode_line, fact_of, raw, send_nothing
 from .graphs import Graph, definition
 from .leases import checked_seconds
 from .outbox import Outbox
+from .queued_starts import Turn
 from .runs import Node, Run
+from .safe_text import WIDEST, size_of
 from .sender import Sender
 from .spool import Spool, folder
-from .texts import WIDEST, size_of
 from .trace_context import traceparent_of
 from .transport import Transport
-from .turns import Turn
-from .watch import Watch
 
 MEGABYTE = 1_000_000
 MOST_DEFINED, MOST_GRAPHS = 1_000, 20  # workflows, and graphs of each, that are known to be sent

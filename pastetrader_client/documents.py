@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from .texts import WIDEST, cut
+from .safe_text import WIDEST, cut
 from .tracebacks import CapturedTraceback
 
 MAX_DOCUMENT = 1_000_000  # bytes; a ledger with default settings refuses more than 1,048,576

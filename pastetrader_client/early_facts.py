@@ -4,7 +4,7 @@ yet, as the parent of a fork, or one that has given the id away."""
 import time
 from collections.abc import Sequence
 
-from .bounded import remember
+from .bounded_dict import remember
 from .encoding import Fact
 from .transport import Refusal
 

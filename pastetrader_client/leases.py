@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakSet
 
-from .bounded import remember
+from .bounded_dict import remember
 from .encoding import Fact, Identified, encode_transition
 
 IN_A_LEASE = 3  # heartbeats

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .documents import capture
 from .encoding import OVERHEAD
 from .ids import random_token, uuid7
-from .texts import message_of
+from .safe_text import message_of
 
 if TYPE_CHECKING:
     from .client import Client

@@ -10,10 +10,10 @@ from .encoding import OVERHEAD, encode_transition
 from .ids import random_bits
 from .leases import checked_seconds
 from .log_handler import RunHandler
+from .queued_starts import Turn
 from .reporter import NodeCancelled, NodeFenced, Reporter, RunCancelled, RunFenced, copy_output, current
-from .texts import size_of
+from .safe_text import size_of
 from .tracebacks import capture_error
-from .turns import Turn
 
 if TYPE_CHECKING:
     from .client import Client

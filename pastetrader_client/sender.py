@@ -8,18 +8,18 @@ from typing import Any
 
 from .backing_off import seconds_to_wait
 from .batches import Batches, send_in_halves
+from .cancellation import Watch
 from .early_facts import AGAIN, PATIENCE
 from .encoding import Draft, Fact, draft_of, encode
 from .filling import Keeper
 from .leases import Leases
 from .outbox import TICK, Outbox
 from .process_exit import hold, release
+from .queued_starts import Turns
 from .runs import Node, Run
 from .spool import Spool
 from .timers import Timers
 from .transport import Stopped, TooLarge, Transport, Unavailable
-from .turns import Turns
-from .watch import Watch
 
 MOST, MOST_BYTES = 2_000, 2_000_000  # of one call
 THREAD = "pastetrader-client"

@@ -8,7 +8,7 @@ from itertools import islice
 from types import CodeType
 from typing import NamedTuple
 
-from .texts import cut, text_of
+from .safe_text import cut, text_of
 
 CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"

@@ -8,7 +8,7 @@ from threading import RLock
 from typing import Protocol
 from weakref import WeakSet
 
-from .bounded import remember
+from .bounded_dict import remember
 from .encoding import Fact, Identified, encode_transition
 from .transport import Notice
 

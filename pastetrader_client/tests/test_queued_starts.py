@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pastetrader_client import Answer, Client, Refusal, TurnRefused, TurnTimedOut, Unavailable, turns
+from pastetrader_client import Answer, Client, Refusal, TurnRefused, TurnTimedOut, Unavailable, queued_starts
 
 
 class OneAtATime:
@@ -78,7 +78,7 @@ def engine_of(one_at_a_time: OneAtATime) -> Iterator[Client]:
 def test_coroutines_that_wait_leave_the_threads_of_the_loop_to_others(
     engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "EVERY", 0.01)
+    monkeypatch.setattr(queued_starts, "EVERY", 0.01)
     done: list[int] = []
 
     @engine_of.workflow("w", queue=True)
@@ -97,7 +97,7 @@ def test_coroutines_that_wait_leave_the_threads_of_the_loop_to_others(
 def test_a_coroutine_that_is_cancelled_asks_no_more_for_its_start(
     engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "EVERY", 0.01)
+    monkeypatch.setattr(queued_starts, "EVERY", 0.01)
     one_at_a_time.running = "another"
 
     @engine_of.workflow("w", queue=True)
@@ -134,7 +134,7 @@ def test_the_lease_of_a_start_that_succeeds_after_the_engine_gave_up_is_not_held
 def test_a_run_that_is_deleted_while_it_waits_is_refused(
     engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "EVERY", 0.01)
+    monkeypatch.setattr(queued_starts, "EVERY", 0.01)
     one_at_a_time.missing = True
     with pytest.raises(TurnRefused, match="not_found"), engine_of.run(workflow="w", queue=True, queue_seconds=20):
         pytest.fail("it was not its turn")
@@ -145,7 +145,7 @@ def test_a_run_that_is_deleted_while_it_waits_is_refused(
 def test_a_ledger_that_is_busy_is_asked_less_often(
     engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch, retry_after: float | None
 ) -> None:
-    monkeypatch.setattr(turns, "EVERY", 0.01)
+    monkeypatch.setattr(queued_starts, "EVERY", 0.01)
     run = engine_of.run(workflow="w", queue=True, queue_seconds=1.5)
     run.create()
     assert engine_of.flush(60)

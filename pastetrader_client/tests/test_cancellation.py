@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pastetrader_client import watch
+from pastetrader_client import cancellation
+from pastetrader_client.cancellation import Watch
 from pastetrader_client.ids import uuid7
 from pastetrader_client.transport import Notice
-from pastetrader_client.watch import Watch
 
 
 def some_run() -> Any:
@@ -22,7 +22,7 @@ def asked(of: Watch) -> list[str]:
 
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "MOST_ASKED", 2)
+    monkeypatch.setattr(cancellation, "MOST_ASKED", 2)
 
 
 def test_a_call_asks_about_some_of_very_many_runs_and_the_next_about_others(few_at_once: None) -> None:
@@ -46,7 +46,7 @@ def test_a_call_asks_about_some_of_very_many_nodes_and_the_next_about_others(few
 
 
 def test_of_failed_runs_the_newest_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "MOST_FAILED", 2)
+    monkeypatch.setattr(cancellation, "MOST_FAILED", 2)
     of, runs = Watch(0.0, lambda *_retry: None), [some_run() for _each in range(4)]
     for run in runs:
         of.see("execution.start", run, None)

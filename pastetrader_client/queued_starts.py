@@ -9,11 +9,11 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from .backing_off import seconds_to_wait
-from .bounded import remember
+from .bounded_dict import remember
+from .cancellation import Watch, Watched
 from .encoding import Fact, encode_transition
 from .leases import Leased, Leases
 from .transport import Refusal, TooLarge, Transport, Unavailable
-from .watch import Watch, Watched
 
 EVERY = 1.0  # seconds between two asks
 MOST_AT_ONCE = 500  # of one call
