@@ -98,3 +98,9 @@ def killed_with_its_worker(marker: str) -> str:
         Path(marker).touch()
         time.sleep(60)
     return "survived"
+
+
+@shared_task
+def waits_for(marker: str) -> None:
+    while not Path(marker).exists():
+        time.sleep(0.05)

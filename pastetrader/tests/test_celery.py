@@ -23,15 +23,22 @@ pytestmark = pytest.mark.skipif(REDIS is None, reason="needs Debian's redis-serv
 SECONDS = 30.0
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
+    command = [str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+
 @pytest.fixture(scope="module")
 def environment(site: Site, token: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Start a Redis; yield the environment of producer and worker."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    command = [str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    redis = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    port, folder = free_port(), tmp_path_factory.mktemp("redis")
+    redis = start_redis(port, folder)
     yield os.environ | {
         "BROKER": f"redis://127.0.0.1:{port}/0", "PASTETRADER_URL": site.address, "PASTETRADER_TOKEN": token,
         "XDG_STATE_HOME": str(folder),
@@ -240,6 +247,28 @@ def test_a_run_whose_worker_is_killed_with_the_message_is_ended_after_the_time_t
         wait_until(lambda: "slow" in (tmp_path / "first").read_text().partition("ready.")[2])
         kill(first)
     assert find(id, "failed", 120)["error_code"] == "timed_out"
+
+
+def test_a_task_that_is_executed_while_redis_is_killed_is_recorded(
+    environment: dict[str, str], find: Find, tmp_path: Path
+) -> None:
+    port, marker = free_port(), tmp_path / "marker"
+    own = environment | {"BROKER": f"redis://127.0.0.1:{port}/0"}
+    redis = start_redis(port, tmp_path)
+    try:
+        with started_worker(own, tmp_path / "log", "-c", "1"):
+            id = run_python(SEND_ONE.format(task=f"waits_for.delay({str(marker)!r})"), own).strip()
+            find(id, "running", 120)
+            redis.kill()
+            redis.wait()
+            redis = start_redis(port, tmp_path)
+            marker.touch()
+            assert nodes_of(find(id, "completed", 120)) == [("waits_for", "completed")]
+            later = run_python(SEND_ONE.format(task="add.delay(1)"), own).strip()
+            assert nodes_of(find(later, "completed", 120)) == [("add", "completed")]
+    finally:
+        redis.kill()
+        redis.wait()
 
 
 def test_an_operators_cancel_stops_the_task(
