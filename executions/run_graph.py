@@ -67,7 +67,7 @@ def with_late_nodes(
     found = {run.pk: today[run.workflow_id] for run in runs if _has(today[run.workflow_id], run, late[run.pk])}
     others = [run for run in runs if run.pk not in found]
     if others:
-        own = _of_runs(others, _executed(others))
+        own = _of_runs(others, _executed_nodes(others))
         Graph.objects.bulk_create(own.values())
         found |= own
     return found
@@ -99,7 +99,7 @@ def node_in(run: "WorkflowExecution", name_or_id: str) -> Node | None:
     return Node.objects.filter(name=name, retired_at=None, workflow=run.workflow_id).first()
 
 
-def _executed(runs: Sequence["WorkflowExecution"]) -> dict[UUID, dict[UUID, str]]:
+def _executed_nodes(runs: Sequence["WorkflowExecution"]) -> dict[UUID, dict[UUID, str]]:
     """Return the names of the executed nodes of each run, by node."""
     found: dict[UUID, dict[UUID, str]] = defaultdict(dict)
     rows: QuerySet[WorkflowExecution] = QuerySet(type(runs[0])).filter(pk__in=[run.pk for run in runs]).order_by()

@@ -10,9 +10,10 @@ from typing import Any
 from .bounded_dict import remember
 from .cancellation import Watch
 from .early_facts import EarlyFacts
-from .encoding import Fact, without_node
+from .encoding import Draft, Fact, without_node
 from .graphs import TYPE
 from .leases import Leases
+from .runs import Node, Run
 from .transport import Answer, Refusal, TooLarge, Transport, Unavailable
 
 ROUNDS = 5  # in which what was refused is left out, before the rest is sent in halves
@@ -70,6 +71,19 @@ class Batches:
             self.leases.note_missed(heartbeats)
             return False
         return True
+
+    def note_reported(self, draft: Draft) -> None:
+        """Watch the run or node that a fact is about, and hold the lease of its attempt."""
+        _size, kind, run, _encode, args = draft
+        if isinstance(run, Run) and kind != "log":
+            node = args[0] if args and isinstance(args[0], Node) else None
+            self.watch.see(kind, run, node)
+            if kind.endswith(".start"):
+                self.leases.begin(run, node)
+            if node is not None or kind == "attach":
+                self.leases.attach(run)
+            if node is not None and kind == "node.create" and node.retries is not None:
+                self.describe(run.id, node.name, {"retry_config": {"max_retries": node.retries}})
 
     def describe(self, run: str, name: str, fields: Mapping[str, object]) -> None:
         """Note what a node is like, for the case that the workflow does not have it."""

@@ -126,12 +126,11 @@ class Client:
         return run
 
     def attach(self, id: str, *, workflow: str = "", attempt: int | None = None, token: str = "") -> Run:
-        """Return a run that another process has created, at this attempt: by default the first, and lines of the run
-        are of the one that is current. With the `token` of that run, nothing is recorded of its nodes
-        after another worker has got it, and `on_fenced` is told."""
-        run = Run(self, workflow, id=id, attempt=attempt or 1, token=token)
+        """Return a run that another process has created. Its attempt is the first by default, of lines the current.
+        With its `token`, nothing of its nodes is recorded after another worker has got it; `on_fenced` is called."""
+        run = self._attach_run(Run(self, workflow, id=id, attempt=attempt or 1, token=token))
         run.attempt_of_lines = attempt or 0
-        return self._attached(run)
+        return run
 
     def resume(self, id: str) -> Run:
         """Return a run at its present attempt, with its nodes: `run.node(name).is_done` where one need not be repeated.
@@ -139,9 +138,9 @@ class Client:
         row = self._transport.read_run(id)
         nodes = {node["name"]: node for node in row["nodes"]}
         self._sender.batches.resume(id, row["attempt"])
-        return self._attached(Run(self, row["workflow"], id=id, attempt=row["attempt"], nodes=nodes))
+        return self._attach_run(Run(self, row["workflow"], id=id, attempt=row["attempt"], nodes=nodes))
 
-    def _attached(self, run: Run) -> Run:
+    def _attach_run(self, run: Run) -> Run:
         """Let the sending thread know of the run: this process may never start it."""
         self.add((0, "attach", run, send_nothing, ()))
         return run

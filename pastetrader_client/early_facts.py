@@ -61,3 +61,8 @@ class EarlyFacts:
         """Return the run or the node of which the ledger has taken nothing, "" if it has of both."""
         rows = [fact.run, "" if fact.kind in CREATIONS else fact.node]
         return next((row for row in rows if row and row not in self.known), "")
+
+
+def without_runs_of(facts: list[Fact], others: list[Fact]) -> list[Fact]:
+    runs = {fact.run for fact in others}
+    return [fact for fact in facts if fact.run not in runs] if runs else facts

@@ -9,14 +9,13 @@ from typing import Any
 from .backing_off import seconds_to_wait
 from .batches import Batches, send_in_halves
 from .cancellation import Watch
-from .early_facts import AGAIN, PATIENCE
+from .early_facts import AGAIN, PATIENCE, without_runs_of
 from .encoding import Draft, Fact, draft_of, encode
 from .filling import Keeper
 from .leases import Leases
 from .outbox import TICK, Outbox
 from .process_exit import hold, release
 from .queued_starts import Turns
-from .runs import Node, Run
 from .spool import Spool
 from .timers import Timers
 from .transport import Stopped, TooLarge, Transport, Unavailable
@@ -210,23 +209,11 @@ class Sender:
     def _encode(self, draft: Draft) -> Fact | None:
         """Encode a fact, and watch what it is about. One that cannot be encoded must not stop the others."""
         try:
-            self._see(draft)
+            self.batches.note_reported(draft)
             return encode(draft)
         except Exception:
             logger.exception("a fact cannot be encoded: %s", draft[1])
             return None
-
-    def _see(self, draft: Draft) -> None:
-        _size, kind, run, _encode, args = draft
-        if isinstance(run, Run) and kind != "log":
-            node = args[0] if args and isinstance(args[0], Node) else None
-            self.watch.see(kind, run, node)
-            if kind.endswith(".start"):
-                self.leases.begin(run, node)
-            if node is not None or kind == "attach":
-                self.leases.attach(run)
-            if node is not None and kind == "node.create" and node.retries is not None:
-                self.batches.describe(run.id, node.name, {"retry_config": {"max_retries": node.retries}})
 
     def _deliver(self, facts: list[Fact]) -> None:
         early = self.batches.early
@@ -241,7 +228,7 @@ class Sender:
                 logger.warning("the ledger can be reached again")
             self.failures = 0
             waiting = early.take()
-            delivered = _without_runs_of(facts, waiting)
+            delivered = without_runs_of(facts, waiting)
             self.leases.note_delivered(delivered)
             self.turns.note_settled(delivered)
             self._settle(waiting)
@@ -309,8 +296,3 @@ class Sender:
                 if facts and not self.spool.write(facts):
                     self.outbox.put_back([draft_of(fact) for fact in facts])
                     return
-
-
-def _without_runs_of(facts: list[Fact], others: list[Fact]) -> list[Fact]:
-    runs = {fact.run for fact in others}
-    return [fact for fact in facts if fact.run not in runs] if runs else facts

@@ -18,7 +18,7 @@ stored by a fixed number of statements.
     row_storage.py              changed rows → one call of the database
     facts_of_call.py            the facts of a call by their kind
     batch_recording.py          all of it, once more where another call was faster
-    call_outcome.py, refusals.py  what became of the facts
+    call_outcome.py, refusals.py  the results of the facts
     record_in_process.py        the same for code of this process: record()
 """
 

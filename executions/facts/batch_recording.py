@@ -50,7 +50,7 @@ TRIES = 10  # each ends with a row that another call has stored
 
 
 class _Again(Exception):
-    """Raised if a run that was taken for new exists."""
+    """A run that was assumed to be new exists."""
 
 
 class Batch:
@@ -68,11 +68,10 @@ class Batch:
             of_run[reported.fact.run.int].append(reported)
         self.of_run = {reported[0].fact.run: reported for reported in of_run.values()}
         self.all_facts = FactsOfCall(facts)
-        self.masker = Masker()
-        self.careful = careful
+        self.masker, self.careful = Masker(), careful
 
     def report(self) -> Outcome:
-        """Store what is new. Return what became of each fact."""
+        """Store what is new. Return the result of each fact."""
         for _try in range(TRIES - 1):
             try:
                 return self._report()
@@ -297,5 +296,5 @@ class Batch:
 
 
 def report(facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller, *, careful: bool = False) -> Outcome:
-    """Store the facts, and say what became of them. `careful` is for creations that are mostly known already."""
+    """Store the facts and return their results. `careful` is for creations that are mostly known already."""
     return Batch(facts, refusals, caller, careful=careful).report()

@@ -26,6 +26,16 @@ from .conversion import (
     run_fact,
     same_or_derived,
 )
+from .lineage_documents import (
+    AFTER,
+    airflow_tasks,
+    dataset_names,
+    error_of,
+    facets_of,
+    is_statement,
+    job_type,
+    parent_facet,
+)
 
 STATES = {"START": "running", "RUNNING": "running", "COMPLETE": "completed", "FAIL": "failed", "ABORT": "cancelled"}
 LEVELS = {"FAIL": "error", "ABORT": "warning"}
@@ -34,8 +44,6 @@ TRIGGERS = {"scheduled": "schedule", "manual": "manual", "backfill": "manual"}  
 DEFAULT_TRIGGER = "event"
 MAX_FACET = 16_384  # bytes of one facet in the data of a line
 MAX_PARTS = 500  # objects and lists in it
-MAX_DATASETS = 100  # of a node
-AFTER = "downstream_task_ids"  # of a task of Airflow
 MAX_SHOWN = 2_000  # characters of a statement in a line
 QUERY_COMMENT = re.compile(r'\A\s*/\* \{"app": "dbt".*?\*/', re.DOTALL)
 
@@ -105,18 +113,18 @@ def read(document: Document) -> Event | None:
     job = _job(document)
     parent = _parent(document)
     root = _root(document, parent or job)
-    is_statement = parent is not None and _is_statement(document)
-    error, trace = (_error(document, "message"), _error(document, "stackTrace")) if kind == "FAIL" else (None, None)
-    names_root = parent is None or _parent_facet(document, "root") is not None
-    return Event(kind, moment, job, root, names_root, parent if is_statement else None, error, trace, document)
+    is_line = parent is not None and is_statement(document)
+    error, trace = (error_of(document, "message"), error_of(document, "stackTrace")) if kind == "FAIL" else (None, None)
+    names_root = parent is None or parent_facet(document, "root") is not None
+    return Event(kind, moment, job, root, names_root, parent if is_line else None, error, trace, document)
 
 
 def _check_types(document: Document) -> None:
     for of in ("run", "job"):
-        _facets(document, of)
+        facets_of(document, of)
     for side in ("inputs", "outputs"):
         get(document, side, of=list, default=[])
-    _tasks(document)
+    airflow_tasks(document)
 
 
 def facts(events: Iterable[Event]) -> Iterator[Fact]:
@@ -143,9 +151,9 @@ def definition(events: Iterable[Event]) -> Definition:
         if (node := event.node) is not None:
             inputs, outputs = found.nodes.setdefault(title(event, node), (set(), set()))
             if event.around is None:
-                inputs |= _datasets(event.document, "inputs")
-                outputs |= _datasets(event.document, "outputs")
-        for name, task in _tasks(event.document).items():
+                inputs |= dataset_names(event.document, "inputs")
+                outputs |= dataset_names(event.document, "outputs")
+        for name, task in airflow_tasks(event.document).items():
             found.nodes.setdefault(node_name(name), (set(), set()))
             for after in get(task, AFTER, of=list, default=[]):
                 found.nodes.setdefault(node_name(str(after)), (set(), set()))
@@ -162,7 +170,7 @@ def title(event: Event, node: Job) -> str:
 def _name_in_dbt(document: Document) -> str:
     """Return the name that a node has in the project. The tests of a model may be one job, which has the model's."""
     name: str = get(document, "job", "facets", "dbt_node", "unique_id", of=str, default="")
-    is_of_model = _job_type(document) == "TEST" and not name.startswith("test.")
+    is_of_model = job_type(document) == "TEST" and not name.startswith("test.")
     return f"{name}.tests" if name and is_of_model else name
 
 
@@ -179,7 +187,7 @@ def _creation(event: Event) -> Fact:
 
 def trigger(event: Event) -> str | None:
     """Return what Airflow says of how its run was triggered, None if the event does not have that."""
-    facets = _facets(event.document, "run")
+    facets = facets_of(event.document, "run")
     for name in ("airflowDagRun", "airflow"):
         facet = facets.get(name)
         dag_run = facet.get("dagRun") if isinstance(facet, dict) else None
@@ -199,7 +207,7 @@ def _of_node(event: Event, node: Job, state: str | None, errors: dict[str, str |
 
 def _state_of_node(event: Event, state: str | None) -> str | None:
     """Return the state of a node. dbt aborts the nodes that it skips."""
-    is_dbt = any(name.startswith("dbt_") for name in _facets(event.document, "run"))
+    is_dbt = any(name.startswith("dbt_") for name in facets_of(event.document, "run"))
     return "skipped" if event.type == "ABORT" and is_dbt else state
 
 
@@ -224,10 +232,6 @@ def _parent(document: Document) -> Job | None:
     return Job(_id(document, *place, "run", "runId"), *names)
 
 
-def _parent_facet(document: Document, key: str) -> object:
-    return get(document, "run", "facets", "parent", key, default=None)
-
-
 def _root(document: Document, job: Job) -> Job:
     place = ("run", "facets", "parent", "root")
     if get(document, *place, default=None) is None:
@@ -241,36 +245,6 @@ def _id(document: Document, *place: str) -> str:
     if found is None:
         raise NotImportable(f"{'.'.join(place)}: expected a UUID.")
     return str(found)
-
-
-def _error(document: Document, key: str) -> str | None:
-    found: str | None = get(document, "run", "facets", "errorMessage", key, of=str, default=None)
-    return found
-
-
-def _facets(document: Document, of: str) -> Document:
-    found: Document = get(document, of, "facets", default={})
-    return found
-
-
-def _is_statement(document: Document) -> bool:
-    return _job_type(document) == "SQL"
-
-
-def _job_type(document: Document) -> str:
-    return str(get(document, "job", "facets", "jobType", "jobType", of=str, default=""))
-
-
-def _tasks(document: Document) -> dict[str, object]:
-    """Return the tasks that Airflow lists with their edges."""
-    tasks = get(document, "job", "facets", "airflow", "tasks", default={})
-    return {name: task for name, task in tasks.items() if isinstance(get(task, AFTER, of=list, default=[]), list)}
-
-
-def _datasets(document: Document, side: str) -> set[str]:
-    listed = get(document, side, of=list, default=[])
-    named = (each for each in listed[:MAX_DATASETS] if isinstance(each, dict))
-    return {f"{each.get('namespace')} {each.get('name')}" for each in named}
 
 
 def _level(event: Event) -> str:
@@ -297,9 +271,9 @@ def _data(event: Event) -> dict[str, object]:
     """Return the event as the data of a line: its facets, except those too long, and the names of its datasets."""
     data: dict[str, Any] = {"producer": str(event.document.get("producer") or "")}
     for of in ("run", "job"):
-        data[of] = {name: _bound_facet(facet) for name, facet in _facets(event.document, of).items()}
+        data[of] = {name: _bound_facet(facet) for name, facet in facets_of(event.document, of).items()}
     for side in ("inputs", "outputs"):
-        data[side] = sorted(_datasets(event.document, side))
+        data[side] = sorted(dataset_names(event.document, side))
     return data
 
 
