@@ -41,7 +41,7 @@ class Batches:
         self.resumed: dict[str, int | None] = {}
         self.specs: dict[tuple[str, str], Mapping[str, object] | None] = {}
         self.early = EarlyFacts()
-        self.said: dict[tuple[str, str, str], None] = {}
+        self.logged: dict[tuple[str, str, str], None] = {}
 
     def send(self, facts: Sequence[Fact], defined: set[str] | None = None) -> None:
         """Send until nothing is refused but what waits in `early`. Raises what the transport raises; the same facts may
@@ -153,8 +153,8 @@ class Batches:
             self._note_refused(fact, refusal)
         self.leases.let_go(fact)
         key = (fact.run, fact.kind, refusal.code)
-        if key not in self.said:
-            remember(self.said, key, most=MAX_KNOWN)
+        if key not in self.logged:
+            remember(self.logged, key, most=MAX_KNOWN)
             logger.error("the ledger refused %s of run %s: %s: %s", fact.kind, fact.run, refusal.code, refusal.detail)
 
     def _note_refused(self, fact: Fact, refusal: Refusal) -> None:

@@ -28,7 +28,7 @@ class Watched(Identified, Protocol):
 
 
 class WatchedNode(Identified, Protocol):
-    """A running node of the engine. `watched_at` is when the ledger was asked about it."""
+    """A running node of the engine. `watched_at` is when its state was last read from the ledger."""
 
     attempt: int
     watched_at: float
@@ -165,7 +165,7 @@ class Watch:
                 node.hear_cancel()
             return False
         if notice.act == "cancel":
-            return self._tell_cancel(notice.run)
+            return self._cancel_objects(notice.run)
         if notice.act == "end":
             self._note_end(notice)
             return False
@@ -186,13 +186,13 @@ class Watch:
         if entry is not None and notice.run not in self.failed:
             self.end(entry.run, failed=notice.status == "failed")
 
-    def _tell_cancel(self, id: str) -> bool:
-        """Tell each object of a run that it was cancelled, once. Return whether there is one."""
+    def _cancel_objects(self, id: str) -> bool:
+        """Mark each object of a run as cancelled, once. Return whether there is one."""
         found = [node.run for node in list(self.nodes.values()) if node.run.id == id]
         found += self.attached.pop(id, None) or ()
         if (entry := self.forget(id)) is not None:
             found.append(entry.run)
-        told = [run for run in dict.fromkeys(found) if not run.is_cancelled]
-        for run in told:
+        left = [run for run in dict.fromkeys(found) if not run.is_cancelled]
+        for run in left:
             run.hear_cancel()
-        return bool(told)
+        return bool(left)

@@ -1,5 +1,5 @@
 """The end of runs that Celery executes. It has no event for the end of a chain, a group or a chord. So some seconds
-after a task has ended, the ledger is asked for the nodes of its run, and the run is ended if all of them have."""
+after a task has ended, the nodes of its run are read from the ledger, and the run is ended if all of them have."""
 
 import time
 from collections.abc import Iterator, Mapping

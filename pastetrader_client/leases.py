@@ -57,7 +57,7 @@ class Leases:
             self.begun[of.token] = Lease(run, node, of.token, of.lease_seconds)
 
     def attach(self, run: Leased) -> None:
-        """Note a run with a token, of which this process may have no lease. One whose token is fenced is told so."""
+        """Note a run with a token, of which this process may have no lease. If its token is fenced, so is the run."""
         if not run.token:
             return
         there = self.attached.get(run.token)
@@ -66,7 +66,7 @@ class Leases:
             remember(self.attached, run.token, there, most=MOST_ATTACHED)
         there.add(run)
         if run.token in self.fenced:
-            self._tell_attached(run.token)
+            self._fence_attached(run.token)
 
     def is_own(self, token: str) -> bool:
         """Return whether the attempt of a token is executed by this process."""
@@ -82,7 +82,7 @@ class Leases:
     def _attached_runs(self, token: str) -> list[Leased]:
         return list(self.attached.get(token) or ())
 
-    def _tell_attached(self, token: str) -> None:
+    def _fence_attached(self, token: str) -> None:
         for run in self._attached_runs(token):
             if not run.has_ended and not run.is_fenced:
                 run.hear_fenced()
@@ -108,12 +108,12 @@ class Leases:
         self.held.pop(token, None)
 
     def fence(self, token: str) -> None:
-        """Forget a lease that was given to another worker, for a run those of its nodes too, and tell the engine."""
+        """Forget a lease that was given to another worker, for a run those of its nodes too, and mark its objects."""
         remember(self.fenced, token, most=MOST_FENCED)
         lease = self.held.pop(token, None) or self.begun.pop(token, None)
         if lease is not None:
             (lease.node or lease.run).hear_fenced()
-        self._tell_attached(token)
+        self._fence_attached(token)
         if lease is not None and lease.node is None:
             nodes = [*self.held.values(), *self.begun.values()]
             for of_node in [each for each in nodes if each.run.id == lease.run.id]:

@@ -1,5 +1,5 @@
-"""Runs that wait for their turn (`queue=True`). Their starts are asked for again and again by the sending thread until
-the ledger takes them. They are never kept in a file: a start that nobody waits for any more must not arrive."""
+"""Runs that wait for their turn (`queue=True`). The sending thread sends their starts again and again until the ledger
+takes them. They are never kept in a file: a start that nobody waits for any more must not arrive."""
 
 import logging
 import math
@@ -20,14 +20,14 @@ MOST_AT_ONCE = 500  # of one call
 LOOK = 0.2  # seconds between two looks of a waiting thread whether the client is closed
 WAITS, NOT_YET, FENCED = {"queued", "concurrent_execution"}, "not_found", "fenced"
 CANCELLED = "cancelled"
-MOST_SAID, MOST_SETTLED = 1_000, 10_000
+MAX_LOGGED, MOST_SETTLED = 1_000, 10_000
 
 logger = logging.getLogger("pastetrader_client")
 
 
 class TurnTimedOut(TimeoutError):
-    """Raised by the start of a queued run whose turn did not come in `queue_seconds`. The ledger is asked to cancel the
-    run, which it does for a token with the scope executions:control."""
+    """Raised by the start of a queued run whose turn did not come in `queue_seconds`. The reporter cancels the run,
+    which the ledger allows a token with the scope executions:control."""
 
     def __init__(self, run: str, seconds: float) -> None:
         super().__init__(
@@ -63,7 +63,7 @@ class Turn:
         self.is_over = threading.Event()
         self.refusal = ""
         self.due = 0.0
-        self.is_known = False  # to the ledger, as it has said
+        self.is_known = False  # to the ledger, by its answer
 
     def has_come(self) -> bool:
         """Return whether the run has started, was cancelled, or has another worker. Raises TurnTimedOut or TurnRefused
@@ -94,7 +94,7 @@ class Turns:
         self.wake, self.silence = wake, silence
         self.waiting: dict[str, Turn] = {}
         self.lock = threading.RLock()
-        self.said: dict[str, None] = {}
+        self.logged: dict[str, None] = {}
         self.settled: dict[str, None] = {}  # runs of which the creation waits for its delivery no more
         self.failures, self.rests_until = 0, 0.0
 
@@ -153,7 +153,7 @@ class Turns:
         for index, (turn, fact) in enumerate(zip(turns, facts, strict=True)):
             refusal = refused.get(index)
             if refusal is not None and self._must_wait(turn, refusal):
-                self._say(turn, refusal)
+                self._log(turn, refusal)
             elif self._take_out(turn, None if refusal else fact):
                 self._note(turn, refusal)
                 turn.is_over.set()
@@ -190,8 +190,8 @@ class Turns:
         else:
             turn.refusal = f"{refusal.code}: {refusal.detail}"
 
-    def _say(self, turn: Turn, refusal: Refusal) -> None:
+    def _log(self, turn: Turn, refusal: Refusal) -> None:
         """Log once for which run this one waits."""
-        if refusal.code in WAITS and turn.run.id not in self.said:
-            remember(self.said, turn.run.id, most=MOST_SAID)
+        if refusal.code in WAITS and turn.run.id not in self.logged:
+            remember(self.logged, turn.run.id, most=MAX_LOGGED)
             logger.info("run %s waits for its turn: %s", turn.run.id, refusal.detail)

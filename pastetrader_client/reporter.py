@@ -77,7 +77,7 @@ class Reporter:
     is_stopped = False  # cancelled or fenced
     lease_seconds: int
     token: str | None = None  # of the attempt, if it has a lease
-    _was_told = False
+    _has_raised = False
     _before: "Token[Reporter | None] | None" = None
     _create: Mapping[str, object] | None = None
     _create_size = OVERHEAD
@@ -112,9 +112,9 @@ class Reporter:
         raise NotImplementedError
 
     def raise_stop(self) -> None:
-        """Say to the engine why it has to stop, once for this object."""
-        if not self._was_told:
-            self._was_told = True
+        """Raise the reason for which the engine has to stop, once for this object."""
+        if not self._has_raised:
+            self._has_raised = True
             raise self.reason_to_stop()
 
     def reason_to_stop(self) -> Exception:

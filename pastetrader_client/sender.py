@@ -150,7 +150,7 @@ class Sender:
     # --- the thread ------------------------------------------------------------
     @property
     def is_over(self) -> bool:
-        """Return whether this thread was told to end; another one may have been started since."""
+        """Return whether this thread has to end; another one may have been started since."""
         return self.thread is not threading.current_thread()
 
     def _run(self) -> None:

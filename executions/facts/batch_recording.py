@@ -248,7 +248,7 @@ class Batch:
         return {*alone, *(workflow.id for workflow in found if workflow)}
 
     def _in_queue(self) -> set[UUID]:
-        """Return the workflows in whose queue runs of the call are: they are told when it is their turn."""
+        """Return the workflows in whose queue runs of the call are: their engines get a notice when a run may start."""
         return {run.workflow for run in self.runs.values() if run.is_queued and run.status == ExecutionStatus.PENDING}
 
     def _apply(self, known: Known, outcome: Outcome) -> list[Plan]:

@@ -35,7 +35,7 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 class Decoded(NamedTuple):
     """`workflows` has the bodies of `workflow.ensure`, by name, each once with its places; `sent` has documents as they
-    were sent, for whoever redacts the server's log."""
+    were sent, for the redaction of the server's log."""
 
     facts: list[Reported]
     refusals: list[Refusal]
@@ -166,11 +166,11 @@ def _read_exactly(value: object, kinds: Mapping[str, type[Fact]]) -> Any:
 
 def _without_value(sentence: str) -> str:
     """Return what msgspec says without the value that was sent: it may be a misplaced secret."""
-    said, _at, place = sentence.rpartition(" - at `$.")
+    message, _at, place = sentence.rpartition(" - at `$.")
     name = place.rstrip("`")
-    if not said:
+    if not message:
         return sentence
-    return f"{name}: {'not a value that is allowed here' if said.startswith('Invalid enum') else said}."
+    return f"{name}: {'not a value that is allowed here' if message.startswith('Invalid enum') else message}."
 
 
 def _texts(fact: Fact) -> dict[str, object]:

@@ -31,8 +31,8 @@ class Notice:
 
 @dataclass(slots=True)
 class Outcome:
-    """`refused` counts every fact of a run of which one was refused. `tokens` are those of the leases that starts have
-    asked for, by their places."""
+    """`refused` counts every fact of a run of which one was refused. `tokens` are those of leases granted to starts,
+    by their places."""
 
     applied: int = 0
     known: int = 0

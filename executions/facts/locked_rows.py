@@ -176,7 +176,7 @@ def _rows(statement: str, ids: list[UUID]) -> list[Any]:
 def known_secrets(run: RunRow) -> run_secrets.RunSecrets | Exception:
     try:
         return run_secrets.known_by("report", run.encrypted_secrets, run.status, run.ended_at, run.version)
-    except ValueError as error:  # SecretsUnknown: said where a text would be stored
+    except ValueError as error:  # SecretsUnknown: raised where a text would be stored
         return error
 
 
@@ -253,7 +253,7 @@ def stored_lines(ids: Collection[UUID]) -> dict[UUID, UUID]:
 
 
 def taken_runs(ids: Collection[UUID]) -> set[UUID]:
-    """Return those of these ids that a run has, whoever may see it."""
+    """Return those of these ids that a run has, also one that the caller may not see."""
     return set(WorkflowExecution.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
 
 

@@ -152,7 +152,8 @@ class Plan:
         return True
 
     def _is_new_end(self, node: NodeRow, fact: Any) -> bool:
-        """Return whether it is. A worker whose run was taken is told so, and not what its node came to then."""
+        """Return whether the end is to be made. If another worker has the run, the refusal is about that, not about the
+        state of the node."""
         try:
             if not self.is_new(node, node.id, fact):
                 return False

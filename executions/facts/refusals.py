@@ -8,7 +8,7 @@ from ledgerkit.rest.problems import rule_for
 NO_RUN = "There is no run with this id, or none that you may see."
 NO_NODE = "This execution has no node execution with this id."
 NO_NODE_OF_WORKFLOW = "node: The workflow of this execution has no node with this id or name."
-NO_WORKFLOW = "workflow: There is none with this id, and none of your own with this name."
+NO_WORKFLOW = "workflow: No workflow has this id, and you own none with this name."
 INACTIVE = "workflow: This workflow is not active: activate it before you execute it."
 TAKEN = "A row with this id exists and is another: choose another id."
 WHICH_ATTEMPT = (
@@ -36,7 +36,7 @@ MAX_DETAIL = 500  # characters: a call may have as many refusals as facts
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`run` is None where the fact does not say what run it is about."""
+    """The refusal of a fact. `run` is None where the fact names none."""
 
     index: int
     code: str

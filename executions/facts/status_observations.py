@@ -69,7 +69,7 @@ def _observe(plan: Plan, row: Row, node: UUID | None, state: str | None, reporte
 
 
 def _observe_start(row: Row, moment: datetime, status: ExecutionStatus) -> None:
-    """Take over the start. An end alone does not say when the row started: it would have taken no time."""
+    """Take over the start. An end alone gives no start: the row would have taken no time."""
     if row.started_at is not None:
         if moment < row.started_at:
             _set(row, started_at=moment)

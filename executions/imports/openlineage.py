@@ -56,7 +56,7 @@ class Job(NamedTuple):
 
 class Event(NamedTuple):
     """A RunEvent. `around` is the node that a statement is a line of. `names_root` is False if the root is the parent
-    because the event does not say which run is around that."""
+    because the event does not name the run around that."""
 
     type: str
     moment: datetime

@@ -84,7 +84,7 @@ def _definition(name: str, document: Document, tasks: Mapping[str, Task], order:
 
 
 def _fingerprint(tasks: Mapping[str, Task]) -> str:
-    """Return a hash of the graph: the name alone does not tell one graph from another."""
+    """Return a hash of the graph: several graphs have the same name."""
     edges = sorted((key, sorted(task.parents)) for key, task in tasks.items())
     return sha256(json.dumps(edges).encode()).hexdigest()[:8]
 

@@ -38,7 +38,7 @@ RESET: Changes = {
 class MaskedTexts:
     """A row whose texts are masked before it is saved."""
 
-    # In these texts, as they were before. A save that is repeated after a rollback finds only masks.
+    # Secrets found in the texts as they were given: a save that is repeated after a rollback finds only masks.
     found_secrets: Set[str] = frozenset()
 
 
@@ -177,7 +177,7 @@ class Execution(MaskedTexts, VersionedModel, Timed):
             if masked is None:
                 return None
             texts = masked
-        with transaction.atomic() if connection.in_atomic_block else nullcontext():  # which an error must not break
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():  # a savepoint for the caller
             return self._move(act, texts, at, known)
 
     def _move_locked(self, act: str, texts: Changes, at: datetime | None) -> Changes:

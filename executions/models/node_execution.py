@@ -154,7 +154,7 @@ class NodeExecution(Execution):
         if known is None or masked is None:
             return False
         made = vars(self)["created_at"]  # an expression, unless the engine gave its time
-        with transaction.atomic() if connection.in_atomic_block else nullcontext():  # which an error must not break
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():  # a savepoint for the caller
             stored = functions.call(
                 "add_node",
                 node_execution=self.pk,

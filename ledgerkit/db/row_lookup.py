@@ -111,8 +111,7 @@ class RowLookup[M: Model]:
 
 @dataclass
 class RowByKey[M: Model]:
-    """The row of a lookup that has these keys. It is read when it is first asked for, unless it was read beside another
-    one."""
+    """The row of a lookup that has these keys. It is read at first access, unless it was read beside another."""
 
     lookup: RowLookup[M]
     keys: Sequence[Any]
