@@ -17,6 +17,7 @@ from .cancellation import Watch
 from .documents import Document, capture, capture_unless_empty, copy_mapping, document
 from .encoding import OVERHEAD, draft_of, encode_line, fact_of, raw, send_nothing
 from .graphs import Graph, definition
+from .ids import unique_name
 from .leases import checked_seconds
 from .outbox import Outbox
 from .queued_starts import Turn
@@ -31,7 +32,6 @@ MEGABYTE = 1_000_000
 MOST_DEFINED, MOST_GRAPHS = 1_000, 20  # workflows, and graphs of each, that are known to be sent
 MOST_NUMBERED = 10_000  # runs
 MAX_SOURCE = MAX_WORKER = 200  # characters that the ledger takes
-RANDOM_BYTES = 4  # of the name of a source
 CONCURRENT = Document('{"allow_concurrent":true}')
 ENDS = {"execution.complete", "execution.fail", "execution.cancel"}
 
@@ -42,8 +42,8 @@ class Client:
     """A client of one ledger, for all threads of a process.
 
     `name` tells apart programs that share a user: what one of them could not deliver, the next of this name sends.
-    `source` names this process in log lines, by default by its host and number; some random digits are added, since
-    lines are numbered by source and run.
+    `source` names this process in log lines, which are numbered by source and run: no other process of the run may have
+    it. By default its host and number with random digits.
     With `lease_seconds`, runs and nodes start under leases of `worker`, by default its host and number; the sending
     thread extends them. `on_cancel(run)`, `on_node_cancel(node)`, `on_retry(run_id, attempt)` and `on_fenced(run or
     node)` are called by the sending thread, and should be quick. `spool` is the directory for files, None for the
@@ -68,14 +68,14 @@ class Client:
         self._transport = transport or _over_http(url, token)
         self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
         self._defined: dict[str, tuple[object, ...]] = {}
-        self._source = source
+        self._source = (source or "")[:MAX_SOURCE]
         self._begin()
         process_exit.register(self, sigterm=sigterm)
         if self._sender.spool.has_leftovers():
             self._sender.start()
 
     def _begin(self) -> None:
-        self.source = self._name_source()
+        self.source = self._source or unique_name(f"{socket.gethostname()}-{os.getpid()}", MAX_SOURCE)
         self.worker = self._name_worker()
         self._numbers: dict[str, Iterator[int]] = {}
         self._lock = RLock()  # another one in a forked process, where nobody may hold it
@@ -85,12 +85,6 @@ class Client:
         self.add = outbox.add
         finalize(self, self._sender.end_when_idle).atexit = False
 
-    def _name_source(self) -> str:
-        """Return a name that no other process has: each numbers its lines from 1. After a restart of a container, host
-        and number may be the same."""
-        name = self._source or f"{socket.gethostname()}-{os.getpid()}"
-        return f"{name[: MAX_SOURCE - 2 * RANDOM_BYTES - 1]}-{os.urandom(RANDOM_BYTES).hex()}"
-
     def _name_worker(self) -> str:
         name = self._worker or f"{socket.gethostname()}:{os.getpid()}"
         return "".join(each if each.isprintable() else "?" for each in name)[:MAX_WORKER]
@@ -98,6 +92,7 @@ class Client:
     def begin_in_child(self) -> None:
         """Begin anew in a forked process: what waits in memory is sent by its parent."""
         self._sender.leave_in_child()
+        self._source = unique_name(self._source, MAX_SOURCE) if self._source else ""
         self._begin()
 
     # --- runs -------------------------------------------------------------------

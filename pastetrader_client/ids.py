@@ -27,6 +27,12 @@ def random_token() -> str:
     return str(UUID(int=_random.getrandbits(128), version=4))
 
 
+def unique_name(name: str, most: int) -> str:
+    """Return the name with eight random digits, of at most `most` characters. The host and the number of a process may
+    be the same after a restart."""
+    return f"{name[: most - 9]}-{os.urandom(4).hex()}"
+
+
 def uuid7(nanoseconds: int | None = None, bits: int | None = None) -> str:
     """Return a new id, or the one of this time and these random bits."""
     ms, rest = divmod(time.time_ns() if nanoseconds is None else nanoseconds, MILLISECOND)

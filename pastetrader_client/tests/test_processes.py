@@ -294,13 +294,11 @@ os.wait()
 """
 
 
-def test_processes_of_one_name_number_their_lines_apart(start: Start, stub: Stub) -> None:
-    program = NUMBERS.format(run=uuid7())
-    for _times in range(2):  # the second one has resumed the run
-        ended(start(stub.url, program))
-    assert [line["seq"] for line in stub.facts] == [1] * 4
-    assert len({line["source"] for line in stub.facts}) == 4
-    assert all(line["source"].startswith("worker-3-") for line in stub.facts)
+def test_a_forked_process_numbers_its_lines_under_a_name_of_its_own(start: Start, stub: Stub) -> None:
+    ended(start(stub.url, NUMBERS.format(run=uuid7())))
+    sources = {line["message"]: (line["source"], line["seq"]) for line in stub.facts}
+    assert sources["first"] == ("worker-3", 1)
+    assert (sources["child"][0].startswith("worker-3-"), sources["child"][1]) == (True, 1)
 
 
 def test_processes_of_multiprocessing_deliver_before_they_end(start: Start, stub: Stub) -> None:
