@@ -35,7 +35,7 @@ FEW = (
 
 def test_nothing_is_lost_doubled_or_impossible_whatever_breaks() -> None:
     kinds = [option for kind in FEW for option in ("--only", kind)]
-    command = [sys.executable, "-m", "faults", "--seed", "1", "--rounds", "1", "--stories", "2", "--back-in", "100"]
+    command = [sys.executable, "-m", "faults", "--seed", "1", "--rounds", "1", "--scenarios", "2", "--back-in", "100"]
     done = subprocess.run([*command, *kinds], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -91,5 +91,5 @@ def test_a_failure_that_is_not_told_or_is_told_by_two_ids_is_found(tmp_path: Pat
         {"id": "msg_4", "run": "c", "mode": "204"},
     ]
     (tmp_path / "messages").write_text("".join(json.dumps(each) + "\n" for each in messages))
-    assert receiver.untold({"a", "b", "c", "d"}) == {"b", "d"}
-    assert receiver.renamed() == ["the failure of c was told as msg_3, msg_4"]
+    assert receiver.find_undelivered({"a", "b", "c", "d"}) == {"b", "d"}
+    assert receiver.id_faults() == ["the failure of c was delivered as msg_3, msg_4"]
