@@ -14,7 +14,7 @@ from pastetrader_client.documents import MAX_COPIED, TOO_LARGE, capture, documen
 from pastetrader_client.ids import uuid7
 from pastetrader_client.spool import Spool
 from pastetrader_client.tests.stub import Stub, stub_ledger
-from pastetrader_client.tests.waiting import wait_until
+from pastetrader_client.tests.waiting import close, wait_until
 from pastetrader_client.tracebacks import capture_error
 
 type Make = Callable[..., Client]
@@ -200,12 +200,13 @@ def test_an_engine_does_not_wait_for_a_file(client_of: Make, away: str, monkeypa
 
     monkeypatch.setattr(Spool, "write", slow_write)
     client.attach(uuid7()).info("first")
-    closing = Thread(target=client.close, args=(0,))
+    closing = Thread(target=close, args=(client,))
     closing.start()
     assert writing.wait(20)
     assert finishes(lambda: report_much(client))
     go_on.set()
-    closing.join(20)
+    closing.join(60)
+    assert not closing.is_alive()
     with stub_ledger(int(away.rpartition(":")[2])) as stub:
         assert client.flush()
         client_of(away).flush()

@@ -19,7 +19,7 @@ from pastetrader_client.ids import derive, uuid7
 from pastetrader_client.outbox import Outbox
 from pastetrader_client.spool import Spool, SpoolFile
 from pastetrader_client.tests.stub import Stub, stub_ledger
-from pastetrader_client.tests.waiting import wait_until
+from pastetrader_client.tests.waiting import close, wait_until
 
 type Make = Callable[..., Client]
 LINES = [f"line {number}" for number in range(300)]
@@ -242,7 +242,7 @@ def test_lines_move_to_a_file_while_the_thread_waits_for_an_answer(
     if waits == "facts of a file":
         earlier = client_of(away)
         earlier.attach(uuid7()).info("earlier")
-        earlier.close(0)
+        close(earlier)
     with stub_ledger(int(away.rpartition(":")[2])) as stub:
         go_on, is_waiting = threading.Event(), threading.Event()
         stub.reply = lambda _size: (is_waiting.set(), go_on.wait(60), (200, {}))[2]  # type: ignore[func-returns-value]
@@ -281,10 +281,7 @@ def test_facts_that_have_no_room_in_files_wait_in_memory(client_of: Make, away: 
 def test_facts_of_a_closed_client_are_sent_by_the_next_of_its_name(client_of: Make, away: str, tmp_path: Path) -> None:
     first = client_of(away)
     first.attach(uuid7()).info("kept")
-    thread = first._sender.thread
-    assert thread is not None
-    first.close(0.1)
-    thread.join(10)  # an attempt that is under way could reach the ledger that begins now
+    close(first, 0.1)
     with stub_ledger(int(away.rpartition(":")[2])) as stub:
         other = client_of(away, name="another")
         other.attach(uuid7()).info("other")
