@@ -25,13 +25,13 @@ help: ## this list
 run: $(VENV)/run.stamp ## set up, migrate, serve (HOST=127.0.0.1 PORT=8000)
 	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
-test: setup ## set up and run the suite in process, on all cores (ARGS="-k word" goes on to pytest, "-n 0" is one process)
-	@exec $(IN_PROCESS) -m "not site" $(ARGS)
+test: setup ## set up and run the suite in process without its slow tests, on all cores (ARGS="-k word" goes on to pytest, "-n 0" is one process)
+	@exec $(IN_PROCESS) -m "not site and not slow" $(ARGS)
 
 test-site: setup ## what needs a server, a browser or pip in a process of its own
 	@exec $(PYTEST) -m site browser pastetrader/tests $(ARGS)
 
-test-all: setup ## both
+test-all: setup ## both, and the slow tests
 	@exec $(PYTEST) $(ARGS)
 
 setup: $(VENV)/dev.stamp ## make .venv with everything the product and its tests need

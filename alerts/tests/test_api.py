@@ -53,6 +53,7 @@ def test_the_same_one_twice_is_one(engine: Any, workflow: Workflow) -> None:
     assert len(put(engine, workflow, DAILY, DAILY).json()["expectations"]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "pointer"),
     [

@@ -46,6 +46,7 @@ def test_the_last_deadline_is_of_the_last_day_of_the_calendar() -> None:
     assert getattr(last_deadline(at, SEOUL, EVERY_DAY, monday_early), "due", None) == utc(2026, 11, 29, 0, 10)
 
 
+@pytest.mark.slow
 def test_trading_days_are_those_of_the_exchange() -> None:
     """Days without trading: in Korea 2026-02-16 to 18 is Seollal, and 2026-05-05 is Children's Day."""
     is_trading = calendars.is_due_on("XKRX")

@@ -29,6 +29,7 @@ def runs_until_the_day_before(workflow: Workflow) -> list[WorkflowExecution]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_missing_start_is_found_without_reading_all_runs(workflow: Workflow) -> None:
     for each in (workflow, WorkflowFactory()):
         WorkflowExecution.objects.bulk_create(runs_until_the_day_before(each))

@@ -15,6 +15,7 @@ def run(workflow: Any) -> Any:
     return WorkflowExecutionFactory(workflow=workflow)
 
 
+@pytest.mark.slow
 def test_every_answer_of_the_api_is_kept_by_nobody(api: Any, owner: Any, run: Any) -> None:
     client = api(owner)
     addresses = ("", "executions/", f"executions/{run.pk}/", f"executions/{run.pk}/stream/?wait=0", "schema/", "docs/")

@@ -143,6 +143,7 @@ def _latin(pages: dict[str, str]) -> str:
     return "\n".join(f"{address}: {text}" for address, left in found.items() for text in left)
 
 
+@pytest.mark.slow
 def test_no_english_word_is_left_on_a_korean_page(world: dict[str, Any], client: Client) -> None:
     assert _latin(_crawl(client, world)) == ""
 

@@ -73,6 +73,7 @@ def run(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_request_and_its_statements_are_spans_of_the_callers_trace(receiver: Receiver) -> None:
     address = f"http://127.0.0.1:{receiver.server_address[1]}"
@@ -96,6 +97,7 @@ def test_a_request_and_its_statements_are_spans_of_the_callers_trace(receiver: R
     assert "SELECT" in {span.name for span in statements}
 
 
+@pytest.mark.slow
 def test_missing_packages_are_named() -> None:
     code = "import sys; sys.modules['opentelemetry'] = None; import pastetrader.asgi"
     done = run(code, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318")

@@ -29,6 +29,7 @@ def spooled(directory: Path) -> list[Path]:
     return sorted(directory.rglob("*.facts"))
 
 
+@pytest.mark.slow
 def test_a_first_fact_waits_for_others(client_of: Make, stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     assert outbox.DELAY == 0.2
     monkeypatch.setattr(outbox, "DELAY", 1.5)  # a busy machine may need more than 0.2 seconds for the lines
@@ -106,6 +107,7 @@ def test_the_default_source_is_that_of_no_other_client(client_of: Make, away: st
     assert client_of(away, source="x" * 300).source == "x" * 200
 
 
+@pytest.mark.slow
 def test_what_is_reported_while_the_ledger_is_away_arrives_in_order_and_once(client_of: Make, away: str) -> None:
     client = client_of(away)
     run = client.attach(uuid7())
@@ -117,6 +119,7 @@ def test_what_is_reported_while_the_ledger_is_away_arrives_in_order_and_once(cli
         assert (stub.messages, stub.twice()) == (LINES, set())
 
 
+@pytest.mark.slow
 def test_the_pauses_between_tries_become_longer(client_of: Make, stub: Stub) -> None:
     stub.reply = lambda _size: (500, {})
     client_of(stub.url).attach(uuid7()).info("x")
@@ -127,6 +130,7 @@ def test_the_pauses_between_tries_become_longer(client_of: Make, stub: Stub) -> 
         assert most / 2 - 0.01 <= pause < most + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_obeyed(client_of: Make, stub: Stub, status: int) -> None:
     stub.reply = lambda _size: (status, {"Retry-After": "1"}) if len(stub.calls) == 1 else (200, {})

@@ -108,6 +108,7 @@ def test_heartbeats_are_sent_by_themselves_until_the_end(connect: Connect, caplo
     assert WorkflowExecution.objects.get().version == 3
 
 
+@pytest.mark.slow
 def test_heartbeats_go_on_while_the_ledger_is_away_and_are_not_kept(client_of: Connect, stub: Stub) -> None:
     client = client_of(stub.url, lease_seconds=1)
     with client.run(workflow="w") as run:

@@ -195,6 +195,7 @@ def test_a_process_that_ends_while_the_ledger_is_away_leaves_its_facts_to_the_ne
     assert not spooled(tmp_path)
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_in_its_file_is_sent_by_the_next(start: Start, away: str, tmp_path: Path) -> None:
     program = """
 client.max = client._sender.outbox.max_bytes = 40_000

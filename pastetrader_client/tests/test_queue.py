@@ -63,6 +63,7 @@ def test_a_queued_run_starts_when_the_one_before_it_has_ended(connect: Connect) 
     assert (rows[1].context, rows[1].version) == ({"of": "the second"}, 3)
 
 
+@pytest.mark.slow
 def test_queued_runs_of_several_clients_start_in_their_order(connect: Connect) -> None:
     first, order, engines = connect(), list[str](), list[Engine]()
     with first.run(workflow="w", concurrent=False):

@@ -75,6 +75,7 @@ def engine_of(one_at_a_time: OneAtATime) -> Iterator[Client]:
         yield client
 
 
+@pytest.mark.slow
 def test_coroutines_that_wait_leave_the_threads_of_the_loop_to_others(
     engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_run_that_is_deleted_while_it_waits_is_refused(
     assert one_at_a_time.kinds[0] == "execution.create"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retry_after", [None, 30.0])
 def test_a_ledger_that_is_busy_is_asked_less_often(
     engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch, retry_after: float | None

@@ -68,11 +68,13 @@ def growth_of(work: Callable[[int], Any], size: int) -> float:
     return next((growth for growth in growths if growth < MOST_TIMES), MOST_TIMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_a_layout_of_four_times_as_much_takes_less_than_eight_times_as_long(shape: Callable[[int], Pairs]) -> None:
     assert growth_of(lambda size: layout.layered_layout(range(size), shape(size)), 250) < MOST_TIMES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES[:-1], ids=lambda shape: shape.__name__)
 def test_levels_too(shape: Callable[[int], Pairs]) -> None:
     assert growth_of(lambda size: graph_algorithms.levels(range(size), shape(size)), 1_000) < MOST_TIMES

@@ -123,6 +123,7 @@ def wrong(client: Client, address: str, names: Any, more: str = "") -> list[tupl
     return [(query, status) for query, status in asked if status not in {200, 302, 400, 404}]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("model_admin", ours(), ids=lambda each: each.opts.model_name)
 def test_lists(client: Client, model_admin: Any) -> None:
@@ -131,6 +132,7 @@ def test_lists(client: Client, model_admin: Any) -> None:
     assert wrong(client, address_of(model_admin), sorted(filters | set(shared))) == []
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("model_admin", ours(), ids=lambda each: each.opts.model_name)
 def test_a_wrong_value_of_a_filter_says_so(client: Client, model_admin: Any) -> None:
@@ -156,6 +158,7 @@ def test_forms_that_an_address_fills_in(client: Client, staff: Any, model_admin:
             assert client.get(f"{address_of(model_admin, 'add/')}?{query}").status_code in {200, 302, 400}
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("address", OTHERS)
 def test_other_pages(client: Client, staff: Any, address: str) -> None:

@@ -82,6 +82,7 @@ class TestWhoSees:
 
 @pytest.mark.parametrize("path", LISTS)
 class TestWhatIsRead:
+    @pytest.mark.slow
     def test_as_many_queries_for_50_rows_as_for_5(self, path: str, staff: Any) -> None:
         client, workflow = client_of(staff), WorkflowFactory(chain=["fetch"])
         client.get(path)
@@ -112,6 +113,7 @@ class TestWhatIsRead:
 
 @pytest.mark.parametrize("path", LISTS)
 class TestPages:
+    @pytest.mark.slow
     def test_forward_shows_every_row_once_and_back_shows_the_same_again(self, path: str, staff: Any) -> None:
         client = client_of(staff)
         fill(120)
@@ -126,6 +128,7 @@ class TestPages:
         assert [row.pk for row in found(back)] == pages[1]
         assert [row.pk for row in found(client.get(path + back.context["cl"].newer_link))] == pages[0]
 
+    @pytest.mark.slow
     def test_a_filter_starts_at_its_newest_row(self, path: str, staff: Any) -> None:
         client = client_of(staff)
         fill(51)
@@ -133,6 +136,7 @@ class TestPages:
         form = older.content.decode().partition('class="filter-bar"')[2].partition("</form>")[0]
         assert 'name="older"' not in form
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "place",
         ["", "x", "~", "2026-01-01~x", "2026-01-01T00:00:00~0190f5e5-0000-7000-8000-000000000000", "a~b~c"],
@@ -149,6 +153,7 @@ def filters(response: Any) -> list[dict[str, Any]]:
 
 
 class TestFilters:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "query",
         [
@@ -242,6 +247,7 @@ class TestFilters:
         rows = found(client_of(staff).get(f"{path}?{query.format(workflow=new[0].workflow_id)}"))
         assert {row.workflow_execution_id for row in rows} == {run.pk for run in new}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("path", "query"), [(NODES, "trigger_type=manual"), (LOGS, "workflow={workflow}")])
     def test_what_is_found_by_run_is_leafed_through_there_and_back(self, path: str, query: str, staff: Any) -> None:
         client, run = client_of(staff), fill(60)[0]

@@ -143,6 +143,7 @@ def _kinds(place: Place, address: str, said: str) -> set[str]:
     return {kind for kind, words in place.words.items() if any(word in said and word not in address for word in words)}
 
 
+@pytest.mark.slow
 def test_each_address_tells_whoever_may_see_all_of_it_something(place: Place) -> None:
     """Check that something is shown: the other tests would pass on empty responses."""
     client = _caller(*SHOWN, *OTHERS)
@@ -153,6 +154,7 @@ def test_each_address_tells_whoever_may_see_all_of_it_something(place: Place) ->
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("permissions", HELD, ids=" and ".join)
 def test_a_permission_shows_rows_of_its_own_model(place: Place, permissions: tuple[str, ...]) -> None:
     client = _caller(*permissions)

@@ -151,6 +151,7 @@ def state(taken: Taken) -> list[Any]:
     return [run, *rows, ExecutionLog.objects.count()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("entrance", "report"), TABLE)
 def test_an_old_token_is_refused_as_fenced_and_the_new_one_is_taken(
     taken: Taken, entrance: Callable[[Taken, Report, dict[str, Any]], str], report: Report

@@ -193,6 +193,7 @@ def test_every_filter_that_is_wrong_is_named(api: Any, owner: Any) -> None:
     assert pointers_of(api(owner).get(f"{RUNS}?status=x&workflow=y&q=z")) == ["?status", "?workflow", "?q"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["%ED%A0%80", "%FF", "%F0%9F%98%80", "'%22;--", "1e999", "%25_%5C", " ", "٣", "-0"])
 def test_no_text_makes_any_filter_fail(api: Any, owner: Any, workflow: Workflow, text: str) -> None:
     client = api(owner)

@@ -54,6 +54,7 @@ def post(client: Any, url: str, body: Any, **headers: str) -> Any:
 
 @pytest.mark.django_db(transaction=True)
 class TestConnections:
+    @pytest.mark.slow
     @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}, {"If-Match": "*"}])
     def test_none_is_held_while_a_large_body_is_masked(
         self, client: Any, run: WorkflowExecution, held: list[bool], headers: dict[str, str]
@@ -128,6 +129,7 @@ class TestConnections:
         run.refresh_from_db()
         assert str(run.error_message).startswith(MASK)
 
+    @pytest.mark.slow
     def test_what_a_large_body_brings_is_known_from_then_on_and_compared(self, client: Any, run: Any) -> None:
         line = WHOLE_LINE | {"id": str(run.pk)}
         assert post(client, f"{run.pk}/logs/", line).status_code == 201

@@ -24,6 +24,7 @@ def test_every_column_has_its_callers(world: World) -> None:
     assert {len(cells) for cells in CELLS.values()} == {len(COLUMNS)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", CELLS)
 def test_each_caller_gets_the_answer_of_the_table(world: World, row: str) -> None:
     wrong = []

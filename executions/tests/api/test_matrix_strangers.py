@@ -54,6 +54,7 @@ def response_without_id(answer: Any, asked: str) -> tuple[int, Any, str]:
     return answer.status_code, headers, answer.content.decode().replace(asked, "{id}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_row_of_another_is_answered_as_one_that_does_not_exist(world: World, address: str) -> None:
     for column in STRANGERS:
@@ -73,6 +74,7 @@ def test_a_row_of_another_is_answered_as_one_that_does_not_exist(world: World, a
             assert not world.told(answer, id), (column, row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [row for row in CELLS if row.startswith("GET")])
 def test_head_is_answered_as_get_is(world: World, row: str) -> None:
     for column, status in zip(COLUMNS, CELLS[row], strict=True):
@@ -109,6 +111,7 @@ OFFERED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", FOREIGN)
 def test_no_filter_finds_rows_of_another_by_what_they_hold(world: World, cast: Any, url: str) -> None:
     by_content = {

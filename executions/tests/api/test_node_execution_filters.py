@@ -52,6 +52,7 @@ def test_node_executions_across_runs_are_found_by_each_filter(
     assert follow_pages(client, f"{NODES}?ordering=created&page_size=1")[0]["id"] == str(second.pk)
 
 
+@pytest.mark.slow
 def test_the_nodes_of_a_workflow_are_merged_in_the_order_of_the_list(api: Any, owner: Any, workflow: Workflow) -> None:
     """Also where several were created at one moment, and on the way back."""
     run, nodes, client = WorkflowExecutionFactory(workflow=workflow), list(workflow.nodes.all()), api(owner)

@@ -84,6 +84,7 @@ def test_no_view_takes_a_class_from_the_settings_of_the_project() -> None:
             assert attribute == "schema_class" or owner is None or owner.__module__.split(".")[0] != "rest_framework"
 
 
+@pytest.mark.slow
 def test_the_schema_is_the_same_in_a_hostile_project() -> None:
     rest = {**HOSTILE, "DEFAULT_CONTENT_NEGOTIATION_CLASS": DEFAULTS["DEFAULT_CONTENT_NEGOTIATION_CLASS"]}
     done = subprocess.run(

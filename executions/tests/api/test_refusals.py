@@ -52,6 +52,7 @@ def count_refusal(world: World, method: str, url: str, body: Any = None) -> int:
     return int(answer.status_code == 400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", WRITES)
 def test_no_field_of_a_body_is_repeated(world: World, row: str) -> None:
     method, url = row.split(maxsplit=1)[0], world.url(row)

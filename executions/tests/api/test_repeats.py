@@ -164,6 +164,7 @@ def at_once(client: Any, url: str, bodies: list[Any]) -> Any:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", [*MODELS, "lines", "started"])
 def test_of_8_who_make_the_same_at_once_one_makes_it_and_all_have_it(

@@ -44,6 +44,7 @@ def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
             yield path, method, operation
 
 
+@pytest.mark.slow
 def test_schema_yaml_is_what_the_code_says() -> None:
     """`make schema` writes it anew."""
     written = StringIO()

@@ -74,6 +74,7 @@ def statements(client: Any, url: str, verb: str, **headers: Any) -> list[str]:
     return [query["sql"] for query in captured if query["sql"] not in {"BEGIN", "COMMIT"}]
 
 
+@pytest.mark.slow
 @NOTED
 @pytest.mark.parametrize(("verb", "state", "number"), OF_RUN)
 def test_a_move_of_a_run(

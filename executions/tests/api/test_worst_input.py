@@ -281,6 +281,7 @@ def seconds(work: Callable[[Any], Any], given: Any) -> float:
     return took
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("of", WORST)
 def test_four_times_the_input_takes_no_more_than_eight_times_as_long(of: str) -> None:
     work, inputs = WORST[of]

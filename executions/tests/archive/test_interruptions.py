@@ -55,6 +55,7 @@ def kill_after(process: Any, seconds: float) -> None:
     assert process.stdout.readline() == "ended\n"
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_is_there_twice(
     process: Any, workflow: Any, archive: Path, api: Any, owner: Any
 ) -> None:

@@ -51,6 +51,7 @@ def check(response: Any, *said: object) -> None:
         assert ActiveContent(response.content.decode()).found == [], said
 
 
+@pytest.mark.slow
 def test_the_form_of_a_workflow(client: Client, workflow: Workflow) -> None:
     form = as_sent(client.get(address(workflow)))
     for number, (name, text) in enumerate(SOME):
@@ -59,12 +60,14 @@ def test_the_form_of_a_workflow(client: Client, workflow: Workflow) -> None:
             check(post(client, address(workflow), form | {field: text}, follow=True), field, name)
 
 
+@pytest.mark.slow
 def test_the_form_of_a_token_and_its_name(client: Client, staff: Any) -> None:
     for name, text in SOME:
         data = {"name": text, "user": str(staff.pk), "scopes": ["executions:read"], "expires_at_0": text[:50]}
         check(post(client, "/admin/tokens/token/add/", data, follow=True), name)
 
 
+@pytest.mark.slow
 def test_reasons_of_actions(client: Client) -> None:
     node = in_state(NodeExecutionFactory(), "pending")
     run = node.workflow_execution
@@ -87,6 +90,7 @@ def test_names_and_filters_of_saved_views(client: Client) -> None:
 PATHS = (RUNS, NODES, LINES, "/admin/workflows/workflow/", f"{RUNS}{{run}}/change/", f"{RUNS}{{run}}/logs/")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_filters_in_the_address(client: Client, path: str) -> None:
     address = path.replace("{run}", str(WorkflowExecutionFactory().pk))
@@ -97,6 +101,7 @@ def test_filters_in_the_address(client: Client, path: str) -> None:
             check(client.get(f"{address}?{query}", follow=True), field, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS[:4])
 def test_a_parameter_that_a_list_does_not_have_ends_in_a_page(client: Client, path: str) -> None:
     for field in FILTERS:

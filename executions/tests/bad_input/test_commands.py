@@ -29,6 +29,7 @@ def say(*words: str) -> str:
     return out.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", WORDS)
 def test_a_word_that_is_none_is_answered_with_a_sentence(owner: Any, what: str, tmp_path: Path) -> None:
     word = f"={WORDS[what]}"

@@ -56,6 +56,7 @@ def post(client: Any, url: str, body: bytes) -> Any:
     return response
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", VALUES)
 def test_a_field_of_a_fact_that_holds_something_else_is_refused_with_its_name(
     engine: Any, workflow: Workflow, what: str
@@ -80,6 +81,7 @@ def test_a_call_that_is_something_else_stores_nothing(engine: Any, workflow: Wor
     assert WorkflowExecution.objects.count() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", VALUES)
 def test_a_field_of_an_event_that_holds_something_else_is_refused_with_its_place(engine: Any, what: str) -> None:
     at = list(VALUES).index(what)

@@ -44,6 +44,7 @@ def bodies(place: str, value: str) -> list[str]:
     return [json.dumps(body).replace('"{value}"', value) for body in ({**workflow, "nodes": [node]}, run)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", CHOSEN)
 def test_it_is_refused_or_breaks_nothing_later(engine: Any, staff: Any, what: str) -> None:
     at = list(CHOSEN).index(what)

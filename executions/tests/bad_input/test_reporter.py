@@ -73,6 +73,7 @@ def _check_recorded(runs: list[str]) -> None:
     assert ExecutionLog.objects.filter(workflow_execution__in=runs, level="info").count() == len(runs)
 
 
+@pytest.mark.slow
 def test_a_name_that_cannot_be_stored_does_not_take_other_runs_with_it(client: Client) -> None:
     for text in TEXTS.values():
         with client.run(text) as run, run.node(text) as node:

@@ -111,6 +111,7 @@ def one_of_each_kind(fields: Sequence[tuple[str, str]], number: int) -> list[tup
     return list(fields) if LONG else [kind[number % len(kind)] for kind in kinds if kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", BODIES)
 def test_a_body_that_is_something_else(ledger: Ledger, what: str) -> None:
     places = [*((method, path) for method, path, _good in GOOD.values()), *BARE.values()]
@@ -118,6 +119,7 @@ def test_a_body_that_is_something_else(ledger: Ledger, what: str) -> None:
         ledger.send(method, path, BODIES[what])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", VALUES)
 def test_a_field_that_holds_something_else(ledger: Ledger, what: str) -> None:
     fields = [(place, field) for place, (_method, _path, good) in GOOD.items() for field in good]
@@ -152,6 +154,7 @@ def _with(good: dict[str, Any], field: str, value: str) -> str:
 STORED = {"retries-huge", "delay-text"}  # a retry configuration is the engine's own, but for its sign
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [name for name in GRAPHS if name not in STORED])
 def test_a_graph_that_is_none_is_refused_with_its_place(ledger: Ledger, what: str) -> None:
     for method, path in (("POST", "workflows/"), ("POST", "workflows/ensure/"), ("PUT", "workflows/{workflow}/")):
@@ -164,6 +167,7 @@ def test_a_graph_that_is_none_is_refused_with_its_place(ledger: Ledger, what: st
 LISTS = "executions/", "node-executions/", "logs/", "workflows/", "executions/{run}/logs/", "executions/{run}/history/"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", LISTS)
 def test_a_question_that_is_none_is_refused_or_answered(ledger: Ledger, path: str) -> None:
     for query in QUERIES.values():

@@ -79,6 +79,7 @@ def runs(engine: Any, workflow: Workflow, part: int) -> list[str]:
     return [of_run[0]["id"] for of_run in facts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_it_is_inert_on_pages_in_files_and_in_answers(engine: Any, staff: Any, runs: list[str]) -> None:
     client = client_of(staff)
@@ -104,6 +105,7 @@ def _open_pages(client: Client, runs: list[str]) -> None:
     page(client, reverse("admin:workflows_workflow_page", args=[workflow]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_downloaded_log_has_no_character_that_a_terminal_obeys(staff: Any, runs: list[str]) -> None:
     for run in runs if LONG else runs[::3]:

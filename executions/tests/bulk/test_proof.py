@@ -69,6 +69,7 @@ def complete_in_batches(api: Any, pks: list[UUID]) -> None:
         connection.close()
 
 
+@pytest.mark.slow
 def test_of_a_bulk_cancel_while_engines_report_no_run_is_lost(
     staff: Any, owner: Any, api: Any, workflow: Workflow
 ) -> None:

@@ -23,6 +23,7 @@ def write_lines(node: NodeExecution, count: int) -> None:
         cursor.execute(LINES, [node.workflow_execution_id, node.pk, count])
 
 
+@pytest.mark.slow
 def test_deleting_a_run_of_100_000_lines_is_one_statement_and_loads_none(django_assert_num_queries: Any) -> None:
     node, other = NodeExecutionFactory(), ExecutionLogFactory()
     write_lines(node, 100_000)

@@ -274,6 +274,7 @@ def test_the_time_limit_of_locks_is_afterwards_as_it_was() -> None:
         assert value("SELECT current_setting('lock_timeout')") == "7s"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("large")
 def test_a_lock_that_is_not_granted_ends_no_client() -> None:
     """The client holds one table and wants the next, which the migration holds: without the short timeout, PostgreSQL

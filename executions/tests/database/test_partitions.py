@@ -124,6 +124,7 @@ def test_a_partition_that_somebody_dropped_is_made_again() -> None:
     assert not run.logs.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_missing_partition_waits_its_turn_and_lets_others_go_on(caplog: Any) -> None:
     """ATTACH needs a lock that a writer in a transaction holds: meanwhile other runs are started."""

@@ -88,6 +88,7 @@ def test_without_a_replica_its_middleware_is_left_out() -> None:
         ReplicaMiddleware(lambda _request: HttpResponse())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("replica")
 def test_every_page_and_list_reads_the_ledger_from_the_replica_alone(
     primary_reads: Statements, replica_reads: Statements

@@ -185,6 +185,7 @@ class UndoneError(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_figures_are_exact_after_random_traffic_and_after_retention(everyone: Any, seed: int) -> None:
     owner = UserFactory()

@@ -68,6 +68,7 @@ def test_children_go_by_the_databases_own_cascade_and_history_holds_definitions(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_migrations_go_back_and_forth_on_a_database_with_rows() -> None:
     node = in_state(NodeExecutionFactory(), "failed")

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
 EXAMPLES = 300 if LONG else 12
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 24))
 def test_one_batch_several_and_single_calls(seed: int, length: int) -> None:

@@ -49,6 +49,7 @@ def send_in_pieces(client: Any, walks: list[Walk], random: Random) -> int:
     return applied
 
 
+@pytest.mark.slow
 def test_overlapping_runs(api: Any, owner: Any) -> None:
     workflows = [WorkflowFactory(owner=owner, chain=["fetch", "rank", "report"]) for _ in range(3)]
     clients = [api(owner) for _ in range(CLIENTS)]
@@ -69,6 +70,7 @@ def test_overlapping_runs(api: Any, owner: Any) -> None:
             assert run.node_executions.count() == len(walk.nodes)
 
 
+@pytest.mark.slow
 def test_one_run_of_a_workflow_at_a_time(api: Any, owner: Any) -> None:
     workflows = [WorkflowFactory(owner=owner, chain=["fetch"]) for _ in range(4)]
     clients = [api(owner) for _ in range(CLIENTS)]

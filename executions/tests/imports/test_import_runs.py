@@ -173,6 +173,7 @@ def test_an_owner_and_a_file_that_are_not_there(import_runs: Import) -> None:
         call_command("import_runs", "x.json", owner="nobody")
 
 
+@pytest.mark.slow
 @needs_shared_data
 def test_everything_recorded_twice(import_runs: Import) -> None:
     paths = [*SHARED.glob("argo/*.json"), SHARED / "dbt-artifacts", SHARED / "wfinstances"]

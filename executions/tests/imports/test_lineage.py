@@ -154,6 +154,7 @@ def test_many_at_once_and_again(post: Any) -> None:
     assert end_state() == before
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(EVENTS), size=st.sampled_from([1, 3, 10]), again=st.sampled_from(EVENTS))
 def test_any_order_gives_the_same_state(post: Any, order: list[Any], size: int, again: Any) -> None:
@@ -177,6 +178,7 @@ ABORTED = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(ABORTED), size=st.sampled_from([1, 2, 6]))
 def test_an_aborted_run_is_cancelled_in_any_order_of_its_events(post: Any, order: list[Any], size: int) -> None:
@@ -371,6 +373,7 @@ def read(path: Path) -> list[Any]:
     return [json.loads(text) for text in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 @needs_shared_data
 @pytest.mark.parametrize("path", recorded_files("openlineage/*/*.jsonl"))
 def test_recorded_events_shuffled(post: Any, path: Path) -> None:

@@ -131,6 +131,7 @@ async def ended_after(case: Case, reader: Reader, began: float) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 2 * access_changes.EVERY < MAX_WAIT
     monkeypatch.setattr(access_changes, "EVERY", 0.3)
@@ -159,6 +160,7 @@ def test_whatever_takes_the_right_ends_the_stream_within_five_seconds(db: Any, m
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_statement(
     run: Any, token: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,6 +194,7 @@ def test_who_keeps_the_right_is_told_on_and_all_streams_are_looked_after_by_one_
     assert set(looks) == {3}  # the account, the token, the run: however many streams rest on them
 
 
+@pytest.mark.slow
 def test_a_right_that_is_lost_before_the_first_look_ends_the_stream_too(run: Any, token: Any) -> None:
     async def scene() -> None:
         async with open_stream(token[1], address(run)) as reader:

@@ -34,6 +34,7 @@ def test_lines_are_told_where_nothing_notifies(run: Any, token: Any, monkeypatch
     run_scene(scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pause", "row"), [(0.01, 1.0), (0.4, 0.3)], ids=["few readers", "a crowd, read slowly"])
 def test_the_writers_of_a_busy_run_need_not_notify(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, pause: float, row: float
@@ -58,6 +59,7 @@ def test_the_writers_of_a_busy_run_need_not_notify(
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_a_server_reads_on_a_run_whose_writers_another_server_asked_to_be_quiet(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +126,7 @@ def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_where_listening_is_in_vain_streams_poll_and_say_what_to_do(
     run: Any, token: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -162,6 +165,7 @@ def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, to
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_a_deletion_is_told_to_those_who_might_see_the_run(run: Any, token: Any, stranger: Any) -> None:
     other = Token.objects.issue(user=stranger, name="live", scopes=[Scope.EXECUTIONS_READ])
     foreign = WorkflowExecutionFactory(workflow__owner=stranger)

@@ -40,6 +40,7 @@ def test_of_32_callers_who_start_exactly_one_wins(factory: Any) -> None:
     assert (str(row.status), row.version) == ("running", 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
 @pytest.mark.parametrize("seed", range(times(3, 20)))
 def test_64_callers_of_every_verb_leave_one_end_and_one_winner_of_each_step(factory: Any, seed: int) -> None:
@@ -71,6 +72,7 @@ def test_runs_that_allow_it_are_running_together() -> None:
     assert race([verb(run, "start") for run in runs]) == ["start"] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_no_node_runs_in_a_run_that_has_ended(seed: int) -> None:
     run = in_state(WorkflowExecutionFactory(), "running")

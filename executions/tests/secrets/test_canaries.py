@@ -186,6 +186,7 @@ def server_log() -> Any:
     root.removeHandler(handler)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_no_canary_is_found_anywhere(workflow: Any, staff: Any, owner: Any, api: Any, server_log: Any) -> None:
     in_process(workflow)

@@ -77,6 +77,7 @@ WRITTEN: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", WRITTEN)
 @settings(max_examples=times(50, 500))
 @given(secret=SECRETS, before=TEXTS, after=TEXTS)

@@ -233,6 +233,7 @@ def test_a_runs_page_shows_its_history_in_one_query(
     assert not more
 
 
+@pytest.mark.slow
 def test_what_was_done_to_the_run_is_shown_however_many_nodes_were_settled_by_it(client: Any, staff: Any) -> None:
     names = [f"n{number}" for number in range(limits.HISTORY_ENTRIES + 5)]
     run = WorkflowExecutionFactory(workflow=WorkflowFactory(chain=names))

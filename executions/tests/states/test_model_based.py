@@ -122,6 +122,7 @@ class Ledger(RuleBasedStateMachine):
             self.atomic.__exit__(None, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_any_sequence_of_verbs_does_what_the_model_does() -> None:
     run_state_machine_as_test(

@@ -182,6 +182,7 @@ def test_a_run_that_somebody_holds_is_left_for_the_next_time() -> None:
     assert end_overdue() == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_of_worker_heartbeat_and_upkeep_one_decides() -> None:
     """The attempt was completed, or it failed and the worker was told, in each of the races."""

@@ -140,6 +140,7 @@ def test_a_second_upkeep_names_the_first_one_and_does_nothing() -> None:
     assert UpkeepRun.objects.filter(is_interrupted=True).count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_what_a_killed_upkeep_has_left_is_done_by_the_next_one() -> None:
     runs = {run_of(200).pk for _ in range(20)}

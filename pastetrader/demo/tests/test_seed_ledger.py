@@ -100,6 +100,7 @@ def runs_of_a_workflow_do_not_overlap() -> None:
         assert all(a.ended_at <= b.started_at for a, b in pairwise(runs) if b.attempt == 1)
 
 
+@pytest.mark.slow
 def test_rows_are_as_the_models_would_have_them() -> None:
     seed(nodes=50, lines=50)
     for run in WorkflowExecution.objects.all():

@@ -26,6 +26,7 @@ def runs(db: None) -> list[Any]:
     return [run.pk for run in made]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "is_reversed"),
     [("created", False), ("-started", False), ("started", True), ("-duration", True), ("duration", False)],

@@ -114,6 +114,7 @@ class TestWhoReadsIt:
 
 
 class TestPagesWithoutScript:
+    @pytest.mark.slow
     @pytest.mark.parametrize("query", ["", "?level=warning", "?q=message&context=all"])
     def test_forward_shows_every_line_once_and_back_shows_the_same_again(
         self, query: str, run: Any, staff: Any

@@ -65,6 +65,7 @@ class TestWhoSeesIt:
 
 
 class TestNumbers:
+    @pytest.mark.slow
     def test_each_is_the_length_of_the_list_that_it_links_to(self, staff: Any) -> None:
         random, client = Random(4), client_of(staff)
         flows = [WorkflowFactory(name=f"flow {i}") for i in range(4)]

@@ -20,6 +20,7 @@ from workflows.tests.factories import WorkflowFactory
 
 
 class TestQueries:
+    @pytest.mark.slow
     def test_as_many_questions_for_many_rows_as_for_few(self, staff: Any) -> None:
         client = client_of(staff)
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from string import ascii_letters
 from typing import Any
 
+import pytest
 from django.db import connection
 from django.db.models import F, Func, TextField, Value
 from django.test import Client
@@ -98,6 +99,7 @@ class TestComparison:
         assert "Every node has the same input and output." in again
         assert "too large" not in again
 
+    @pytest.mark.slow
     def test_the_last_of_1100_nodes_is_compared(self, teammate: Any) -> None:
         workflow = WorkflowFactory(owner=teammate)
         nodes = Node.objects.bulk_create(

@@ -71,6 +71,7 @@ def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
     assert html.count("line no. ") == limits.LINES
 
 
+@pytest.mark.slow
 def test_it_takes_the_statements_of_a_small_run(client: Client) -> None:
     counts = []
     for run in (large(20, 3), large()):

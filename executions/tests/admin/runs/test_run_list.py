@@ -283,6 +283,7 @@ class TestAnyIdLeadsToItsPage:
         assert self.landing(user, node.workflow_execution_id) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "index", "condition"),
     [

@@ -53,6 +53,7 @@ class TestTooSlow:
 
 
 class TestQueries:
+    @pytest.mark.slow
     def test_as_many_questions_for_many_runs_and_nodes_as_for_few(self, staff: Any) -> None:
         client = client_of(staff)
 
