@@ -95,7 +95,8 @@ async def send(method: str, address: str, headers: dict[str, str], body: bytes) 
     from pastetrader.asgi import application  # noqa: PLC0415  # its setup of the process is not for those who import this module
 
     path, _, query = address.partition("?")
-    headers = {"host": "localhost", "content-length": str(len(body)), **headers}
+    length = {"content-length": str(len(body))} if body else {}
+    headers = {"host": "localhost", **length, **headers}
     scope = {
         "type": "http", "http_version": "1.1", "method": method, "path": path, "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],

@@ -22,6 +22,7 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from ledgerkit.db.audit import Through, act_as
+from ledgerkit.db.json_validation import LARGE
 from ledgerkit.db.row_lookup import RowByKey
 from ledgerkit.rest.pagination import KeysetPagination
 from ledgerkit.rest.parsers import StorableJSONParser
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .models import Token
 
 
+JSON = "application/json"
 BEGINS = {"HTTP_IDEMPOTENCY_KEY", "HTTP_IF_MATCH"}  # headers of requests that are one transaction
 SETTINGS = APISettings({"EXCEPTION_HANDLER": "ledgerkit.rest.problems.exception_handler"})
 
@@ -83,7 +85,9 @@ class LedgerView(APIView):
         if has_action and request.method in SAFE_METHODS:
             self.read_query(request)
         elif has_action and request.method in WITH_BODY and request.stream is not None:
-            read_body(request)
+            is_plain = request.META.get("CONTENT_TYPE") == JSON and "HTTP_CONTENT_ENCODING" not in request.META
+            if not is_plain or len(request.body) > LARGE:  # else REST framework reads it, when the view asks for it
+                read_body(request)
         if not BEGINS.isdisjoint(request.META):
             self.begin_transaction(request)
 

@@ -154,7 +154,7 @@ class Execution(MaskedTexts, VersionedModel, Timed):
         if at is not None:
             validators.check_at(at)
         moved = self._move_as_read(act, texts, at) or self._move_locked(act, texts, at)
-        if moved["status"] in ENDED:
+        if moved["status"] in ENDED and vars(self).get("encrypted_secrets", "not read") is not None:  # NULL if none
             transaction.on_commit(retention.purge_occasionally, robust=True)
         self._set_changes(moved)
 

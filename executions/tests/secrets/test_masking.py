@@ -188,11 +188,16 @@ def test_a_purge_deletes_what_is_over_and_nothing_else() -> None:
         message(over)
 
 
-def test_a_verb_that_ends_a_run_purges_others_at_most_once_a_minute(django_capture_on_commit_callbacks: Any) -> None:
+def test_a_verb_that_ends_a_run_with_secrets_purges_others_at_most_once_a_minute(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
     over = running()
     over.complete()
     long_ago(over, hours=2)
     retention._purged_at = -1e9
+    with django_capture_on_commit_callbacks(execute=True) as callbacks:
+        in_state(WorkflowExecutionFactory(), "running").complete(output_data={"orders": 1})
+    assert retention.purge_occasionally not in callbacks, "a run without secrets leaves none"
     with django_capture_on_commit_callbacks(execute=True):
         running().cancel()
     assert WorkflowExecution.objects.get(pk=over.pk).encrypted_secrets == ""
