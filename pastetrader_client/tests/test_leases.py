@@ -2,9 +2,6 @@
 
 import asyncio
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -23,9 +20,7 @@ from executions.upkeep.overdue import end_overdue
 from pastetrader_client import Client, Node, NodeFenced, Run, RunFenced, current_node
 from pastetrader_client.ids import uuid7
 from pastetrader_client.tests.stub import Stub
-from pastetrader_client.tests.test_processes import ROOT
 from pastetrader_client.tests.waiting import wait_until
-from tokens.models import Scope, Token
 
 type Connect = Callable[..., Client]
 
@@ -417,51 +412,3 @@ def test_in_process_it_is_the_same(transactional_db: None, owner: Any) -> None:
             work(client, run.node("a"))
         assert client.flush(60)
     assert NodeExecution.objects.get().output_data == {"by": "another"}
-
-
-WORKER = """
-import os, sys
-from pastetrader_client import Client, NodeFenced
-told = []
-client = Client(os.environ["URL"], os.environ["TOKEN"], spool=False, lease_seconds=60, on_fenced=told.append)
-with client.run(workflow="w") as run:
-    try:
-        with run.node("paused") as node:
-            node.info("before")
-            assert client.flush(60)
-            print(node.id, flush=True)
-            sys.stdin.readline()  # stopped, and continued after another worker has the node
-            node.info("after")
-            client.flush(60)
-            node.output = {"by": "the paused one"}
-            node.info("not reached")
-    except NodeFenced as error:
-        print("fenced", error.node, *[each.id for each in told], flush=True)
-assert client.flush(60)
-"""
-
-
-def test_a_worker_that_was_paused_beyond_its_lease_changes_nothing_and_is_told_so(live_server: Any, owner: Any) -> None:
-    """A real process, stopped and continued. The lease is aged in the database: nobody waits ten minutes."""
-    _row, secret = Token.objects.issue(user=owner, name="engine", scopes=list(Scope.values))
-    own = {"URL": live_server.url, "TOKEN": secret, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", WORKER], cwd=ROOT, env=os.environ | own, text=True, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        node = process.stdout.readline().strip()
-        process.send_signal(signal.SIGSTOP)
-        take_over(node, {"by": "another"})
-        before = NodeExecution.objects.values().get(pk=node)
-        process.send_signal(signal.SIGCONT)
-        said, errors = process.communicate("\n", timeout=60)
-    finally:
-        process.kill()
-        process.communicate()
-    assert (said, process.returncode) == (f"fenced {node} {node}\n", 0), errors
-    assert NodeExecution.objects.values().get(pk=node) == before
-    assert list(ExecutionLog.objects.values_list("message", flat=True)) == ["before"]
-    assert WorkflowExecution.objects.get().status == "completed"
