@@ -58,6 +58,7 @@ def test_trading_days_are_those_of_the_exchange() -> None:
     assert due.due == utc(2026, 2, 13, 0, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", ["", "XXXX", "xkrx", "on sundays", "__class__"])
 def test_an_unknown_calendar_is_refused(days: str) -> None:
     with pytest.raises(ValidationError):

@@ -106,6 +106,7 @@ def test_it_is_tried_again_later_and_later_until_it_is_taken(workflow: Workflow,
     assert Channel.objects.get().failing_since is None
 
 
+@pytest.mark.slow
 def test_a_receiver_that_hangs_holds_up_no_other_and_no_connection(workflow: Workflow, receiver: Receiver) -> None:
     """While it hangs, the sender has neither a transaction nor locks."""
     with http_receiver() as other, override_settings(ALERTS={"PRIVATE_ADDRESSES": True, "SEND_SECONDS": 1}):

@@ -89,6 +89,7 @@ def test_a_sentence_ends_as_its_original_does(catalogue_entries: list[gettext_fi
     assert [e.key[1] for e in ends if not e.translations[0].endswith(".")] == []
 
 
+@pytest.mark.slow
 def test_each_catalogue_has_the_strings_of_its_sources_and_no_others(fresh: dict[Path, Path]) -> None:
     for catalogue_entries, made in fresh.items():
         there, wanted = _keys(catalogue_entries), _keys(made)
@@ -124,6 +125,7 @@ def test_what_django_s_own_scripts_say_is_korean_too(staff: Any, client: Client)
     assert '"Today (%(date)s)": "\\uc624\\ub298 (%(date)s)"' in spoken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "po",
     [*translations.catalogue_paths(), translations.scripts_catalogue_path()],

@@ -158,6 +158,7 @@ def test_a_refused_token_stops_the_sending_and_facts_are_kept(
     assert len(spooled(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_a_body_that_is_too_large_is_sent_in_halves(
     client_of: Make, stub: Stub, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -255,6 +255,7 @@ def test_an_attached_process_without_a_lease_records_nothing_more_and_is_told_by
     assert (told, row.status, row.output_data, row.logs.count()) == ([node.run], "running", None, 0)
 
 
+@pytest.mark.slow
 def test_an_attached_process_without_a_lease_that_reports_nothing_is_told_too(connect: Connect) -> None:
     told: list[Any] = []
     node = attached_and_replaced(connect, told)

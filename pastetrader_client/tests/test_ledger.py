@@ -359,6 +359,7 @@ def test_the_handler_records_levels_data_and_tracebacks(client_of_ledger: Client
     assert "does not fit" in second.message
 
 
+@pytest.mark.slow
 def test_a_cancel_by_somebody_else_is_raised_at_the_next_call_of_a_node(connect: Callable[..., Client]) -> None:
     heard: list[Any] = []
     client = connect(on_cancel=heard.append)
@@ -384,6 +385,7 @@ def test_a_cancel_by_somebody_else_is_raised_at_the_next_call_of_a_node(connect:
     assert messages() == ["cleaning up"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_node", [True, False])
 def test_a_cancel_is_heard_by_a_process_that_was_attached(connect: Callable[..., Client], has_node: bool) -> None:
     heard: list[Any] = []
@@ -437,6 +439,7 @@ def test_the_cancel_of_one_node_is_raised_at_its_next_call_and_the_run_goes_on(c
     assert (the_run().status, {*messages()}) == ("completed", {"busy"})
 
 
+@pytest.mark.slow
 def test_a_retry_is_heard_and_the_run_resumed(connect: Callable[..., Client]) -> None:
     heard: list[Any] = []
     client = connect(on_retry=lambda run, attempt: heard.append((run, attempt)))
@@ -460,6 +463,7 @@ def test_a_retry_is_heard_and_the_run_resumed(connect: Callable[..., Client]) ->
     assert node_named("rank").attempts.count() == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["complete", "fail"])
 def test_a_run_that_another_process_has_ended_is_asked_about_no_more(connect: Callable[..., Client], end: str) -> None:
     retried: list[str] = []
@@ -568,6 +572,7 @@ run.complete()
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_may_report_before_its_parent_has_delivered_the_run(live_server: Any, owner: Any) -> None:
     _row, secret = Token.objects.issue(user=owner, name="engine", scopes=list(Scope.values))
     own = {"URL": live_server.url, "TOKEN": secret, "PYTHONPATH": str(ROOT)}
@@ -595,6 +600,7 @@ def test_a_run_that_the_ledger_never_gets_does_not_hold_up_others_for_long(
     assert "not_found" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_that_the_ledger_never_gets_holds_up_no_other(connect: Callable[..., Client]) -> None:
     client = connect()
     client.attach(uuid7()).info("of no run")

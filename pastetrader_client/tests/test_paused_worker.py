@@ -64,8 +64,9 @@ def test_a_worker_that_was_paused_beyond_its_lease_changes_nothing_and_is_told_s
         process.send_signal(signal.SIGSTOP)
         wait_for_the_end_of_the_lease(node)
         row = NodeExecution.objects.get(pk=node)
-        assert (row.status, row.error_code) == ("failed", "lease_expired")
-        row.retry()
+        if row.status == "failed":  # upkeep has retried it after its delay, in the long form
+            row.retry()
+        assert [attempt.error_code for attempt in row.attempts.all()] == ["lease_expired"]
         row.complete({"by": "another"}, token=row.start(worker="another", lease_seconds=60))
         before = NodeExecution.objects.values().get(pk=node)
         process.send_signal(signal.SIGCONT)

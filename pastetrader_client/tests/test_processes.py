@@ -109,6 +109,7 @@ def wait_until(condition):
 REPORTS = """with mine.run(workflow="w") as run, run.node("a"): pass"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ["", "on_retry=print"])
 def test_a_client_that_nobody_refers_to_any_more_loses_nothing_at_the_end_of_the_process(
     start: Start, away: str, tmp_path: Path, options: str
@@ -121,6 +122,7 @@ def test_a_client_that_nobody_refers_to_any_more_loses_nothing_at_the_end_of_the
     assert not spooled(tmp_path)
 
 
+@pytest.mark.slow
 def test_clients_that_nobody_refers_to_any_more_share_the_seconds_at_the_end(
     start: Start, away: str, tmp_path: Path
 ) -> None:
@@ -181,6 +183,7 @@ def test_an_interrupt_fails_the_run(start: Start, stub: Stub) -> None:
     assert stub.facts[-1]["error_message"] == "a: KeyboardInterrupt: "
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_while_the_ledger_is_away_leaves_its_facts_to_the_next(
     start: Start, away: str, tmp_path: Path
 ) -> None:

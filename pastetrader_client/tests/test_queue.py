@@ -47,6 +47,7 @@ def status(run: Run) -> str:
     return str(WorkflowExecution.objects.get(pk=run.id).status)
 
 
+@pytest.mark.slow
 def test_a_queued_run_starts_when_the_one_before_it_has_ended(connect: Connect) -> None:
     client, order = connect(), list[str]()
     with client.run(workflow="w", concurrent=False) as first:
@@ -115,6 +116,7 @@ def test_without_the_scope_to_cancel_it_one_that_is_late_keeps_its_place(connect
         assert waits(late)
 
 
+@pytest.mark.slow
 def test_one_that_is_cancelled_in_the_ledger_stops_waiting(connect: Connect) -> None:
     told: list[Any] = []
     client = connect(on_cancel=told.append)
@@ -126,6 +128,7 @@ def test_one_that_is_cancelled_in_the_ledger_stops_waiting(connect: Connect) -> 
     assert (type(engine.error), told) == (RunCancelled, [engine.of])
 
 
+@pytest.mark.slow
 def test_one_that_another_worker_has_started_is_fenced(connect: Connect) -> None:
     client = connect(lease_seconds=60)
     with suppress(RunCancelled), client.run(workflow="w", concurrent=False) as first:
@@ -164,6 +167,7 @@ def test_a_wrong_token_does_not_let_it_wait_for_ever(client_of: Connect, stub: S
         pytest.fail("the token is wrong")
 
 
+@pytest.mark.slow
 def test_coroutines_go_on_while_one_waits(connect: Connect) -> None:
     client, order = connect(), list[str]()
 
@@ -208,6 +212,7 @@ def test_a_coroutine_that_is_cancelled_while_it_waits_cancels_its_run(connect: C
         wait_until(WorkflowExecution.objects.filter(is_queued=True, status="cancelled").exists)
 
 
+@pytest.mark.slow
 def test_in_process_it_is_the_same(transactional_db: None, owner: Any) -> None:
     with reporting.client(owner) as client:
         with client.run(workflow="w", concurrent=False):

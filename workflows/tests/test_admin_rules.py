@@ -141,6 +141,7 @@ class TestRulesOfADAG:
         assert workflow.nodes.filter(name="report").count() == 2
         assert workflow.nodes.current().get(name="report") != retired
 
+    @pytest.mark.slow
     def test_json_that_cannot_be_stored_is_a_sentence(self, client: Client, workflow: Workflow, page: Data) -> None:
         """Send each value to the graph and to one of two fields of a kind; `make proofs` sends it to both."""
         expected = ("cannot be stored", "Enter a valid JSON", "is no JSON", "nested deeper", "4300 digits")

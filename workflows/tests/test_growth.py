@@ -134,6 +134,7 @@ class TestTheDatabase:
         )
         return workflow, [Edge(workflow=workflow, source_node=nodes[a], target_node=nodes[b]) for a, b in pairs]
 
+    @pytest.mark.slow
     def test_its_check_for_circles_is_linear_too(self, db: None) -> None:
         def time_check(size: int) -> float:
             workflow, edges = self.made(size, to_the_end(size))

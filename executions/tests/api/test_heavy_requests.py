@@ -111,6 +111,7 @@ class TestConnections:
         assert not any(held)
         assert found.nodes.get().config == body["nodes"][0]["config"] | {"token": MASK}
 
+    @pytest.mark.slow
     def test_what_came_after_a_large_body_was_masked_is_masked_too(
         self, client: Any, run: WorkflowExecution, monkeypatch: Any
     ) -> None:

@@ -92,6 +92,7 @@ class TestPlaces:
 
 
 class TestTimes:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "time",
         [

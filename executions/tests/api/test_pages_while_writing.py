@@ -50,6 +50,7 @@ def pages(client: Any, url: str | None, done: list[int]) -> Iterator[Any]:
             threading.Event().wait(0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("ordering", ["-created", "-started", "started", "-duration", "duration"])
 def test_pages_show_every_run_that_was_there_once_and_in_order_while_a_writer_inserts(

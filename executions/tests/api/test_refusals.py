@@ -71,6 +71,7 @@ def test_no_field_of_a_body_is_repeated(world: World, row: str) -> None:
     assert count > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", [f"GET {address}" for address in SEVERAL])
 def test_no_parameter_of_an_address_is_repeated(world: World, row: str) -> None:
     url = world.url(row)

@@ -163,6 +163,7 @@ def exchanges(api: Callable[..., Any], owner: Any, settings: Any, monkeypatch: p
     return record.exchanges()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)  # streams tell of what is committed
 def test_the_examples_are_what_the_api_answers(exchanges: Any) -> None:
     """`make examples` records them anew."""
@@ -171,6 +172,7 @@ def test_the_examples_are_what_the_api_answers(exchanges: Any) -> None:
     assert json.loads(examples.FILE.read_text()) == exchanges
 
 
+@pytest.mark.slow
 def test_every_success_with_a_body_and_every_kind_of_error_has_an_example(document: Any) -> None:
     for _, _, operation in operations(document):
         for status, answer in operation["responses"].items():
@@ -202,6 +204,7 @@ def test_every_example_is_valid_by_its_schema(document: Any) -> None:
             assert not faults, (place, name, faults)
 
 
+@pytest.mark.slow
 def test_anybody_may_read_the_schema_and_it_is_the_one_of_the_repository(client: Any, document: Any) -> None:
     answer = client.get("/api/v1/schema/")
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/vnd.oai.openapi")

@@ -102,6 +102,7 @@ def prepare_run(run: WorkflowExecution, state: str, verb: str) -> WorkflowExecut
     return run
 
 
+@pytest.mark.slow
 @NOTED
 @pytest.mark.parametrize(("verb", "state", "number"), OF_NODE)
 def test_a_move_of_a_node(

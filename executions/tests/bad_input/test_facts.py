@@ -74,6 +74,7 @@ def test_a_field_of_a_fact_that_holds_something_else_is_refused_with_its_name(
                 assert fields[refusal["index"]][1] in refusal["detail"], refusal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", [URL, LINEAGE])
 @pytest.mark.parametrize("what", BODIES)
 def test_a_call_that_is_something_else_stores_nothing(engine: Any, workflow: Workflow, what: str, url: str) -> None:

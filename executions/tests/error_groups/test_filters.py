@@ -165,6 +165,7 @@ class TestAdmin:
         assert listed(viewer, runs_of_group_url(pk, failed=1)) == keys(new)
         assert listed(viewer, runs_of_group_url(pk, failed=3)) == keys(old, new)
 
+    @pytest.mark.slow
     def test_each_chip_of_a_group_in_a_period_leads_to_a_list(self, viewer: Client, workflow: Workflow) -> None:
         run = failed_run(workflow, "no prices")
         scan()

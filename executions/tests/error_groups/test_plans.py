@@ -67,6 +67,7 @@ def plans(group: ErrorGroup) -> dict[str, str]:
     return {table: plan(rows[:51]) for table, rows in found.items()}
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_small_group_are_looked_up_by_the_index_of_its_failures(groups: dict[str, ErrorGroup]) -> None:
     for table, found in plans(groups["rare"]).items():
         assert uses(found, "idx_error_occurrences_fingerprint")
@@ -74,6 +75,7 @@ def test_the_rows_of_a_small_group_are_looked_up_by_the_index_of_its_failures(gr
         assert not uses(found, f"idx_{table}_created")
 
 
+@pytest.mark.slow
 def test_a_large_group_is_walked_in_the_order_of_the_list(groups: dict[str, ErrorGroup]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_sort = off")
@@ -83,6 +85,7 @@ def test_a_large_group_is_walked_in_the_order_of_the_list(groups: dict[str, Erro
         assert "Sort" not in found
 
 
+@pytest.mark.slow
 def test_a_large_group_of_which_few_failures_are_recent_is_looked_up_since_then(groups: dict[str, ErrorGroup]) -> None:
     group, since = groups["frequent"], timezone.now() - timedelta(days=1)
     runs = WorkflowExecution.objects.order_by(*ORDER)

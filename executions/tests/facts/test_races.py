@@ -96,6 +96,7 @@ def test_one_run_of_a_workflow_at_a_time(api: Any, owner: Any) -> None:
     assert ExecutionLog.objects.count() == 0
 
 
+@pytest.mark.slow
 def test_nodes_that_came_into_several_workflows_after_the_runs_were_made(api: Any, owner: Any) -> None:
     workflows = [WorkflowFactory(owner=owner, chain=["fetch"]) for _ in range(6)]
     clients = [api(owner) for _ in range(CLIENTS)]

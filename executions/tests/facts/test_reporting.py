@@ -51,6 +51,7 @@ def test_the_history_names_the_user(client: Client, owner: Any) -> None:
     assert set(found) == {("in_process", str(owner.pk))}
 
 
+@pytest.mark.slow
 def test_a_cancel_is_heard_and_a_retry_resumed(client: Client) -> None:
     run = client.run(workflow="w")
 

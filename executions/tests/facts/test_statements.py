@@ -76,6 +76,7 @@ def test_every_kind_and_the_same_again(api: Any, owner: Any) -> None:
         assert again[0] == again[1] <= 64  # of two tries
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("was_renamed", [False, True], ids=["the graph of today", "graphs of their own"])
 def test_nodes_newer_than_their_runs(api: Any, owner: Any, was_renamed: bool) -> None:
     engine = api(owner)

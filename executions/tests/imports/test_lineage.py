@@ -225,6 +225,7 @@ ENDS_ALONE = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(ENDS_ALONE), size=st.sampled_from([1, 2, 5]))
 def test_an_end_alone_does_not_say_how_long_a_node_took(post: Any, order: list[Any], size: int) -> None:

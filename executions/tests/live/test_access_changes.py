@@ -207,6 +207,7 @@ def test_a_right_that_is_lost_before_the_first_look_ends_the_stream_too(run: Any
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_a_beat_is_an_event_where_it_is_requested(run: Any, token: Any) -> None:
     async def scene() -> None:
         async with open_stream(token[1], address(run, "?heartbeat=1")) as reader:
@@ -216,6 +217,7 @@ def test_a_beat_is_an_event_where_it_is_requested(run: Any, token: Any) -> None:
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_a_token_that_expires_by_itself_is_noticed() -> None:
     owner = somebody("owner")
     soon, _secret = token_of(owner, expires_at=timezone.now() + timedelta(seconds=1))

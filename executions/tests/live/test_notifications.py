@@ -101,6 +101,7 @@ def test_the_listener_comes_back_after_its_connection_is_cut(run: Any, token: An
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_the_moves_of_runs_are_told_to_those_who_may_see_them(
     run: Any, token: Any, stranger: Any, teammate: Any
 ) -> None:

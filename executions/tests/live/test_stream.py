@@ -58,6 +58,7 @@ def test_a_stream_tells_state_lines_and_the_end_and_closes(
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_last_event_id_goes_on_by_header_and_by_parameter(run: Any, token: Any) -> None:
     log(run, "one")
 
@@ -285,6 +286,7 @@ def test_the_streams_of_all_users_are_capped_too(run: Any, token: Any, settings:
     run_scene(scene)
 
 
+@pytest.mark.slow
 def test_wait_bounds_a_stream(run: Any, token: Any) -> None:
     async def scene() -> None:
         async with open_stream(token[1], address(run, "?wait=1")) as reader:

@@ -193,6 +193,7 @@ def test_a_run_made_during_an_edit_waits_for_it_and_remembers_what_it_left() -> 
     assert new_run(workflow).graph == made[0].graph
 
 
+@pytest.mark.slow
 def test_verbs_of_a_node_with_and_without_if_match_do_not_deadlock(api: Any, owner: Any, workflow: Workflow) -> None:
     run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
     definition = NodeFactory(workflow=workflow, name="again", retry_config={"max_retries": 1_000})

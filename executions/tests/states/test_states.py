@@ -72,6 +72,7 @@ def test_a_run_moves_as_its_table_says(state: str, verb: str, to: str, arguments
     check_move(in_state(WorkflowExecutionFactory(), state), verb, to, arguments, legal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("state", "verb", "to", "arguments", "legal"), NODE_WALK)
 def test_a_node_execution_moves_as_its_table_says(state: str, verb: str, to: str, arguments: Any, legal: bool) -> None:
     check_move(startable(in_state(NodeExecutionFactory(), state)), verb, to, arguments, legal)

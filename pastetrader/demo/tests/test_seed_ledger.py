@@ -61,6 +61,7 @@ def rows() -> list[list[dict[str, Any]]]:
     return [[{**row, "graph_id": None} for row in each] for each in found]
 
 
+@pytest.mark.slow
 def test_what_it_makes_could_have_happened() -> None:
     """One ledger for all of it: making one of this size takes seconds."""
     said = seed(**SMALL)
@@ -114,6 +115,7 @@ def test_rows_are_as_the_models_would_have_them() -> None:
         assert abs((partitions.time_of(line.id) - line.timestamp).total_seconds()) < 0.001
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_rows_and_another_seed_others() -> None:
     seed()
     first = rows()

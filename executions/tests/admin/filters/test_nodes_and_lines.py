@@ -40,6 +40,7 @@ def table(html: str) -> str:
 
 
 class TestDuration:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("query", "first", "last"),
         [
@@ -65,6 +66,7 @@ class TestDuration:
 
 
 class TestOrder:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("order", "is_reversed"), [("-duration", True), ("duration", False)])
     def test_the_longest_and_shortest_nodes_page_by_page_and_back(
         self, client: Client, nodes: list[Any], order: str, is_reversed: bool

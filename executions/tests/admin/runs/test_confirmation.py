@@ -192,6 +192,7 @@ class TestWhatIsOffered:
         run = run_in(state)
         assert _offer_of(run, act) == _answer(run, act)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("act", ["cancel", "skip", "retry"])
     @pytest.mark.parametrize("state", ["pending", "running", "completed", "failed", "cancelled", "skipped"])
     @pytest.mark.parametrize("end", ["", "fail", "cancel"])

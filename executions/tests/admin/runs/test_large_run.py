@@ -61,6 +61,7 @@ def table(html: str) -> list[str]:
     return re.findall(r'<tr id="node-.*?<a href="[^"]*">([^<]*)</a>', html)
 
 
+@pytest.mark.slow
 def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
     run = large()
     html = page_of(client, run)
