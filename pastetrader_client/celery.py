@@ -15,7 +15,10 @@ from threading import Lock
 from typing import Any
 
 from celery import Celery, current_task, signals  # type: ignore[import-untyped]  # it has no type hints
+from celery.app.task import Context  # type: ignore[import-untyped]  # it has no type hints
+from celery.states import IGNORED  # type: ignore[import-untyped]  # it has no type hints
 
+from .bounded_dict import remember
 from .celery_graphs import GraphDefinitions
 from .celery_run_ends import RunEnds
 from .client import Client
@@ -29,9 +32,11 @@ from .runs import Node, Run, current_node
 RUN, WORKFLOW, ROOT, SENT = HEADERS = (
     "pastetrader_run", "pastetrader_workflow", "pastetrader_root", "pastetrader_sent",
 )  # fmt: skip
+NESTING = "replaced_task_nesting"  # Celery's header: how many tasks this one replaces
 BASE = "00000000-0000-7000-8000-000000000000"  # of the ids of runs that no header names
 UNLIMITED = 1_000  # retries of a task with max_retries=None
 MOST_GROUPS = 1_000  # whose runs a sending process remembers
+MOST_TASKS = 10_000  # that have not ended, as far as the process knows
 RETRY_SECONDS = 2.0  # that a retry waits for its report to be delivered
 ASKED = "The task asked for a retry."
 
@@ -60,6 +65,8 @@ class Recorder:
         self.metadata = {"timeout_seconds": timeout_seconds} if timeout_seconds else {}
         self.ends, self.graphs = RunEnds(client), GraphDefinitions(client)
         self.nodes: dict[str, Node] = {}  # by the id of the task
+        self.left: dict[str, Node | None] = {}  # those whose end was not reported when their task was left
+        self.received: dict[str, Any] = {}  # requests of tasks, in the worker's main process
         self.retried: set[str] = set()  # those of them whose next attempt was sent
         self.errors: dict[str, BaseException | str] = {}  # with which they called retry()
         self.groups: OrderedDict[str, str] = OrderedDict()  # the runs of groups that this process sends
@@ -73,6 +80,7 @@ class Recorder:
             (signals.task_prerun, self.on_start),
             (signals.task_success, self.on_success),
             (signals.task_failure, self.on_failure),
+            (signals.task_internal_error, self.on_failure),
             (signals.task_retry, self.on_retry),
             (signals.task_revoked, self.on_revoke),
             (signals.task_postrun, self.on_leave),
@@ -112,7 +120,7 @@ class Recorder:
         if is_first:
             self.graphs.define(sender, embed.get("chain"), embed.get("chord"))
         run = self._run(headers[RUN], headers[WORKFLOW], headers[ROOT], headers[SENT])
-        self._node(run, headers["id"], sender, args, kwargs).create()
+        self._node(run, _key_of(headers["id"], headers.get(NESTING)), sender, args, kwargs).create()
 
     def _run_to_send(self, headers: Mapping[str, Any]) -> str:
         """Return a new id, or the one with which other tasks of the same group were sent."""
@@ -128,6 +136,7 @@ class Recorder:
     def on_receive(self, request: Any, **_kwargs: Any) -> None:
         """Watch the run. Only the worker's main process sends this signal."""
         found = request.request_dict
+        remember(self.received, request.id, Context(found), most=MOST_TASKS)
         self.ends.watch(found.get(RUN) or derive(BASE, _root_of(request)))
 
     def on_start(self, task_id: str, task: Any, args: Any, kwargs: Any, **_kwargs: Any) -> None:
@@ -143,6 +152,7 @@ class Recorder:
         if node.attempt > 1:
             self._report_earlier_attempt(node)
         self.nodes[task_id] = node
+        self.left.pop(task_id, None)
         self._note_errors_of_retries(task)
         node.__enter__()
 
@@ -150,11 +160,27 @@ class Recorder:
         if (node := self.nodes.get(sender.request.id)) is not None:
             node.complete(result)
 
-    def on_failure(self, sender: Any, task_id: str, exception: BaseException, einfo: Any, **kwargs: Any) -> None:
-        """Fail the node. The worker's main process sends this signal for a child that was killed."""
-        node = self.nodes.get(task_id) or self._node_of(sender.name, sender.request, (), {})
+    def on_failure(
+        self, sender: Any, task_id: str, exception: BaseException, einfo: Any, request: Any = None, **_kwargs: Any
+    ) -> None:
+        """Fail the node. A process sends this signal for a task that it executes or has left, because the result could
+        not be stored; the worker's main process for one whose child was killed or took too long."""
+        node = self.nodes.get(task_id) or self.left.pop(task_id, None)
+        if node is None and (node := self._node_elsewhere(sender.name, task_id, request)) is None:
+            return  # its failure was reported before
         node.fail(exception, traceback=_traceback(einfo))
         self.ends.expect(node.run.id)
+
+    def _node_elsewhere(self, name: str, task_id: str, request: Any) -> Node | None:
+        """Return the node of a task that this process does not execute, None if it knows nothing of it. The start is
+        reported again: a killed child may not have delivered it."""
+        found = self.received.pop(task_id, None) or (Context(request) if request else None)
+        if found is None:
+            return None
+        node = self._node_of(name, found, found.args, found.kwargs)
+        node.run.start(at=getattr(found, SENT, None))
+        node.start()
+        return node
 
     def on_retry(self, request: Any, reason: Any, einfo: Any, **_kwargs: Any) -> None:
         self._retry(request.id, getattr(reason, "exc", None) or str(reason), _traceback(einfo))
@@ -198,11 +224,16 @@ class Recorder:
         node.cancel("The task expired." if expired else "The task was revoked.")
         self.ends.expect(node.run.id)
 
-    def on_leave(self, task_id: str, **_kwargs: Any) -> None:
+    def on_leave(self, task_id: str, state: str | None = None, **_kwargs: Any) -> None:
+        """Leave the node. A task that raised Ignore, as one does that was replaced, has done what it had to."""
+        was_retried = task_id in self.retried
         self.retried.discard(task_id)
         self.errors.pop(task_id, None)
+        self.received.pop(task_id, None)
         if (node := self.nodes.pop(task_id, None)) is not None:
             node.leave()
+            if not node.has_ended and not was_retried:
+                node.complete() if state == IGNORED else remember(self.left, task_id, node, most=MOST_TASKS)
             if not self._nodes_of(node.run):
                 self.client.unwatch(node.run)
             self.ends.expect(node.run.id)
@@ -233,7 +264,8 @@ class Recorder:
         root = getattr(request, ROOT, None) or _root_of(request)
         id, workflow = getattr(request, RUN, None) or derive(BASE, root), getattr(request, WORKFLOW, None) or name
         run = self._run(id, workflow, root, getattr(request, SENT, None))
-        return self._node(run, request.id, name, args, kwargs, attempt=(request.retries or 0) + 1)
+        key = _key_of(request.id, getattr(request, NESTING, 0))
+        return self._node(run, key, name, args, kwargs, attempt=(request.retries or 0) + 1)
 
     def _run(self, id: str, workflow: str, root: str, sent: str | None) -> Run:
         """Return the run. Each process creates it, since facts of one may arrive before those of another. It has no
@@ -241,14 +273,19 @@ class Recorder:
         metadata = {"correlation_id": root, **self.metadata}
         return self.client.run(workflow, id=id, trigger="event", metadata=metadata, at=sent, lease_seconds=0)
 
-    def _node(self, run: Run, task_id: str, name: str, args: Any, kwargs: Any, attempt: int = 1) -> Node:
+    def _node(self, run: Run, key: str, name: str, args: Any, kwargs: Any, attempt: int = 1) -> Node:
         task = self.app.tasks.get(name)
         retries = getattr(task, "max_retries", 0)
         given = {"args": list(args or ()), "kwargs": dict(kwargs or {})}
         return run.node(
-            name, id=derive(run.id, task_id), attempt=attempt, input=given,
+            name, id=derive(run.id, key), attempt=attempt, input=given,
             retries=UNLIMITED if retries is None else retries,
         )  # fmt: skip
+
+
+def _key_of(task_id: str, nesting: int | None) -> str:
+    """Return what identifies the node of a task: one that replaces another has its id."""
+    return f"{task_id}:{nesting}" if nesting else task_id
 
 
 def _root_of(request: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery, shared_task
+from celery.exceptions import Ignore
 
 from pastetrader_client import Client
 from pastetrader_client.celery import instrument
@@ -98,6 +99,27 @@ def killed_with_its_worker(marker: str) -> str:
         Path(marker).touch()
         time.sleep(60)
     return "survived"
+
+
+@shared_task(time_limit=1)
+def too_long() -> None:
+    time.sleep(60)
+
+
+@shared_task
+def lost() -> None:
+    """Kill the process that executes it, as the system does where memory is short."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task
+def ignored() -> None:
+    raise Ignore
+
+
+@shared_task(bind=True)
+def replaced(self: Any) -> None:
+    raise self.replace(add.s(1))
 
 
 @shared_task

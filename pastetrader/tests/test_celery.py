@@ -30,8 +30,19 @@ def free_port() -> int:
 
 
 def start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a Redis and wait until it takes connections."""
     command = [str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_until(lambda: takes_connections(port))
+    return process
+
+
+def takes_connections(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +99,10 @@ CANVASES = {
     "revoked": "slow.apply_async(countdown=3)",
     "expired": "slow.apply_async(expires=-1)",
     "killed": "killed_once.delay({marker!r})",
+    "too_long": "too_long.delay()",
+    "lost": "lost.delay()",
+    "ignored": "ignored.delay()",
+    "replaced": "replaced.delay()",
 }
 SEND = """
 from celery import chain, chord, group
@@ -207,6 +222,23 @@ def test_a_task_whose_process_is_killed_is_delivered_and_recorded_again(sent: di
     assert nodes_of(find(sent["killed"], "completed")) == [("killed_once", "completed")]
 
 
+@pytest.mark.parametrize(("canvas", "error"), [("too_long", "TimeLimitExceeded"), ("lost", "WorkerLostError")])
+def test_a_task_whose_process_celery_ends_or_loses_is_failed(
+    canvas: str, error: str, sent: dict[str, str], find: Find
+) -> None:
+    row = find(sent[canvas], "failed")
+    assert nodes_of(row) == [(canvas, "failed")]
+    assert error in row["error_message"]
+
+
+def test_a_task_that_is_ignored_is_completed(sent: dict[str, str], find: Find) -> None:
+    assert nodes_of(find(sent["ignored"])) == [("ignored", "completed")]
+
+
+def test_a_task_and_what_replaces_it_are_two_nodes(sent: dict[str, str], find: Find) -> None:
+    assert nodes_of(find(sent["replaced"])) == [("add", "completed"), ("replaced", "completed")]
+
+
 @pytest.fixture(scope="module")
 def apart(environment: dict[str, str]) -> dict[str, str]:
     """Return the environment of processes with a queue of their own, which delivers again after a second."""
@@ -248,21 +280,26 @@ def test_a_run_whose_worker_is_killed_with_the_message_is_ended_after_the_time_t
     assert find(id, "failed", 120)["error_code"] == "timed_out"
 
 
+@pytest.mark.parametrize("status", ["completed", "failed"])
 def test_a_task_that_is_executed_while_redis_is_killed_is_recorded(
-    environment: dict[str, str], find: Find, tmp_path: Path
+    environment: dict[str, str], find: Find, tmp_path: Path, status: str
 ) -> None:
-    port, marker = free_port(), tmp_path / "marker"
+    """Redis is back before the task ends, or cannot store its result: Celery takes that for a failure."""
+    port, marker, log = free_port(), tmp_path / "marker", tmp_path / "log"
     own = environment | {"BROKER": f"redis://127.0.0.1:{port}/0"}
     redis = start_redis(port, tmp_path)
     try:
-        with started_worker(own, tmp_path / "log", "-c", "1"):
+        with started_worker(own, log, "-c", "1"):
             id = run_python(SEND_ONE.format(task=f"waits_for.delay({str(marker)!r})"), own).strip()
             find(id, "running", 120)
             redis.kill()
             redis.wait()
+            if status == "failed":
+                marker.touch()
+                wait_until(lambda: "raised outside body" in log.read_text())
             redis = start_redis(port, tmp_path)
             marker.touch()
-            assert nodes_of(find(id, "completed", 120)) == [("waits_for", "completed")]
+            assert nodes_of(find(id, status, 120)) == [("waits_for", status)]
             later = run_python(SEND_ONE.format(task="add.delay(1)"), own).strip()
             assert nodes_of(find(later, "completed", 120)) == [("add", "completed")]
     finally:
