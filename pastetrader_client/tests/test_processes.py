@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pastetrader_client.ids import uuid7
+from pastetrader_client.tests.spooled_files import spooled
 from pastetrader_client.tests.stub import Stub, stub_ledger
 from pastetrader_client.tests.waiting import wait_until
 
@@ -61,10 +62,6 @@ def ended(process: subprocess.Popen[str], status: int = 0) -> str:
 def ready(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-
-
-def spooled(directory: Path) -> list[Path]:
-    return sorted(directory.rglob("*.facts"))
 
 
 WHOLE = ["execution.create", "execution.start", "node.create", "node.start", "node.complete", "execution.complete"]
