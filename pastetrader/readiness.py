@@ -19,6 +19,7 @@ from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 
 LIMIT_MS = 2_000  # of a statement
+PATIENCE = LIMIT_MS / 1_000 + 1  # seconds of a check: a database that hangs ends no statement
 CACHE_SECONDS = 1.0  # seconds: however many ask, the database is asked once a second by each process
 
 logger = logging.getLogger(__name__)
@@ -60,26 +61,49 @@ CHECKS = (
 
 
 class Readiness:
-    """The checks, made once a second. While one thread makes them, others get what the last ones found."""
+    """The checks, made once a second. While one thread makes them, others get what the last ones found, and with it the
+    check that has been under way for longer than PATIENCE."""
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.failed: frozenset[str] | None = None  # None: not checked yet
         self.checked_at = 0.0
+        self.under_way: tuple[str, float] | None = None  # the name of a check, and since when
 
     def failed_checks(self) -> frozenset[str]:
         if self.failed is not None and time.monotonic() - self.checked_at < CACHE_SECONDS:
             return self.failed
-        if self.lock.acquire(blocking=self.failed is None):
-            try:
-                self.failed = frozenset(check.name for check in CHECKS if not _passes(check))
-                self.checked_at = time.monotonic()
-            finally:
-                self.lock.release()
-        return self.failed or frozenset()
+        if not self.lock.acquire(timeout=PATIENCE if self.failed is None else 0):
+            return (self.failed or frozenset()) | self._slow_check()
+        try:
+            self.failed = self._check_all()
+            self.checked_at = time.monotonic()
+            return self.failed
+        finally:
+            self.under_way = None
+            self.lock.release()
 
     def forget(self) -> None:
         self.failed = None
+
+    def _check_all(self) -> frozenset[str]:
+        failed = set()
+        for check in CHECKS:
+            self.under_way = (check.name, time.monotonic())
+            if not _passes(check):
+                failed.add(check.name)
+        return frozenset(failed)
+
+    def _slow_check(self) -> frozenset[str]:
+        """Return the name of the check that takes too long. Before the first answer the one under way is taken for it:
+        who asks has waited for as long."""
+        if (under_way := self.under_way) is None:
+            return frozenset()
+        name, since = under_way
+        if self.failed is not None and time.monotonic() - since < PATIENCE:
+            return frozenset()
+        unready(name, f": it has not ended within {PATIENCE:.0f} seconds")
+        return frozenset({name})
 
 
 readiness = Readiness()

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -116,6 +117,48 @@ def test_who_asks_while_the_checks_are_made_gets_the_last_answer(client: Client,
     readiness.checked_at = 0.0
     with readiness.lock:
         assert client.get("/readyz").status_code == 200
+
+
+@pytest.fixture
+def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Return a function that lets a thread make the checks on a database that hangs: no statement ends."""
+    begun, free = threading.Event(), threading.Event()
+    thread = threading.Thread(target=readiness.failed_checks)
+
+    def wait(_check: checks.Check) -> bool:
+        begun.set()
+        return free.wait()
+
+    def start() -> None:
+        monkeypatch.setattr(checks, "_passes", wait)
+        thread.start()
+        begun.wait()
+
+    yield start
+    free.set()
+    thread.join()
+
+
+def test_a_check_that_does_not_end_has_failed(
+    client: Client, upkeep: UpkeepRun, hang: Callable[[], None], monkeypatch: Any
+) -> None:
+    assert client.get("/readyz").status_code == 200
+    readiness.checked_at = 0.0
+    hang()
+    assert client.get("/readyz").status_code == 200
+    monkeypatch.setattr(checks, "PATIENCE", 0.0)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert failed(answer.json()).keys() == {"database"}
+
+
+def test_a_server_that_was_never_ready_says_so_while_its_first_check_hangs(
+    client: Client, hang: Callable[[], None], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(checks, "PATIENCE", 0.1)
+    hang()
+    answer = client.get("/readyz")
+    assert (answer.status_code, failed(answer.json()).keys()) == (503, {"database"})
 
 
 def test_health_needs_no_thread(settings: Any) -> None:
