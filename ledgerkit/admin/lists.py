@@ -191,7 +191,7 @@ class Autocomplete(AutocompleteSelect):
     ) -> list[tuple[str | None, list[dict[str, object]], int | None]]:
         try:
             return super().optgroups(name, value, attrs)
-        except ValueError:
+        except (ValueError, ValidationError):  # of an integer, of a UUID
             return super().optgroups(name, [], attrs)
 
 

@@ -7,7 +7,9 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from executions.models import ErrorGroup
 from executions.tests.admin.runs.test_actions import NODES, RUNS
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.tests.clients import client_of
@@ -20,7 +22,7 @@ from .test_stored_texts import ActiveContent
 
 pytestmark = pytest.mark.django_db
 SOME = list(TEXTS.items()) if LONG else list(TEXTS.items())[::4]
-LINES = "/admin/executions/executionlog/"
+LINES, GROUPS = "/admin/executions/executionlog/", "/admin/executions/errorgroup/"
 FILTERS = (
     "q", "status", "workflow", "workflow__id__exact", "trigger_type", "started", "ended", "older", "newer", "p", "o",
     "view", "all", "level", "node", "attempt", "tag", "context", "compare", "digest", "e", "find", "_popup",
@@ -78,6 +80,46 @@ def test_reasons_of_actions(client: Client) -> None:
     for name, text in SOME:
         kept = {"action": "keep", "_selected_action": run.pk, "reason": text, "confirmed": "yes"}
         check(post(client, RUNS, kept, follow=True), name)
+
+
+@pytest.mark.slow
+def test_notes_on_a_run(client: Client) -> None:
+    page = f"{RUNS}{WorkflowExecutionFactory().pk}/"
+    address = f"{page}notes/"
+    check(post(client, address, {"text": "first"}))
+    for name, text in SOME:
+        check(post(client, address, {"text": text}), name)
+        check(post(client, f"{address}1/", {"text-1": text, "act": text}), name)
+    check(client.get(f"{page}change/"))
+
+
+@pytest.mark.slow
+def test_actions_for_all_that_match(client: Client) -> None:
+    run = WorkflowExecutionFactory()
+    for number, (name, text) in enumerate(SOME):
+        address = f"{RUNS}bulk/{('cancel', 'retry', 'delete')[number % 3]}/"
+        good = {"confirmed": "yes", "reason": "wrong feed", "until": "2020-01-01T00:00:00Z", "number": "1", "id": ""}
+        field = list(good)[number % len(good)]
+        check(post(client, address, good | {field: text}), field, name)
+        field = FILTERS[number % len(FILTERS)]
+        check(client.get(f"{address}?{urlencode({field: encoded(text[:2000])})}"), field, name)
+    check(client.get(f"{RUNS}{run.pk}/change/"))
+
+
+@pytest.mark.slow
+def test_forms_of_a_group_of_errors(client: Client) -> None:
+    group = ErrorGroup.objects.create(title="no prices", first_seen=timezone.now(), last_seen=timezone.now())
+    page = f"{GROUPS}{group.pk}/"
+    good = {"state": "open", "muted_until": "", "reason": "", "assignee": ""}
+    for number, (name, text) in enumerate(SOME):
+        field = [*good, "version"][number % 5]
+        group.refresh_from_db()
+        sent = good | {"version": str(group.version), field: text}
+        check(post(client, f"{page}change-state/", sent), field, name)
+        check(post(client, f"{page}note/", {"text": text}), name)
+        check(post(client, f"{page}split/", {"fingerprint": text, "reason": text}), name)
+        check(post(client, GROUPS, {"action": "merge", "_selected_action": text, "reason": text}), name)
+    check(client.get(f"{page}change/"))
 
 
 def test_names_and_filters_of_saved_views(client: Client) -> None:
