@@ -1,10 +1,12 @@
 """Alerts of rules: what a rule finds is stored once, sent or held back."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, Value
 from django.urls import NoReverseMatch, reverse
 
@@ -12,6 +14,7 @@ from alerts.conf import alerts_settings
 from alerts.metrics import ALERTS
 from alerts.models import Alert, AlertKind, AlertState, Channel, Delivery, Rule
 from alerts.sending.bodies import body_for
+from ledgerkit.path_prefix import path_prefix
 from workflows.models import Workflow
 
 type Facts = dict[str, object]
@@ -137,15 +140,19 @@ def _is_about(rule: Rule, workflow: Workflow | None) -> bool:
 
 def facts_of(workflow: Workflow | None, sentence: str, address: str, **more: object) -> Facts:
     named = {"workflow_id": str(workflow.pk), "workflow_name": workflow.name} if workflow else {}
-    return {**named, "sentence": sentence, "url": alerts_settings.SITE_URL.rstrip("/") + address, **more}
+    return {**named, "sentence": sentence, "url": _site_url() + address, **more}
+
+
+def _site_url() -> str:
+    """Return the beginning of links without the path prefix, which their paths have."""
+    return alerts_settings.SITE_URL.rstrip("/").removesuffix((settings.FORCE_SCRIPT_NAME or "").rstrip("/"))
 
 
 def page(name: str, *arguments: object) -> str:
     """Return the path of a page of the admin; "" in a project that has no such page."""
-    try:
+    with path_prefix(), suppress(NoReverseMatch):  # scans have a thread of their own
         return reverse(f"admin:{name}", args=arguments)
-    except NoReverseMatch:
-        return ""
+    return ""
 
 
 def workflows_of(pks: Iterable[UUID]) -> dict[UUID, Workflow]:

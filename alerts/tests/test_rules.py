@@ -2,6 +2,7 @@
 
 import re
 import threading
+from collections.abc import Callable
 from datetime import time, timedelta
 from typing import Any
 
@@ -31,6 +32,18 @@ def ends(workflow: Workflow, *states: str) -> None:
         in_state(WorkflowExecutionFactory(workflow=workflow), state)
 
 
+def in_thread(call: Callable[[], object]) -> None:
+    def run() -> None:
+        try:
+            call()
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
 class TestWhatARuleIsAbout:
     @pytest.fixture(autouse=True)
     def first_scan(self, transactional_db: None) -> None:
@@ -47,6 +60,17 @@ class TestWhatARuleIsAbout:
         assert alert.facts["error_message"] == "went wrong"
         assert alert.facts["sentence"] == "A run failed."
         assert alert.facts["url"] == f"/admin/executions/workflowexecution/{alert.facts['run_id']}/change/"
+
+    @pytest.mark.parametrize("site", ["https://ledger.example", "https://ledger.example/ledger/"])
+    def test_its_link_has_the_path_prefix_in_each_thread(self, workflow: Workflow, settings: Any, site: str) -> None:
+        """`manage.py serve` scans in a thread of its own, which no request has given a prefix."""
+        settings.FORCE_SCRIPT_NAME, settings.ALERTS = "/ledger", settings.ALERTS | {"SITE_URL": site}
+        rule_for("failure")
+        ends(workflow, "failed")
+        in_thread(scan)
+        facts = Alert.objects.get().facts
+        run = facts["run_id"]
+        assert facts["url"] == f"https://ledger.example/ledger/admin/executions/workflowexecution/{run}/change/"
 
     def test_the_first_failure_after_a_success_and_the_recovery(self, workflow: Workflow) -> None:
         rule_for("first_failure", "recovery")

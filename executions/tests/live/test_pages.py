@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from executions.live import reader
 from executions.models import ExecutionLog
 from executions.tests.factories import NodeExecutionFactory, in_state
+from executions.tests.live.stream_client import aside, open_stream, run_scene
 from ledgerkit import time_zones
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -161,3 +162,17 @@ def test_a_page_goes_on_from_before_its_rows_were_read(client: Any, moving: str,
 def test_the_monitor_has_nine_live_parts(client: Any, staff: Any) -> None:
     client.force_login(staff)
     assert client.get("/admin/").text.count("data-live=") == 9
+
+
+def test_links_of_lines_have_the_path_prefix(client: Any, page: str, run: Any, settings: Any) -> None:
+    """Lines are rendered in threads that no request has given a prefix."""
+    settings.FORCE_SCRIPT_NAME = "/ledger"
+
+    async def scene() -> None:
+        cookie = client.cookies[settings.SESSION_COOKIE_NAME].OutputString().split(";")[0]
+        async with open_stream("", page.replace("change/", "stream/?lines=rows"), Cookie=cookie) as reader:
+            await aside(log, run, "one")
+            html = (await reader.event("logs"))["html"]
+            assert 'href="/ledger/admin/executions/' in html
+
+    run_scene(scene)
