@@ -146,11 +146,13 @@ def waiting_section(user: Any) -> dict[str, Any]:
         .filter(workflow=OuterRef("workflow"))
         .values("pk")
     )
+    # The order of the queue: by the time of creation, then by the id.
     queued = WorkflowExecution.objects.filter(
+        Q(created_at__lt=OuterRef("created_at")) | Q(pk__lt=OuterRef("pk")),
+        created_at__lte=OuterRef("created_at"),
         workflow=OuterRef("workflow"),
         status=ExecutionStatus.PENDING,
         is_queued=True,
-        created_at__lt=OuterRef("created_at"),
     )
     ahead = Case(When(is_queued=True, then=Subquery(queued.order_by("created_at", "id").values("pk")[:1])))
     concurrent = ExpressionWrapper(ALLOWS_CONCURRENCY, BooleanField())
