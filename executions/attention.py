@@ -1,7 +1,9 @@
-"""Running runs and node executions that need attention: overdue, silent or late, and the evidence for it.
+"""Runs and node executions that need attention, and the evidence for it: running ones that are overdue, silent or late,
+and queued runs whose turn it is and that nobody starts.
 
-These are questions about the present, never a status: nothing is stored. They are defined in sql/attention.sql. Upkeep
-ends what is overdue (upkeep/overdue.py); what is only silent or late is shown, and never ended by itself.
+These are questions about the present, never a status: nothing is stored. They are defined in sql/attention.sql and
+sql/unstarted.sql. Upkeep ends what is overdue (upkeep/overdue.py); what is only silent or late is shown, and never
+ended by itself.
 """
 
 from collections import defaultdict
@@ -19,16 +21,17 @@ from ledgerkit.db.read_database import read_alias
 from workflows.models import DEFAULT_TIMEOUT
 from workflows.querysets import User, can_view_all
 
-from . import rollups
+from . import limits, rollups
 from .conf import executions_settings
 
 type Parameter = float | str | datetime | list[UUID] | list[int] | None
 
-QUESTIONS = ("overdue", "silent", "late")  # the strongest first
+QUESTIONS = ("overdue", "unstarted", "silent", "late")  # the strongest first
 NO_TIME_OUT = (0, DEFAULT_TIMEOUT)  # of nodes: nobody may have chosen the default
 # The function that answers each question, and its arguments after the ids that it is limited to.
 RUNS = {
     "overdue": ("overdue_runs",),
+    "unstarted": ("unstarted_runs", "quiet"),
     "silent": ("silent_runs", "quiet"),
     "late": ("late_runs", "counted_since", "enough", "share", "at_least"),
 }
@@ -43,11 +46,19 @@ def _call(function: str, *arguments: str) -> str:
 FIND_RUNS = f"""
 SELECT question, run_id, NULL::uuid, CASE question WHEN 'silent' THEN greatest(since, (
     SELECT "timestamp" FROM execution_logs WHERE workflow_execution_id = run_id ORDER BY "timestamp" DESC LIMIT 1
-)) ELSE since END, lease_expired, seconds
+)) ELSE since END, lease_expired, seconds, CASE question WHEN 'unstarted' THEN (
+    SELECT count(*) FROM (
+        SELECT FROM workflow_executions AS other
+        WHERE other.workflow_id = run.workflow_id AND other.status = 'pending' AND other.is_queued
+            AND other.id <> run_id
+        LIMIT %(most_behind)s
+    ) AS behind
+) END
 FROM (
     SELECT 1 AS place, 'overdue' AS question, run_id, since, lease_expired, seconds FROM {_call(*RUNS["overdue"])}
-    UNION ALL SELECT 2, 'silent', run_id, since, NULL, NULL FROM {_call(*RUNS["silent"])}
-    UNION ALL SELECT 3, 'late', run_id, since, NULL, seconds FROM {_call(*RUNS["late"])}
+    UNION ALL SELECT 2, 'unstarted', run_id, since, NULL, NULL FROM {_call(*RUNS["unstarted"])}
+    UNION ALL SELECT 3, 'silent', run_id, since, NULL, NULL FROM {_call(*RUNS["silent"])}
+    UNION ALL SELECT 4, 'late', run_id, since, NULL, seconds FROM {_call(*RUNS["late"])}
 ) AS found
 JOIN workflow_executions AS run ON run.id = run_id JOIN workflows ON workflows.id = workflow_id
 WHERE %(owner)s::text IS NULL OR owner_id::text = %(owner)s
@@ -56,7 +67,7 @@ ORDER BY place, since, run_id LIMIT %(most)s
 FIND_NODES = f"""
 SELECT question, run_id, node_execution_id, CASE question WHEN 'silent' THEN greatest(since, (
     SELECT max("timestamp") FROM execution_logs WHERE execution_logs.node_execution_id = found.node_execution_id
-)) ELSE since END, lease_expired, seconds
+)) ELSE since END, lease_expired, seconds, NULL
 FROM (
     SELECT 1 AS place, 'overdue' AS question, run_id, node_execution_id, since, lease_expired, seconds
     FROM {_call(*NODES["overdue"])}
@@ -67,8 +78,9 @@ ORDER BY place, since, node_execution_id
 
 
 class Finding(NamedTuple):
-    """The answer to a question about a row. `since` is the last sign of life of a silent row, else the moment when the
-    limit of `seconds` was exceeded: those of its lease or its time-out, or the 95th percentile of its workflow."""
+    """The answer to a question about a row. `since` is the last sign of life of a silent row; of an unstarted run the
+    moment when its turn came; else the moment when the limit of `seconds` was exceeded: those of its lease or its
+    time-out, or the 95th percentile of its workflow. `behind` are the queued runs that wait for an unstarted one."""
 
     question: str
     run: UUID
@@ -76,13 +88,14 @@ class Finding(NamedTuple):
     since: datetime
     lease_expired: bool | None
     seconds: Decimal | None
+    behind: int | None = None
 
 
 type Findings = dict[UUID, list[Finding]]  # of the rows that have some, by their ids; the strongest first
 
 
 def findings_of_runs(runs: Collection[UUID]) -> Findings:
-    """Return the findings for these running runs."""
+    """Return the findings for these runs, running or pending."""
     found = _find(FIND_RUNS, among=[*runs], owner=None, most=None) if runs else []
     return _by_row(found)
 
@@ -92,13 +105,13 @@ def findings_of_nodes(nodes: Collection[UUID]) -> Findings:
 
 
 def find_runs(user: User, most: int) -> Findings:
-    """Return the runs that the user may see and that are overdue, silent or late, with at most so many findings."""
+    """Return the runs that the user may see and that need attention, with at most so many findings."""
     sees_all = can_view_all(user, "executions.view_workflowexecution")
     return _by_row(_find(FIND_RUNS, among=None, owner=None if sees_all else str(user.pk), most=most))
 
 
 def is_run(question: str) -> Q:
-    """Return the condition of the runs that are overdue, silent or late."""
+    """Return the condition of the runs that are overdue, unstarted, silent or late."""
     return Q(pk__in=_ids("run_id", *RUNS[question]))
 
 
@@ -125,6 +138,7 @@ def _parameters(among: list[UUID] | None) -> dict[str, Parameter]:
         "among": among,
         "no_time_out": list(NO_TIME_OUT),
         "quiet": executions_settings.SILENT_SECONDS,
+        "most_behind": limits.RUNS_BEHIND,
         "counted_since": timezone.now() - timedelta(days=rollups.USUAL_DAYS),
         "enough": rollups.USUAL_RUNS,
         "share": executions_settings.LATE_PERCENT / 100,

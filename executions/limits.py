@@ -59,6 +59,7 @@ INDEXED_MATCHES = 10_000
 FRONT_PAGE_ROWS = 10  # of each section
 COUNTED_RUNS = 1_000
 RUNS_AHEAD = 100  # `?expand=ahead`
+RUNS_BEHIND = 1_000  # counted behind a queued run that nobody starts
 COUNTED_RETENTION = 20_000  # runs that the next upkeep removes
 SLOW_WORKFLOWS = 200  # the busiest ones; is_slow() ignores the others
 RECENT_RUNS = 200

@@ -1,23 +1,30 @@
-"""Marks of running rows that need attention, each with its evidence as a sentence."""
+"""Marks of rows that need attention, each with its evidence as a sentence."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from executions import attention, limits
 from executions.attention import Finding, Findings
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
-from executions.models.base import Execution
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 from . import formatting
 
-LABELS = {"overdue": gettext_lazy("overdue"), "silent": gettext_lazy("silent"), "late": gettext_lazy("late")}
+LABELS = {
+    "overdue": gettext_lazy("overdue"),
+    "unstarted": gettext_lazy("not started"),
+    "silent": gettext_lazy("silent"),
+    "late": gettext_lazy("late"),
+}
 LEASE = gettext_lazy("Its lease of %(limit)s expired %(passed)s ago, and upkeep has not ended it yet.")
 TIME_OUT = gettext_lazy("Its time-out of %(limit)s was exceeded %(passed)s ago, and upkeep has not ended it yet.")
+UNSTARTED = gettext_lazy("It has been its turn for %(passed)s, and no engine has started it.")
+BEHIND = ngettext_lazy("%(behind)d queued run waits for it.", "%(behind)d queued runs wait for it.", "behind")
+WHAT_TO_DO = gettext_lazy("Start its engine, or cancel it.")
 SILENT = gettext_lazy("No heartbeat, no transition and no line for %(passed)s.")
 LATE = gettext_lazy("It takes longer than usual: 95 of 100 runs of this workflow took up to %(limit)s.")
 
@@ -38,31 +45,36 @@ def build_mark(found: Finding) -> Mark:
         "passed": formatting.format_duration(passed),
         "limit": formatting.format_duration(float(found.seconds or 0)),
     }
-    return Mark(found.question, str(_template(found)) % values)
+    sentences = [str(_template(found)) % values]
+    if found.question == "unstarted":
+        behind = [str(BEHIND % {"behind": found.behind})] if found.behind else []
+        sentences += [*behind, str(WHAT_TO_DO)]
+    return Mark(found.question, " ".join(sentences))
 
 
 def _template(found: Finding) -> object:
     if found.question == "overdue":
         return LEASE if found.lease_expired else TIME_OUT
-    return SILENT if found.question == "silent" else LATE
+    return {"unstarted": UNSTARTED, "silent": SILENT, "late": LATE}[found.question]
 
 
 def marks_of_runs(runs: Iterable[WorkflowExecution]) -> dict[UUID, list[Mark]]:
     """Return the marks of those of these runs that need attention; none if the query takes too long."""
-    return _marks(runs, attention.findings_of_runs)
+    asked = (ExecutionStatus.RUNNING, ExecutionStatus.PENDING)
+    return _marks([run.pk for run in runs if run.status in asked], attention.findings_of_runs)
 
 
 def marks_of_nodes(nodes: Iterable[NodeExecution]) -> dict[UUID, list[Mark]]:
-    return _marks(nodes, attention.findings_of_nodes)
+    running = [node.pk for node in nodes if node.status == ExecutionStatus.RUNNING]
+    return _marks(running, attention.findings_of_nodes)
 
 
-def _marks(rows: Iterable[Execution], find: Callable[[list[UUID]], Findings]) -> dict[UUID, list[Mark]]:
-    running = [row.pk for row in rows if row.status == ExecutionStatus.RUNNING]
-    if not running:
+def _marks(asked: list[UUID], find: Callable[[list[UUID]], Findings]) -> dict[UUID, list[Mark]]:
+    if not asked:
         return {}
     try:
         with statement_timeout(limits.ATTENTION_MS):
-            return build_marks(find(running))
+            return build_marks(find(asked))
     except StatementTimeout:
         return {}
 

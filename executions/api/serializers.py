@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db.models import Model
 from rest_framework import serializers
 
-from executions import partitions, run_graph
+from executions import limits, partitions, run_graph
 from executions.attention import QUESTIONS, Finding
 from executions.conf import executions_settings
 from executions.log_preparation import MAX_SOURCE
@@ -123,13 +123,18 @@ class RunAheadSerializer(serializers.Serializer[Any]):
 
 
 class AttentionSerializer(serializers.Serializer[Any]):
-    """Why a running row needs attention. `since` is the last sign of life if it is silent; else the moment when the
-    limit of `seconds` was exceeded, which is its lease, its time-out, or the 95th percentile of its workflow."""
+    """Why a row needs attention. `since` is the last sign of life if it is silent, and the moment when its turn came if
+    nobody starts it; else the moment when the limit of `seconds` was exceeded, which is its lease, its time-out, or the
+    95th percentile of its workflow."""
 
     question = serializers.ChoiceField(QUESTIONS)
     since = serializers.DateTimeField()
     lease_expired = serializers.BooleanField(allow_null=True, help_text="If overdue: false if its time-out passed.")
     seconds = serializers.FloatField(allow_null=True)
+    behind = serializers.IntegerField(
+        allow_null=True,
+        help_text=f"If unstarted: the runs queued behind it, up to {limits.RUNS_BEHIND:,}.",
+    )
 
     @staticmethod
     def row(found: Finding) -> json_rows.Row:
@@ -138,6 +143,7 @@ class AttentionSerializer(serializers.Serializer[Any]):
             "since": found.since.astimezone(UTC),
             "lease_expired": found.lease_expired,
             "seconds": None if found.seconds is None else float(found.seconds),
+            "behind": found.behind,
         }
 
 

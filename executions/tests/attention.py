@@ -1,4 +1,4 @@
-"""Running rows of long ago, and why they need attention."""
+"""Rows that run or wait since long ago, and why they need attention."""
 
 from datetime import timedelta
 from typing import Any
@@ -43,6 +43,19 @@ def age(row: Any, seconds: float) -> Any:
     return fresh(row)
 
 
+def queued_for(seconds: float, workflow: Workflow, **fields: Any) -> WorkflowExecution:
+    """Return a pending run that has been in the queue of the workflow for so long."""
+    run: WorkflowExecution = WorkflowExecutionFactory(workflow=workflow, is_queued=True, **fields)
+    WorkflowExecution.objects.filter(pk=run.pk).update(created_at=ago(seconds), updated_at=ago(seconds))
+    return fresh(run)
+
+
+def ended_ago(run: WorkflowExecution, started: float, ended: float) -> WorkflowExecution:
+    """Set the times of a run that has ended to so many seconds ago."""
+    WorkflowExecution.objects.filter(pk=run.pk).update(started_at=ago(started), ended_at=ago(ended))
+    return fresh(run)
+
+
 def node_in(run: WorkflowExecution, **of_node: Any) -> NodeExecution:
     node = NodeFactory(workflow=run.workflow, **of_node)
     return in_state(NodeExecutionFactory(workflow_execution=run, node=node), "running")
@@ -58,13 +71,15 @@ def questions(row: Any) -> list[str]:
 
 
 def restless_runs(workflow: Workflow) -> dict[str, WorkflowExecution]:
-    """Return a run of the owner of `workflow` for each question, and one that needs no attention."""
+    """Return a run of the owner of `workflow` for each question, and a running one that needs no attention."""
     concurrent = {"allow_concurrent": True}
     for _ in range(20):
         ended_run("completed", timedelta(hours=1), workflow, 100)
+    of_owner = WorkflowFactory(owner=workflow.owner)
     return {
         "overdue": running_for(90, workflow=workflow, metadata={"timeout_seconds": 60, **concurrent}),
-        "silent": running_for(HOURS_2, metadata=concurrent, workflow=WorkflowFactory(owner=workflow.owner)),
+        "unstarted": queued_for(HOURS_2, of_owner),
+        "silent": running_for(HOURS_2, metadata=concurrent, workflow=of_owner),
         "late": running_for(600, workflow=workflow, metadata=concurrent),
         "none": running_for(30, workflow=workflow, metadata=concurrent),
     }

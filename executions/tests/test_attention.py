@@ -145,9 +145,14 @@ class TestLate:
 
 
 class TestPlans:
-    """The functions begin with the running rows, which are few, and look each of them up."""
+    """The functions begin with the running rows, or the pending ones, which are few, and look each of them up."""
 
-    CALLS = ("overdue_runs(NULL)", "silent_runs(NULL, 3600)", "late_runs(NULL, now(), 20, 1.5, 60)")
+    CALLS = (
+        "overdue_runs(NULL)",
+        "unstarted_runs(NULL, 3600)",
+        "silent_runs(NULL, 3600)",
+        "late_runs(NULL, now(), 20, 1.5, 60)",
+    )
 
     @pytest.mark.parametrize("call", CALLS)
     def test_runs_are_found_by_their_status(self, only: Any, call: str) -> None:

@@ -18,8 +18,9 @@ class RunAttentionFilter(ConstantFilter):
     title = _("needs attention")
     parameter_name = "attention"
     offered = (
-        ("any", _("Overdue, silent or late")),
+        ("any", _("Overdue, not started, silent or late")),
         OVERDUE,
+        ("unstarted", _("Not started: it is its turn in the queue, but no engine starts it")),
         SILENT,
         ("late", _("Late: it takes longer than its workflow usually does")),
     )

@@ -6,6 +6,7 @@ Each section has its own queries and timeout, so that one may fail alone. Every 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -74,19 +75,25 @@ def build_section(name: str, user: User) -> Section:
 # --- the sections -----------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class AttentionRow:
+    """A run, how long it has been running since `since`, or its turn, and why it needs attention."""
+
     run: WorkflowExecution
-    duration: str
+    since: datetime
     marks: list[Mark]
+
+    @property
+    def duration(self) -> str:
+        return formatting.format_duration(max(0.0, (timezone.now() - self.since).total_seconds()))
 
 
 def attention_section(user: User) -> Context:
-    """Return the runs that are overdue, silent or late, in this order."""
-    marks = attention_marks.build_marks(attention.find_runs(user, limits.COUNTED_RUNS))
-    shown = [*marks][: limits.FRONT_PAGE_ROWS]
-    runs = WorkflowExecution.objects.only(*RUN_COLUMNS).in_bulk(shown)
-    rows = [AttentionRow(runs[pk], formatting.elapsed_text(runs[pk]), marks[pk]) for pk in shown if pk in runs]
-    is_more = sum(map(len, marks.values())) == limits.COUNTED_RUNS
-    count = Count(len(marks), filter_presets.runs_url(attention="any"), is_more=is_more)
+    """Return the runs that are overdue, unstarted, silent or late, in this order."""
+    found = attention.find_runs(user, limits.COUNTED_RUNS)
+    marks = attention_marks.build_marks({pk: found[pk] for pk in [*found][: limits.FRONT_PAGE_ROWS]})
+    runs = WorkflowExecution.objects.only(*RUN_COLUMNS).in_bulk([*marks])
+    rows = [AttentionRow(runs[pk], runs[pk].started_at or found[pk][0].since, marks[pk]) for pk in marks if pk in runs]
+    is_more = sum(map(len, found.values())) == limits.COUNTED_RUNS
+    count = Count(len(found), filter_presets.runs_url(attention="any"), is_more=is_more)
     return {"count": count, "rows": rows}
 
 

@@ -123,6 +123,10 @@ class WorkflowExecutionFilters(StrictFilterSet):
     overdue = BooleanFilter(
         method="filter_attention_question", help_text="Running with an expired lease or past its time-out."
     )
+    unstarted = BooleanFilter(
+        method="filter_attention_question",
+        help_text="Pending although it has been its turn in the queue for long: nobody starts it.",
+    )
     silent = BooleanFilter(
         method="filter_attention_question", help_text="Running without a heartbeat, transition or line lately."
     )
@@ -132,7 +136,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
     error_group = UUIDFilter(
         method="filter_error_group", help_text="The id of a group of errors: runs of which an attempt failed so."
     )
-    attention = BooleanFilter(method="filter_attention", help_text="Overdue, silent or late.")
+    attention = BooleanFilter(method="filter_attention", help_text="Overdue, unstarted, silent or late.")
     slow = BooleanFilter(
         method="filter_slow",
         help_text="Longer, also so far, than 95 of 100 recent runs of its workflow (of the 200 busiest ones).",

@@ -62,8 +62,8 @@ from .base import NEWEST, VERBS, TransitionViewMixin, grants_of_verbs
         summary="Read a run",
         description=(
             "`expand=nodes,logs` adds its node executions, as many as fit on a page (if there are more, "
-            "`nodes_are_cut` is true), and its newest 200 log lines, in ascending order; `expand=attention` says why a "
-            "running run is overdue, silent or late, `expand=ahead` which runs a queued one waits for."
+            "`nodes_are_cut` is true), and its newest 200 log lines, in ascending order; `expand=attention` says why "
+            "it is overdue, unstarted, silent or late, `expand=ahead` which runs a queued one waits for."
         ),
     ),
     destroy=extend_schema(

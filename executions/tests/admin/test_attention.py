@@ -10,11 +10,15 @@ from executions import attention
 from executions.admin.attention_marks import build_mark
 from executions.models import WorkflowExecution
 from executions.tests.admin.monitor.front_page import found, front_page_of
-from executions.tests.attention import HOURS_2, age, ago, node_in, restless_runs, running_for
+from executions.tests.attention import HOURS_2, age, ago, node_in, queued_for, restless_runs, running_for
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
+
+
+def run_page(run: WorkflowExecution) -> str:
+    return f"/admin/executions/workflowexecution/{run.pk}/change/"
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def test_run_and_node_show_the_evidence(staff: Any) -> None:
     run = running_for(HOURS_2)
     node = age(node_in(run, timeout_seconds=60), HOURS_2)
     said = "No heartbeat, no transition and no line for 2 h 0 min."
-    assert said in client_of(staff).get(f"/admin/executions/workflowexecution/{run.pk}/change/").content.decode()
+    assert said in client_of(staff).get(run_page(run)).content.decode()
     page = client_of(staff).get(f"/admin/executions/nodeexecution/{node.pk}/change/").content.decode()
     assert said in page
     assert "Its time-out of 1 min 0 s was exceeded 1 h 59 min ago" in page
@@ -56,11 +60,41 @@ def test_run_and_node_show_the_evidence(staff: Any) -> None:
     assert 'class="attention attention-silent"' in listed
 
 
+def test_a_queued_run_that_nobody_starts_says_so_and_what_to_do(staff: Any) -> None:
+    head = queued_for(HOURS_2, WorkflowFactory())
+    page = client_of(staff).get(run_page(head)).content.decode()
+    said = "It has been its turn for 2 h 0 min, and no engine has started it."
+    assert f"{said} Start its engine, or cancel it." in page
+    assert "it is its turn: no engine has started it yet" not in page  # said once
+    queued_for(60, head.workflow)
+    assert (
+        f"{said} 1 queued run waits for it. Start its engine" in client_of(staff).get(run_page(head)).content.decode()
+    )
+    assert said in front_page_of(staff)
+    listed = client_of(staff).get("/admin/executions/workflowexecution/?status=pending").content.decode()
+    assert listed.count('class="attention attention-unstarted"') == 1
+
+
+def test_the_monitor_says_for_how_long_it_has_been_its_turn(staff: Any) -> None:
+    queued_for(HOURS_2, WorkflowFactory())
+    [row] = found(staff, "attention")["rows"]
+    assert row.duration == "2 h 0 min"
+
+
+def test_of_two_queued_runs_of_one_moment_one_is_in_turn(staff: Any) -> None:
+    workflow = WorkflowFactory()
+    runs = [queued_for(60, workflow) for _ in range(2)]
+    WorkflowExecution.objects.filter(workflow=workflow).update(created_at=ago(60))
+    reasons = {row.run.pk: (row.reason, row.behind) for row in found(staff, "waiting")["rows"]}
+    first, second = sorted(run.pk for run in runs)
+    assert reasons == {first: ("turn", None), second: ("queue", first)}
+
+
 def test_an_owner_sees_no_run_of_another(staff: Any, restless: Any) -> None:
     other = WorkflowFactory().owner
     assert attention.find_runs(other, 10) == {}
     owner = restless["late"].workflow.owner
-    assert len(attention.find_runs(owner, 10)) == 3
+    assert len(attention.find_runs(owner, 10)) == 4
 
 
 def test_each_sentence_names_its_evidence() -> None:

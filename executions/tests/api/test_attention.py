@@ -1,4 +1,4 @@
-"""Filters and `?expand=attention` of runs and nodes that are overdue, silent or late."""
+"""Filters and `?expand=attention` of runs and nodes that need attention."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from executions import attention
 from executions.models import WorkflowExecution
-from executions.tests.attention import HOURS_2, age, node_in, restless_runs, running_for
+from executions.tests.attention import HOURS_2, age, node_in, queued_for, restless_runs, running_for
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def restless(workflow: Workflow) -> dict[str, WorkflowExecution]:
 def test_a_filter_lists_the_runs(client: Any, restless: Any, question: str) -> None:
     found = client.get(f"{RUNS}?{question}=true").json()["results"]
     assert [row["id"] for row in found] == [str(restless[question].pk)]
-    others = client.get(f"{RUNS}?{question}=false&status=running").json()["results"]
+    others = client.get(f"{RUNS}?{question}=false&status=running,pending").json()["results"]
     assert {row["id"] for row in others} == {str(run.pk) for run in restless.values()} - {found[0]["id"]}
 
 
@@ -45,6 +45,13 @@ def test_a_run_says_why_it_needs_attention(client: Any, restless: Any) -> None:
         shown = client.get(f"{RUNS}{restless[question].pk}/?expand=attention").json()["attention"]
         assert [each["question"] for each in shown] == [question]
     assert client.get(f"{RUNS}{restless['none'].pk}/?expand=attention").json()["attention"] == []
+
+
+def test_an_unstarted_run_says_how_many_wait_for_it(client: Any, workflow: Workflow) -> None:
+    head = queued_for(HOURS_2, workflow)
+    queued_for(60, workflow)
+    [shown] = client.get(f"{RUNS}{head.pk}/?expand=attention").json()["attention"]
+    assert (shown["question"], shown["behind"], shown["seconds"]) == ("unstarted", 1, None)
 
 
 def test_a_node_says_it_too(client: Any, workflow: Workflow) -> None:
