@@ -96,6 +96,17 @@ def late_runs() -> Iterator[Event]:
         yield Event((AlertKind.LATE,), f"late {run.pk} {run.attempt}", run.workflow, facts)
 
 
+def unstarted_runs() -> Iterator[Event]:
+    """Yield an event for each queued run that nobody starts in its turn, so that the runs behind it wait."""
+    runs = WorkflowExecution.objects.filter(attention.is_run("unstarted")).select_related("workflow").order_by()
+    for run in runs.only("attempt", "status", "workflow"):
+        facts = facts_of(
+            run.workflow, _("It is the turn of a queued run, and no engine has started it."), page(RUN_PAGE, run.pk),
+            run_id=str(run.pk), attempt=run.attempt, status=run.status,
+        )  # fmt: skip
+        yield Event((AlertKind.LATE,), f"unstarted {run.pk} {run.attempt}", run.workflow, facts)
+
+
 def upkeep_event() -> Iterator[Event]:
     """Yield an event if upkeep has not run for UPKEEP_LATE_SECONDS, the same until it runs."""
     if lateness.is_late():

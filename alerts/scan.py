@@ -15,7 +15,14 @@ from django.utils.translation import override
 
 from alerts.ended_attempts import read_ended, store_place
 from alerts.error_group_events import error_group_events
-from alerts.events import event_of_missed, events_of_step, late_runs, runs_over_time, upkeep_event
+from alerts.events import (
+    event_of_missed,
+    events_of_step,
+    late_runs,
+    runs_over_time,
+    unstarted_runs,
+    upkeep_event,
+)
 from alerts.missed import Missed, find_missed
 from alerts.models import AlertKind, Expectation, Miss, Scan
 from alerts.rules import Rules, workflows_of
@@ -37,7 +44,7 @@ def scan() -> bool:
             rules.store_alerts(events_of_step(step, workflows_of(each.workflow for each in step), now))
         rules.store_alerts([*map(event_of_missed, check_expectations(now)), *upkeep_event()])
         if rules.are_about(AlertKind.LATE):
-            rules.store_alerts([*runs_over_time(now), *late_runs()])
+            rules.store_alerts([*runs_over_time(now), *late_runs(), *unstarted_runs()])
         if rules.are_about(AlertKind.NEW_ERROR) or rules.are_about(AlertKind.ERROR_REGRESSION):
             rules.store_alerts(error_group_events(place.scanned_at, now))
         rules.release_held()

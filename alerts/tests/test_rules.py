@@ -15,6 +15,7 @@ from alerts.models import Alert, AlertState, Delivery, Miss, Outcome, Rule, Scan
 from alerts.scan import scan
 from alerts.tests.factories import expect, rule_for, webhook
 from executions.models import UpkeepRun, WorkflowExecution
+from executions.tests.attention import HOURS_2, queued_for
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
@@ -130,6 +131,17 @@ class TestWhatARuleIsAbout:
         scan()
         scan()
         assert kinds() == ["late", "late"]
+
+    def test_a_queued_run_that_nobody_starts_is_told_once(self, workflow: Workflow) -> None:
+        rule_for("late")
+        head = queued_for(HOURS_2, workflow)
+        queued_for(HOURS_2 - 60, workflow)
+        scan()
+        scan()
+        (alert,) = Alert.objects.all()
+        assert (alert.kind, alert.facts["run_id"], alert.facts["status"]) == ("late", str(head.pk), "pending")
+        assert alert.facts["sentence"] == "It is the turn of a queued run, and no engine has started it."
+        assert alert.facts["url"] == f"/admin/executions/workflowexecution/{head.pk}/change/"
 
     def test_a_failure_although_an_expectation_cannot_be_checked(self, workflow: Workflow) -> None:
         rule_for("failure")
