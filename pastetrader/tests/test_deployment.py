@@ -165,11 +165,12 @@ def test_a_backup_is_restored_with_its_secrets(site: DeployedSite, token: dict[s
     assert site.ask("POST", f"{API}/executions/{run}/start/", {}, **token).status == 200
     backup = str(site.folder / "backup")
     with psycopg.connect(host=str(site.socket), user="postgres", autocommit=True) as session:
-        session.execute("CREATE DATABASE restored")
+        session.execute("CREATE ROLE plain LOGIN")  # as the role of the service, which is no superuser
+        session.execute("CREATE DATABASE restored OWNER plain")
     run_commands("backup", site.environment | {"BACKUP": backup, "DATABASE": site.environment["DATABASE_URL"]})
     (site.folder / "restored").mkdir()
     restored = {
-        "DATABASE_URL": f"postgresql://postgres@/restored?host={site.socket}",
+        "DATABASE_URL": f"postgresql://plain@/restored?host={site.socket}",
         "PASTETRADER_LOCAL": str(site.folder / "restored"),
     }
     run_commands("restore", site.environment | restored | {"BACKUP": backup, "DATABASE": restored["DATABASE_URL"]})
@@ -184,16 +185,47 @@ print(run.status, run.output_data)
     assert site.manage("check", "--database", "default", **restored).startswith("System check identified no issues")
 
 
-def run_commands(name: str, environment: dict[str, str]) -> None:
+def run_commands(name: str, environment: dict[str, str], folder: Path = ROOT) -> None:
     """Run the block of docs/operate.md that follows the comment with this name."""
     document = (ROOT / "docs" / "operate.md").read_text()
     [commands] = re.findall(rf"<!-- commands: {name} -->\n```sh\n(.+?)```", document, re.DOTALL)
-    path = f"{stock_postgres.bin_dir()}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
+    path = f"{stock_postgres.bin_dir()}:{ROOT / '.venv' / 'bin'}:{environment['PATH']}"
     shell = ["bash", "-euc", commands]
     done = subprocess.run(
-        shell, cwd=ROOT, env=environment | {"PATH": path}, capture_output=True, text=True, check=False
+        shell, cwd=folder, env=environment | {"PATH": path}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+DOCKER = """#!/bin/sh
+# What docs/operate.md uses of docker: programs in the container of the database run on this machine.
+set -eu
+case "$*" in
+"compose exec -T database "*) shift 4; exec "$@" ;;
+"compose up "* | "compose stop server") ;;
+*) echo "not known: $*" >&2; exit 64 ;;
+esac
+"""
+
+
+def test_a_backup_of_containers_is_restored(site: DeployedSite, token: dict[str, str], tmp_path: Path) -> None:
+    """Run the commands of the document, first to fill the database of the containers."""
+    run = create_run(site, token)
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "docker").chmod(0o755)
+    (tmp_path / ".env").write_text("SECRET_KEY=kept\n")
+    first, second = ({"BACKUP": str(tmp_path / name)} for name in ("first", "second"))
+    with psycopg.connect(host=str(site.socket), user="postgres", autocommit=True) as session:
+        session.execute("CREATE ROLE pastetrader SUPERUSER LOGIN")
+    environment = site.environment | {"PGHOST": str(site.socket), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    run_commands("backup", environment | first | {"DATABASE": environment["DATABASE_URL"]})
+    run_commands("restore of containers", environment | first, tmp_path)
+    run_commands("backup of containers", environment | second, tmp_path)
+    run_commands("restore of containers", environment | second, tmp_path)
+    with psycopg.connect(host=str(site.socket), user="pastetrader", dbname="pastetrader") as session:
+        found = session.execute("SELECT status FROM workflow_executions WHERE id = %s", [run]).fetchall()
+    assert found == [("pending",)]
+    assert (tmp_path / "second" / ".env").read_text() == "SECRET_KEY=kept\n"
 
 
 def test_the_server_ends_in_time_with_a_stream_open_and_its_log_is_json(

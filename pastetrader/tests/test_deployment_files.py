@@ -1,15 +1,19 @@
 """The files of a deployment: Dockerfile, compose.yaml and what is in deploy/. No container engine runs where the tests
 do: what cannot be run is parsed, and compared with the code."""
 
+import configparser
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from django.core.management import load_command_class
 
 from pastetrader.tests.deployed_site import entrypoint
 from pastetrader.tests.live_server import ROOT
@@ -120,3 +124,99 @@ def test_containers_have_longer_to_end_than_the_server_takes() -> None:
 def seconds(text: str) -> int:
     assert re.fullmatch(r"\d+s?", text), text
     return int(text.removesuffix("s"))
+
+
+# --- deploy/ -----------------------------------------------------------------
+UNIT = ROOT / "deploy" / "pastetrader.service"
+
+
+def unit() -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # keys keep their capitals
+    parser.read_string(UNIT.read_text())
+    return parser["Service"]
+
+
+def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if not analyze:
+        pytest.skip("there is no systemd-analyze")
+    text = UNIT.read_text()
+    python = "/opt/pastetrader/.venv/bin/python"
+    assert python in text
+    (tmp_path / UNIT.name).write_text(text.replace(python, sys.executable))
+    done = subprocess.run([analyze, "verify", tmp_path / UNIT.name], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_starts_the_server_with_options_that_it_has() -> None:
+    [python, program, command, *options] = unit()["ExecStart"].split()
+    assert python == f"{unit()['WorkingDirectory']}/.venv/bin/python"
+    assert (ROOT / program).is_file()
+    parser = load_command_class("pastetrader", command).create_parser(program, command)
+    parsed = parser.parse_args(options)
+    assert (parsed.host, parsed.port) == ("127.0.0.1", 8000)
+
+
+def test_the_unit_ends_the_server_by_sigterm_and_in_time() -> None:
+    assert unit().get("KillSignal", "SIGTERM") == "SIGTERM"
+    assert unit()["KillMode"] == "mixed", "the first process ends its workers"
+    assert seconds(unit()["TimeoutStopSec"]) > PATIENCE + POLL
+
+
+def test_the_folder_of_the_unit_is_the_one_that_it_makes() -> None:
+    assert f"PASTETRADER_LOCAL=/var/lib/{unit()['StateDirectory']}" in unit()["Environment"].split()
+
+
+def test_commands_of_manage_py_run_as_the_service_does(tmp_path: Path) -> None:
+    """Run the script with a systemd-run that prints its arguments."""
+    (tmp_path / "systemd-run").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "systemd-run").chmod(0o755)
+    command = [ROOT / "deploy" / "manage", "create_token", "admin", "--name", "two words"]
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(command, env=os.environ | path, capture_output=True, text=True, check=True)
+    options, program = split_at(done.stdout.splitlines(), f"{unit()['WorkingDirectory']}/.venv/bin/python")
+    assert program[1:] == ["manage.py", "create_token", "admin", "--name", "two words"]
+    assert set(options) >= {
+        f"--uid={unit()['User']}",
+        f"--gid={unit()['Group']}",
+        f"--working-directory={unit()['WorkingDirectory']}",
+        f"--property=EnvironmentFile={unit()['EnvironmentFile']}",
+        *(f"--setenv={each}" for each in unit()["Environment"].split()),
+        "--wait",
+    }
+    if shutil.which("systemd-run"):
+        known = subprocess.run(["systemd-run", "--help"], capture_output=True, text=True, check=True).stdout
+        assert [option for option in options if option.split("=")[0] not in known] == []
+
+
+def split_at(words: list[str], word: str) -> tuple[list[str], list[str]]:
+    place = words.index(word)
+    return words[:place], words[place:]
+
+
+def test_the_document_calls_manage_py_with_the_settings_of_the_server_alone() -> None:
+    document = (ROOT / "docs" / "operate.md").read_text()
+    lines = [line for block in re.findall(r"```sh\n(.+?)```", document, re.DOTALL) for line in block.splitlines()]
+    called = [line for line in lines if "manage" in line]
+    assert len(called) >= 6
+    ways = ("docker compose exec server python manage.py ", "/opt/pastetrader/deploy/manage ")
+    assert [line for line in called if not line.startswith(ways)] == []
+    assert [
+        line for line in lines if re.match(r"(sudo )?(python|pip|pip3) ", line) and "opentelemetry" not in line
+    ] == []
+
+
+def test_caddy_and_nginx_lead_to_the_server_under_the_prefix_of_the_document() -> None:
+    caddy, nginx = ((ROOT / "deploy" / name).read_text() for name in ("Caddyfile", "nginx.conf"))
+    [upstream] = re.findall(r"^\t+reverse_proxy (\S+) \{$", caddy, re.MULTILINE)
+    assert set(re.findall(r"proxy_pass http://(\S+);", nginx)) == {upstream}
+    assert upstream == services()["server"]["ports"][0].rpartition(":")[0]
+    [host] = re.findall(r"^(\S+) \{$", caddy, re.MULTILINE)
+    assert set(re.findall(r"server_name (\S+);", nginx)) == {host}
+    [prefix] = re.findall(r"handle (\S+)/\* \{", caddy)
+    assert f"location {prefix}/ {{" in nginx
+    document = (ROOT / "docs" / "operate.md").read_text()
+    assert set(re.findall(r"^FORCE_SCRIPT_NAME=(.+)$", document, re.MULTILINE)) == {prefix}
+    assert set(re.findall(r"^ALLOWED_HOSTS=(.+)$", document, re.MULTILINE)) == {host}
+    assert "flush_interval -1" in caddy
