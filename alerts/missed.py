@@ -1,7 +1,7 @@
 """Find what did not happen: the expectations of workflows against their runs.
 
-A scan asks this every few seconds. It counts from the day on which an expectation was made or last changed: nothing
-before it is missed.
+A scan asks this every few seconds of each expectation that counts (`current()`). Nothing is missed before the moment
+from which it counts.
 """
 
 from dataclasses import dataclass
@@ -44,14 +44,14 @@ def find_missed(expectation: Expectation, before: Miss | None, now: datetime) ->
 
 def _no_success(expectation: Expectation, before: Miss | None, now: datetime) -> Missed | None:
     since = now - expectation.duration
-    if expectation.updated_at > since or _successes(expectation, since).exists():
+    if expectation.counts_from > since or _successes(expectation, since).exists():
         return None
     if before is not None and before.is_open:
         due = before.since
     else:
-        last = _successes(expectation, expectation.updated_at).first()
-        ended_at = last.ended_at if last and last.ended_at else expectation.updated_at
-        due = max(expectation.updated_at, ended_at) + expectation.duration
+        last = _successes(expectation, expectation.counts_from).first()
+        ended_at = last.ended_at if last and last.ended_at else expectation.counts_from
+        due = max(expectation.counts_from, ended_at) + expectation.duration
     return Missed(expectation, due, f"success {due.isoformat()}")
 
 
@@ -68,7 +68,7 @@ def _no_start(expectation: Expectation, now: datetime) -> Missed | None:
         return Missed(expectation, end, f"{CALENDAR_ENDED}{last}")
     due_on = calendars.is_due_on(expectation.days)
     deadline = deadlines.last_deadline(expectation.at, expectation.zone, due_on, now)
-    if deadline is None or deadline.due < expectation.updated_at:
+    if deadline is None or deadline.due < expectation.counts_from:
         return None
     if _has_start(expectation, deadline.since, deadline.due):
         return None

@@ -48,8 +48,8 @@ def _next_run(expectation: Expectation, now: datetime) -> ExpectedRun | None:
         return ExpectedRun(since, str(expectation), is_missed=True)
     last: dict[str, datetime | None] = vars(expectation)
     if expectation.kind == ExpectationKind.SUCCESS_EVERY:
-        last_success = last["last_success"] or expectation.updated_at
-        due: datetime | None = max(expectation.updated_at, last_success) + expectation.duration
+        last_success = last["last_success"] or expectation.counts_from
+        due: datetime | None = max(expectation.counts_from, last_success) + expectation.duration
     else:
         is_due_on = calendars.is_due_on(expectation.days)
         due = deadlines.next_deadline(expectation.at, expectation.zone, is_due_on, now, last["last_start"])

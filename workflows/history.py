@@ -40,6 +40,13 @@ class ChangeAct(models.TextChoices):
     DELETE = "delete", pgettext_lazy("act", "delete")
 
 
+# A workflow was switched on or off, or moved to or from the trash. Rows of this kind have one entry.
+SWITCHES = models.Q(
+    models.Q(rows__0__fields__has_key="is_active") | models.Q(rows__0__fields__has_key="deleted_at"),
+    kind=ChangedKind.WORKFLOW, act=ChangeAct.CHANGE,
+)  # fmt: skip
+
+
 class DefinitionChange(AuditFields):
     """The changes that one statement made to rows of one kind, of one workflow or token.
 
@@ -68,6 +75,7 @@ class DefinitionChange(AuditFields):
                 name="idx_definition_changes_workflow_name",
                 condition=models.Q(kind=ChangedKind.WORKFLOW),
             ),
+            Index(fields=["subject_id", "-happened_at"], name="idx_definition_changes_switches", condition=SWITCHES),
         ]
 
     def __str__(self) -> str:
@@ -77,6 +85,12 @@ class DefinitionChange(AuditFields):
     def of(cls, subject: models.Model) -> models.QuerySet["DefinitionChange"]:
         """Return the changes of a workflow, with its nodes and edges, or of a token; newest first."""
         return cls._default_manager.filter(subject_id=subject.pk)
+
+    @classmethod
+    def last_switch(cls, workflow: models.OuterRef) -> models.Subquery:
+        """Return when a workflow was last switched on or off, or moved to or from the trash; None if it never was."""
+        switches = cls._default_manager.filter(SWITCHES, subject_id=workflow).order_by("-happened_at")
+        return models.Subquery(switches.values("happened_at")[:1])
 
     @classmethod
     def of_workflows(cls) -> models.QuerySet["DefinitionChange"]:

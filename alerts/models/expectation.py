@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -14,6 +14,7 @@ from alerts import calendars
 from alerts.durations import format_interval
 from ledgerkit import time_zones
 from ledgerkit.db.models import SaveArguments, VersionedModel, VersionedQuerySet
+from workflows.history import DefinitionChange
 from workflows.models import Workflow
 from workflows.querysets import User, can_view_all
 
@@ -42,9 +43,11 @@ class ExpectationQuerySet(VersionedQuerySet["Expectation"]):
         return self.filter(workflow__owner_id=user.pk) if user.pk else self.none()
 
     def current(self) -> "ExpectationQuerySet":
-        """Filter to those that count now, with their workflows: not of one that is inactive or in the trash."""
+        """Filter to those that count now, with their workflows: not of one that is inactive or in the trash. Annotate
+        what `counts_from` needs."""
         rows = self.filter(is_active=True, workflow__is_active=True, workflow__deleted_at=None)
-        return rows.select_related("workflow")
+        last_switch = DefinitionChange.last_switch(OuterRef("workflow"))
+        return rows.select_related("workflow").annotate(last_switch=last_switch)
 
 
 class Expectation(VersionedModel):
@@ -106,6 +109,13 @@ class Expectation(VersionedModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    @property
+    def counts_from(self) -> datetime.datetime:
+        """Return since when it counts, of one that current() found: nothing before is missed. It was made or changed
+        then, or its workflow was switched on or restored."""
+        last_switch: datetime.datetime | None = vars(self)["last_switch"]
+        return max(self.updated_at, last_switch or self.updated_at)
 
     @property
     def missed_since(self) -> datetime.datetime | None:

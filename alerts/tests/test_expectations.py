@@ -12,6 +12,7 @@ from django.utils import timezone
 from alerts import calendars
 from alerts.events import event_of_missed
 from alerts.models import Expectation, Miss, Scan
+from alerts.next_runs import find_next_runs
 from alerts.scan import check_expectations, scan
 from alerts.tests.factories import expect, made_at
 from executions.models import WorkflowExecution
@@ -23,6 +24,12 @@ from workflows.tests.factories import UserFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 30, 1, 0, tzinfo=UTC)  # 10:00 on a Monday in Seoul
+DAILY = {"time": (timezone.now() - timedelta(minutes=1)).time(), "time_zone": "UTC", "days": "every_day"}
+SWITCHES: dict[str, tuple[str, object, object]] = {
+    "switched on": ("is_active", False, True),
+    "restored": ("deleted_at", NOW, None),
+    "enabled": ("is_active", False, True),
+}
 SEOUL = {"time": time(9, 10), "time_zone": "Asia/Seoul", "days": "weekdays"}
 
 
@@ -149,6 +156,40 @@ class TestWhatDoesNotCount:
         row.is_active = False
         row.save()
         assert check_expectations(NOW + timedelta(days=1)) == []
+
+
+class TestCountingAgain:
+    """What happened while it did not count is not missed."""
+
+    @pytest.fixture(params=["switched on", "restored", "enabled"])
+    def current_again(self, request: Any, workflow: Workflow) -> None:
+        """Expectations that were not looked at until now."""
+        rows = expect(workflow, "success_every", seconds=3600), expect(workflow, "starts_by", **DAILY)
+        field, off, on = SWITCHES[request.param]
+        switched: Any = Expectation if request.param == "enabled" else Workflow
+        pks = [row.pk for row in rows] if request.param == "enabled" else [workflow.pk]
+        for value in (off, on):
+            switched.objects.filter(pk__in=pks).update(**{field: value})
+
+    def test_nothing_is_missed_at_once(self, current_again: None) -> None:
+        assert check_expectations(timezone.now()) == []
+        assert open_misses() == []
+
+    def test_it_is_missed_after_its_time(self, current_again: None) -> None:
+        now = timezone.now()
+        (success,) = check_expectations(now + timedelta(minutes=61))
+        assert now < success.since <= now + timedelta(minutes=61)
+        assert len(check_expectations(now + timedelta(days=1))) == 1  # the start of the next day
+
+    def test_the_next_run_is_expected_from_then_on(self, current_again: None, workflow: Workflow, staff: Any) -> None:
+        expected = find_next_runs(staff, [workflow.pk])[workflow.pk]
+        assert (expected.is_missed, expected.due > timezone.now()) == (False, True)
+
+
+def test_a_change_of_its_workflow_does_not_count_anew(workflow: Workflow) -> None:
+    made_at(expect(workflow, "success_every", seconds=3600), NOW - timedelta(days=2))
+    Workflow.objects.filter(pk=workflow.pk).update(description="changed")
+    assert len(check_expectations(NOW)) == 1
 
 
 WRONG: list[dict[str, Any]] = [

@@ -7,8 +7,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from alerts.missed import find_missed
+from alerts.models import Expectation
 from alerts.tests.factories import expect
 from executions.models import WorkflowExecution
+from workflows.history import DefinitionChange
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
@@ -35,7 +37,8 @@ def test_a_missing_start_is_found_without_reading_all_runs(workflow: Workflow) -
         WorkflowExecution.objects.bulk_create(runs_until_the_day_before(each))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE workflow_executions")
-    expectation = expect(workflow, "starts_by", time=time(9, 10), time_zone="Asia/Seoul", days="weekdays")
+    expect(workflow, "starts_by", time=time(9, 10), time_zone="Asia/Seoul", days="weekdays")
+    expectation = Expectation.objects.current().get()
     with CaptureQueriesContext(connection) as asked:
         assert find_missed(expectation, None, NOW) is not None
     plans = [explained(each["sql"]) for each in asked if 'FROM "workflow_executions"' in each["sql"]]
@@ -43,6 +46,19 @@ def test_a_missing_start_is_found_without_reading_all_runs(workflow: Workflow) -
     for plan in plans:
         assert "Seq Scan on workflow_executions" not in plan
         assert "idx_workflow_executions_started" in plan or "(never executed)" in plan
+
+
+def test_when_a_workflow_was_switched_on_is_found_without_reading_its_history(workflow: Workflow) -> None:
+    expect(workflow, "ends_within", seconds=60)
+    changed = {"kind": "workflow", "act": "change", "subject_id": workflow.pk, "through": "sql"}
+    changes = [{"name": "momentum", "act": "change", "fields": {"description": ["", str(n)]}} for n in range(RUNS)]
+    DefinitionChange.objects.bulk_create(DefinitionChange(**changed, rows=[change]) for change in changes)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE definition_changes")
+    with CaptureQueriesContext(connection) as asked:
+        assert len(Expectation.objects.current()) == 1
+    (plan,) = [explained(each["sql"]) for each in asked]
+    assert "using idx_definition_changes_switches" in plan
 
 
 def explained(statement: str) -> str:
