@@ -40,7 +40,7 @@ class UpkeepRunAdmin(ReadOnlyAdmin):
     }
     related = ()
     keyset = ("started_at", "id")
-    columns = ("started_at", "ended_at", "is_interrupted", "host", "results")
+    columns = ("started_at", "ended_at", "progressed_at", "is_interrupted", "host", "results")
     search_help_text = _("The id of an upkeep")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -7,6 +7,7 @@ No transaction holds locks on two runs, so that it deadlocks with no batch of fa
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,11 +111,12 @@ class Work:
         return BulkState.DONE, NEW_RUN.format(id=made.pk) if isinstance(made, WorkflowExecution) else ""
 
 
-def work_open(seconds: float = SECONDS) -> int:
+def work_open(progress: Callable[[int], object] = lambda _done: None, seconds: float = SECONDS) -> int:
     """Work at each open action in turns, until nothing is left to do. Return the number of runs."""
     total = 0
     while done := sum(work_at(action, seconds) for action in BulkAction.objects.open()):
         total += done
+        progress(total)
     return total
 
 

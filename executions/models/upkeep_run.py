@@ -27,10 +27,11 @@ class UpkeepRunQuerySet(models.QuerySet["UpkeepRun"]):
 
 class UpkeepRun(UUID7Model):
     """Time and host of a call, and the result of each task: a list of {"task", "rows", "bytes", "seconds", "error",
-    "notes"}, written after each task."""
+    "notes"}, written after each task. `progressed_at` is the time of the last progress, null before the first."""
 
     started_at = models.DateTimeField(_("started"), db_default=Now())
     ended_at = models.DateTimeField(_("ended"), null=True)
+    progressed_at = models.DateTimeField(_("last progress"), null=True)
     is_interrupted = models.BooleanField(_("interrupted"), default=False, db_default=False)
     host = models.TextField(_("host"))
     results = models.JSONField(_("results"), default=list, db_default=json_value([]))

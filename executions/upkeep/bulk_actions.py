@@ -33,8 +33,8 @@ def plan() -> Result:
     return Result(rows=sum(action.counts()["waiting"] for action in BulkAction.objects.open()))
 
 
-def apply(_progress: Progress) -> Result:
-    return Result(rows=work_open())
+def apply(progress: Progress) -> Result:
+    return Result(rows=work_open(lambda done: progress(done, done)))
 
 
 def plan_removal() -> Result:

@@ -28,11 +28,12 @@ def plan() -> Result:
     return Result()
 
 
-def apply(_progress: Progress) -> Result:
+def apply(progress: Progress) -> Result:
     """Scan, with all older failures that are still to be read."""
     number = 0
     while (found := scan()) is not None:
         number += found
+        progress(number, number)
         if not ErrorScan.objects.exclude(backfill_from=None).exists():
             break
     return Result(rows=number)

@@ -5,7 +5,7 @@ While lines are removed no run can be marked as kept: each removal locks the mar
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -97,8 +97,9 @@ def has_matching(session: psycopg.Connection, table: LogTable, rule: LogRule, no
 
 
 def delete_matching(
-    session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime, snapshot: str, files: Sequence[str]
-) -> int:
+    session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime, snapshot: str, files: Sequence[str],
+    after_batch: Callable[[], object] = lambda: None,
+) -> int:  # fmt: skip
     """Delete the lines that were there at the time of the snapshot, each batch with its part of the record. Return
     their number. Raises Busy."""
     parameters, done, files = _parameters(table, rule, now) | {"most": BATCH, "snapshot": snapshot}, 0, [*files]
@@ -107,6 +108,7 @@ def delete_matching(
         batch = partial(_delete_batch, session, table, rule, parameters | {"after": after}, files)
         number, after = log_partitions.retry_for_locks(batch)
         done, files = done + number, [] if number else files
+        after_batch()
         time.sleep(executions_settings.UPKEEP_PAUSE_MS / 1_000)
     return done
 

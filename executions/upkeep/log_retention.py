@@ -1,8 +1,9 @@
 """Log lines whose time is over: whole partitions are dropped; lines of single levels, and those beside protected ones,
 are deleted. What was removed is recorded (LogRemoval), so that pages can show it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -41,9 +42,9 @@ def apply(progress: Progress) -> Result:
         total.add(_finish(session, now))
         tables = log_partitions.attached_partitions(session)
         for number, table in enumerate(tables):
-            progress(number, len(tables))
+            (still := partial(progress, number, len(tables)))()
             if rule := rule_of(table.partition, now):
-                total.add(_remove(session, table, rule, now))
+                total.add(_remove(session, table, rule, now, still))
     partitions.forget()
     return total
 
@@ -64,7 +65,9 @@ def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now
     return Result(number, size, [f"{note} ({filesizeformat(size)})" if is_whole else note])
 
 
-def _remove(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
+def _remove(
+    session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime, progress: Callable[[], object]
+) -> Result:
     if not rule.levels and not line_deletion.has_protected(session, table, now):
         return _remove_partition(session, table, rule, now)
     if not line_deletion.has_matching(session, table, rule, now):
@@ -72,7 +75,7 @@ def _remove(session: psycopg.Connection, table: LogTable, rule: LogRule, now: da
     snapshot = line_deletion.current_snapshot(session)
     files = archive_lines(table.partition)
     try:
-        number = line_deletion.delete_matching(session, table, rule, now, snapshot, files)
+        number = line_deletion.delete_matching(session, table, rule, now, snapshot, files, progress)
     except Busy:
         return Result(notes=[IN_USE.format(name=table.name)])
     return Result(number, 0, [f"{table.name}: {number:,} lines, {rule}"])

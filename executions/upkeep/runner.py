@@ -50,6 +50,7 @@ TASKS = [
     Task("analyze", _("partitioned tables analyzed"), analyze.plan, analyze.apply),
 ]  # fmt: skip
 TITLES = {task.name: task.title for task in TASKS}
+STORED_EVERY = 10.0  # seconds, at most, while a task makes progress
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +95,9 @@ def run_all(progress: Callable[[Task], Progress] = lambda _task: _no_progress) -
     """Run the tasks, each although an earlier one failed. Raises AnotherUpkeep."""
     with _keep_record() as record:
         for task in TASKS:
-            yield (outcome := _attempt(task, partial(task.apply, progress(task))))
-            record.results = [*record.results, outcome.as_json()]
-            record.save(update_fields=["results"])
+            yield (outcome := _attempt(task, partial(task.apply, _stored(record, progress(task)))))
+            record.results, record.progressed_at = [*record.results, outcome.as_json()], Now()
+            record.save(update_fields=["results", "progressed_at"])
         UpkeepRun.objects.filter(pk=record.pk).update(ended_at=Now())
 
 
@@ -122,6 +123,20 @@ def _attempt(task: Task, call: Callable[[], Result]) -> Outcome:
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
     return Outcome(task, result, time.monotonic() - began, error)
+
+
+def _stored(record: UpkeepRun, progress: Progress) -> Progress:
+    """Return the progress that is also stored in the record, so that a task that takes hours is none that hangs."""
+    stored_at = time.monotonic()
+
+    def show(done: int, expected: int) -> None:
+        nonlocal stored_at
+        progress(done, expected)
+        if time.monotonic() - stored_at >= STORED_EVERY:
+            UpkeepRun.objects.filter(pk=record.pk).update(progressed_at=Now())
+            stored_at = time.monotonic()
+
+    return show
 
 
 def _no_progress(done: int, expected: int) -> None:

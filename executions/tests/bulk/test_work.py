@@ -87,7 +87,9 @@ class TestTheWork:
     def test_calls_the_verb_in_the_name_of_the_user_and_with_the_reason(self, staff: Any) -> None:
         chosen = runs(3, "running")
         action = begin(staff, "cancel")
-        assert runner.work_open() == 3
+        progress: list[int] = []
+        assert runner.work_open(progress.append) == 3
+        assert progress == [3]
         for run in chosen:
             entry = run.history.get(act="cancel")
             assert (entry.username, entry.through, entry.reason, entry.request_id) == (

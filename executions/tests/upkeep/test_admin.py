@@ -39,10 +39,12 @@ def record() -> UpkeepRun:
 @LANGUAGES
 def test_the_list_and_the_page_say_what_each_task_did(language: str, staff: Any, record: UpkeepRun) -> None:
     UpkeepRun.objects.create(host="ledger-3", is_interrupted=True)
+    UpkeepRun.objects.create(host="ledger-4", progressed_at=timezone.now() - timedelta(minutes=50, seconds=10))
     removed, failed = {"en": ("runs removed", "failed"), "ko": ("제거한 실행", "실패")}[language]
     listed = page(staff, UPKEEP, language)
     assert f"{removed}: 12,000" in listed
     assert failed in listed
+    assert {"en": "last progress 50\xa0minutes ago", "ko": "마지막 진행: 50분 전"}[language] in listed
     assert {"en": "interrupted", "ko": "중단됨"}[language] in listed
     shown = page(staff, f"{UPKEEP}{record.pk}/change/", language)
     assert "RuntimeError: no space left" in shown

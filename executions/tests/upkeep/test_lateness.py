@@ -11,9 +11,10 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from executions.models import UpkeepRun
-from executions.upkeep import repetition
+from executions.upkeep import repetition, runner
 from executions.upkeep.advisory_lock import upkeep_lock
 from executions.upkeep.lateness import is_late
+from executions.upkeep.task import Progress, Result, Task
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory
 
@@ -50,11 +51,38 @@ def test_a_ledger_that_was_made_lately_needed_none_yet() -> None:
     assert is_late()
 
 
-def test_an_upkeep_that_is_at_work_is_not_late() -> None:
-    ended(HOUR * 3)
+@pytest.mark.parametrize(
+    ("started", "progressed", "late"),
+    [(0.9, None, False), (1.1, None, True), (9, 0.9, False), (9, 1.1, True)],
+)
+def test_an_upkeep_that_is_at_work_is_late_once_it_makes_no_progress_for_an_hour(
+    started: float, progressed: float | None, late: bool
+) -> None:
+    """Upkeep that waits for somebody's lock, or whose process was stopped, holds its own lock without end."""
+    ended(HOUR * 10)
+    assert is_late()
+    now = timezone.now()
+    UpkeepRun.objects.create(
+        host="here", started_at=now - HOUR * started, progressed_at=progressed and now - HOUR * progressed
+    )
     assert is_late()
     with upkeep_lock():
-        assert not is_late()
+        assert is_late() is late
+        assert bool(warnings()) is late
+
+
+@pytest.mark.parametrize(("every", "is_stored"), [(0, True), (3_600, False)])
+def test_a_task_that_takes_long_records_its_progress_every_few_seconds(
+    every: int, is_stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(progress: Progress) -> Result:
+        progress(1, 2)
+        return Result(rows=UpkeepRun.objects.exclude(progressed_at=None).count())
+
+    monkeypatch.setattr(runner, "STORED_EVERY", every)
+    monkeypatch.setattr(runner, "TASKS", [Task("long", "rows", Result, work)])
+    assert [outcome.result.rows for outcome in runner.run_all()] == [is_stored]
+    assert UpkeepRun.objects.get().progressed_at is not None
 
 
 def test_upkeep_is_done_when_it_is_due_and_not_again() -> None:

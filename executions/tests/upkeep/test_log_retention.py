@@ -72,6 +72,20 @@ def test_debug_and_info_may_live_shorter(settings: Any, monkeypatch: pytest.Monk
     assert LogRemoval.objects.get().number == 3
 
 
+def test_each_batch_of_lines_is_progress(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A partition may have so many lines that nobody would see for hours that upkeep is at work."""
+    settings.EXECUTIONS = settings.EXECUTIONS | {"DETAIL_LOG_DAYS": 7}
+    monkeypatch.setattr(line_deletion, "BATCH", 1)
+    without: list[int] = []
+    log_retention.apply(lambda done, _of: without.append(done))
+    run = run_of(20)
+    for number in range(4):
+        line_of(16, run, level="info", message=str(number))
+    told: list[int] = []
+    log_retention.apply(lambda done, _of: told.append(done))
+    assert len(told) - len(without) >= 4
+
+
 def test_lines_of_a_kept_run_and_of_a_workflow_with_a_longer_rule_stay() -> None:
     kept, other = run_of(45), run_of(45)
     longer = run_of(45, workflow=WorkflowFactory(config={"log_retention_days": 90}))
