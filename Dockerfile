@@ -2,9 +2,13 @@
 ARG PYTHON=python:3.12.12-slim-bookworm
 
 FROM ${PYTHON} AS packages
-COPY requirements.txt /tmp/requirements.txt
+# 1 installs what traces need: `docker build --build-arg OTEL=1`, or OTEL=1 in .env.
+ARG OTEL=0
+COPY requirements.txt requirements-otel.txt /tmp/
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements.txt
+    && /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements.txt \
+    && if [ "$OTEL" = 1 ]; then /venv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes \
+        -r /tmp/requirements-otel.txt; fi
 
 FROM ${PYTHON}
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PASTETRADER_LOCAL=/var/lib/pastetrader

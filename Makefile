@@ -120,11 +120,11 @@ screenshots: setup ## take the screenshots in docs/screenshots again (ARGS="moni
 accessibility: setup ## every page by axe-core, light and dark, wide and on a phone, in English and Korean (ARGS="monitor run")
 	@$(BIN)/python -m browser.a11y_report $(ARGS)
 
-# Hashes make pip refuse files that were published later. A constraints file must not name extras; the file of the tools
-# keeps them, because pip looks for the hashes of requirements with their extras.
+# Hashes make pip refuse files that were published later. A constraints file must not name extras; the other files
+# keep them, because pip looks for the hashes of requirements with their extras.
 requirements: setup ## compile the .in files again, with the newest releases and their hashes
 	@CUSTOM_COMPILE_COMMAND="make requirements" sh -ec 'extras=--strip-extras; \
-	  for name in requirements requirements-dev requirements-proofs; do \
+	  for name in requirements requirements-otel requirements-dev requirements-proofs; do \
 	  $(BIN)/pip-compile --quiet --upgrade $$extras --generate-hashes --allow-unsafe --no-emit-options --no-emit-index-url \
 	    --no-emit-find-links --no-emit-trusted-host --output-file $$name.txt $$name.in; extras=--no-strip-extras; done'
 

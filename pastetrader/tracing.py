@@ -4,10 +4,6 @@ unless one of its variables names a receiver (docs/operate.md)."""
 from django.core.exceptions import ImproperlyConfigured
 
 NOT_TRACED = "healthz,readyz,metrics"
-PACKAGES = (
-    "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http opentelemetry-instrumentation-asgi "
-    "opentelemetry-instrumentation-django opentelemetry-instrumentation-psycopg"
-)
 
 
 def start_tracing() -> None:
@@ -22,7 +18,8 @@ def start_tracing() -> None:
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415  # as above
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415  # as above
     except ModuleNotFoundError as error:
-        message = f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is missing: pip install {PACKAGES}"
+        install = "pip install --require-hashes -r requirements-otel.txt (docs/operate.md#traces)"
+        message = f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is missing: {install}"
         raise ImproperlyConfigured(message) from error
     provider = TracerProvider(resource=Resource.create({"service.name": "pastetrader"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

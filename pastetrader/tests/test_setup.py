@@ -108,7 +108,10 @@ def pretend(folder: Path, version: str) -> None:
         program.chmod(0o755)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-proofs.txt"])
+FILES = ["requirements.txt", "requirements-otel.txt", "requirements-dev.txt", "requirements-proofs.txt"]
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_every_package_is_pinned_with_its_hashes_and_no_index_is_named(name: str) -> None:
     text = (ROOT / name).read_text().replace(" \\\n", " ")
     pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]

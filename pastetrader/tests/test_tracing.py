@@ -101,4 +101,4 @@ def test_a_request_and_its_statements_are_spans_of_the_callers_trace(receiver: R
 def test_missing_packages_are_named() -> None:
     code = "import sys; sys.modules['opentelemetry'] = None; import pastetrader.asgi"
     done = run(code, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:4318")
-    assert "opentelemetry is missing: pip install opentelemetry-sdk" in done.stderr
+    assert "opentelemetry is missing: pip install --require-hashes -r requirements-otel.txt" in done.stderr
