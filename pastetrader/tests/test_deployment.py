@@ -90,6 +90,11 @@ def test_every_page_works_under_the_prefix(site: DeployedSite) -> None:
         assert site.ask("GET", address).headers["Cache-Control"] == "max-age=315360000, public, immutable", address
 
 
+def test_the_prefix_is_that_of_the_setting_whatever_a_client_sends(site: DeployedSite) -> None:
+    answer = site.ask("GET", f"{PREFIX}/", X_Forwarded_Prefix="/elsewhere")
+    assert answer.headers["Location"] == f"{PREFIX}/admin/"
+
+
 def log_in(site: DeployedSite) -> None:
     [(name, password)] = re.findall(r"superuser (\w+), password (\S+)", site.output)
     path = f"{PREFIX}/admin/login/?next={PREFIX}/admin/workflows/workflow/"
