@@ -1,10 +1,7 @@
 """Bulk actions: their work, and the removal of old ones."""
 
-import logging
 from datetime import timedelta
 
-import django.db
-import psycopg
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -15,18 +12,6 @@ from .task import Progress, Result
 
 ACTION_RETENTION = timedelta(days=365)  # after their end
 DELETED_AT_ONCE = 10  # with their runs
-
-logger = logging.getLogger(__name__)
-
-
-def look_for_work() -> None:
-    """Work until nothing is left. An error that is not the database's is logged: the next look may not meet it."""
-    try:
-        work_open()
-    except (django.db.Error, psycopg.Error):
-        raise
-    except Exception:
-        logger.exception("The work at bulk actions failed.")
 
 
 def plan() -> Result:

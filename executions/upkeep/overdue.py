@@ -28,6 +28,7 @@ from executions.models.base import Execution
 from executions.models.lease import NodeExecutionLease
 from workflows import retry_config
 
+from .interruption import was_interrupted
 from .task import Progress, Result
 
 ACTOR = "upkeep"
@@ -125,7 +126,8 @@ def _find(statement: str, parameters: Mapping[str, int | list[int]] | None = Non
 
 
 def _each(found: Iterable[Overdue], change: Callable[[Overdue], bool], progress: Progress) -> int:
-    """Apply `change` to each row. Return how many it changed; rows that a worker changes meanwhile are left."""
+    """Apply `change` to each row. Return how many it changed; rows that a worker changes meanwhile are left, and so are
+    those that cannot be changed: none holds up the others."""
     rows, done = list(found), 0
     for row in rows:
         try:
@@ -134,6 +136,11 @@ def _each(found: Iterable[Overdue], change: Callable[[Overdue], bool], progress:
             logger.warning("The run %s is not ended: its secrets are unknown, so none of its texts is stored.", row.run)
             continue
         except InvalidTransition:
+            continue
+        except Exception as error:
+            if was_interrupted(error) or not connection.is_usable():
+                raise
+            logger.exception("Upkeep could not change the run %s, or a node of it, that is over time.", row.run)
             continue
         progress(done, len(rows))
     return done

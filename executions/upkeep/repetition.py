@@ -7,15 +7,18 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from threading import current_thread
 
 import django.db
 import psycopg
 from django.db import connection
 
+from executions.bulk.runner import work_open
 from executions.conf import executions_settings
+from executions.error_groups.scan import scan
 from ledgerkit.db.timeouts import no_limit
 
-from . import bulk_actions, error_groups, overdue, runner
+from . import overdue, runner
 from .interruption import was_interrupted
 from .lateness import age
 from .runner import AnotherUpkeep
@@ -30,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def repeat_upkeep() -> None:
-    """Do upkeep every UPKEEP_EVERY_SECONDS, until an exception ends this. The database may go and come back."""
+    """Do upkeep every UPKEEP_EVERY_SECONDS, until the process ends. The database may go and come back."""
     every = executions_settings.UPKEEP_EVERY_SECONDS
     was_refused = False
 
@@ -50,26 +53,34 @@ def repeat_overdue() -> None:
 
 def repeat_bulk_actions() -> None:
     """Work at the bulk actions that are confirmed, within a second, until the process ends."""
-    repeat(bulk_actions.look_for_work, LOOK_FOR_WORK_EVERY)
+    repeat(work_open, LOOK_FOR_WORK_EVERY)
 
 
 def repeat_error_groups() -> None:
     """Sort failures into groups, every few seconds, until the process ends."""
-    repeat(error_groups.scan_or_log, SCAN_EVERY)
+    repeat(scan, SCAN_EVERY)
 
 
 def repeat(look: Callable[[], object], seconds: int) -> None:
-    """Call `look` again and again, until an exception that is not the database's ends this."""
+    """Call `look` again and again, until the process is interrupted. What fails is logged: the next look may not meet
+    it, and nobody would notice a thread that has ended."""
     while True:
         try:
             look()
-        except (django.db.Error, psycopg.Error) as error:
+        except Exception as error:
             if was_interrupted(error):
                 raise KeyboardInterrupt from error
-            logger.warning("Upkeep is put off, as the database fails: %s", " ".join(str(error).split()))
+            _log(error)
         finally:
             connection.close()
         time.sleep(seconds)
+
+
+def _log(error: Exception) -> None:
+    if isinstance(error, (django.db.Error, psycopg.Error)):
+        logger.warning("Upkeep is put off, as the database fails: %s", " ".join(str(error).split()))
+    else:
+        logger.error("A look of upkeep failed (%s). The next one is made.", current_thread().name, exc_info=error)
 
 
 def do_if_due(every: timedelta) -> bool:

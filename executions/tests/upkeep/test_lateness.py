@@ -1,6 +1,6 @@
 """Age of the last upkeep: the warning of the monitor and of `check`, and the upkeep that a server repeats."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -133,6 +133,28 @@ def test_a_database_that_goes_away_puts_it_off(error: Exception, looks: Any, mon
     with pytest.raises(Enough):
         repetition.repeat_upkeep()
     assert caplog.messages == ["Upkeep is put off, as the database fails: gone"] * 2
+
+
+@pytest.mark.parametrize(
+    ("thread", "look"),
+    [
+        (repetition.repeat_overdue, "overdue.end_overdue"),
+        (repetition.repeat_bulk_actions, "work_open"),
+        (repetition.repeat_error_groups, "scan"),
+        (repetition.repeat_upkeep, "do_if_due"),
+    ],
+)
+def test_no_error_ends_a_thread_of_upkeep(
+    thread: Callable[[], None], look: str, looks: Any, monkeypatch: Any, caplog: Any
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise KeyError("a row that nobody expected")
+
+    monkeypatch.setattr(f"executions.upkeep.repetition.{look}", fail)
+    with pytest.raises(Enough):
+        thread()
+    assert caplog.messages == ["A look of upkeep failed (MainThread). The next one is made."] * 3
+    assert "a row that nobody expected" in caplog.text
 
 
 def test_a_role_that_does_not_own_the_tables_leaves_it_to_a_command(looks: Any, caplog: Any) -> None:

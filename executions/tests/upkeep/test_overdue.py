@@ -82,6 +82,27 @@ def test_an_attempt_that_has_ended_meanwhile_stays_as_it_is(factory: Any) -> Non
     assert fresh(row).leases_of_attempts().get().lapsed_at is None
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("statement", ["SELECT 1 / 0", ""], ids=["of the database", "of the code"])
+def test_a_row_that_cannot_be_ended_holds_up_no_other(statement: str, monkeypatch: Any, caplog: Any) -> None:
+    rows = sorted((leased(WorkflowExecutionFactory)[0] for _ in range(3)), key=lambda row: row.pk)
+    for row in rows:
+        silent_for(row, 90)
+    fail_over_time = WorkflowExecution.fail_over_time
+
+    def fail(row: WorkflowExecution, *arguments: Any) -> None:
+        if row.pk == rows[0].pk:
+            with connection.cursor() as cursor:
+                cursor.execute(statement or "SELECT 1")
+            raise KeyError("metadata")
+        fail_over_time(row, *arguments)
+
+    monkeypatch.setattr(WorkflowExecution, "fail_over_time", fail)
+    assert end_overdue() == (2, 0)
+    assert [fresh(row).status for row in rows] == ["running", "failed", "failed"]
+    assert caplog.messages == [f"Upkeep could not change the run {rows[0].pk}, or a node of it, that is over time."]
+
+
 @ROWS
 @pytest.mark.django_db
 def test_without_lease_and_time_out_nothing_is_ended(factory: Any) -> None:
