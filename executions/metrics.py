@@ -11,6 +11,7 @@ REFUSALS = Counter("pastetrader_refusals_total", "Refused requests and facts, by
 TRANSITIONS = Counter(
     "pastetrader_transitions_total", "Changes of the status of runs and nodes, by verb or fact.", ["row", "to"]
 )
+OVERDUE = Counter("pastetrader_overdue_total", "Runs and nodes that upkeep ended, by code.", ["row", "code"])
 FACTS = Counter("pastetrader_facts_total", "Facts of POST events/, by outcome.", ["outcome"])
 BATCH_FACTS = Histogram(
     "pastetrader_event_batch_facts", "Facts in a call of POST events/.", buckets=(1, 10, 100, 1_000, 10_000)

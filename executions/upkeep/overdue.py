@@ -23,6 +23,7 @@ from executions.attention import NO_TIME_OUT
 from executions.audit import Through, act_as
 from executions.conf import executions_settings
 from executions.exceptions import InvalidTransition, SecretsUnknown
+from executions.metrics import OVERDUE
 from executions.models import ErrorCode, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.models.base import Execution
 from executions.models.lease import NodeExecutionLease
@@ -111,6 +112,7 @@ def _expire(unstarted: Overdue) -> bool:
     if not isinstance(run, WorkflowExecution) or run.status != ExecutionStatus.PENDING:
         return False  # somebody has started it
     run.expire(f"Nobody started it within {executions_settings.PENDING_EXPIRE_SECONDS} seconds.")
+    _count(run, ErrorCode.EXPIRED)
     return True
 
 
@@ -153,16 +155,24 @@ def _end(overdue: Overdue) -> bool:
         return False
     if not overdue.has_expired:
         row.leases_of_attempts().filter(attempt=overdue.attempt).update(lapsed_at=Now())
-        _end_leases_of_nodes(row)
-        row.fail_over_time(ErrorCode.TIMED_OUT, _time_out_message(row))
+        _fail(row, ErrorCode.TIMED_OUT, _time_out_message(row))
         return True
     lease = row.leases_of_attempts().filter(attempt=overdue.attempt, lapsed_at=None, expires_at__lt=Now())
     found = lease.first()
     if found is None or not lease.update(lapsed_at=Now()):
         return False  # a heartbeat came
-    _end_leases_of_nodes(row)
-    row.fail_over_time(ErrorCode.LEASE_EXPIRED, leases.expired_message(found))
+    _fail(row, ErrorCode.LEASE_EXPIRED, leases.expired_message(found))
     return True
+
+
+def _fail(row: Execution, code: ErrorCode, message: str) -> None:
+    _end_leases_of_nodes(row)
+    row.fail_over_time(code, message)
+    _count(row, code)
+
+
+def _count(row: Execution, code: ErrorCode) -> None:
+    transaction.on_commit(OVERDUE.labels(row._meta.model_name, str(code)).inc, robust=True)
 
 
 def _end_leases_of_nodes(row: Execution) -> None:

@@ -15,8 +15,10 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from executions.models import UpkeepRun
-from executions.tests.factories import WorkflowExecutionFactory, in_state
+from executions.models import UpkeepRun, WorkflowExecution
+from executions.tests.attention import ago
+from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
+from executions.upkeep import overdue
 from ledgerkit.tests.clients import client_of
 from pastetrader import env, metrics_folder, queried_metrics
 from workflows.tests.factories import UserFactory
@@ -95,6 +97,34 @@ def test_it_counts_transitions_by_verbs_and_by_facts(client: Client) -> None:
         if (name := f"pastetrader_transitions_total['{to}', 'workflowexecution']") in after
     }
     assert counted == {"pending": 1, "running": 2, "failed": 1}
+
+
+@pytest.mark.django_db
+def test_it_counts_what_upkeep_ended_by_its_code(
+    client: Client, settings: Any, django_capture_on_commit_callbacks: Any
+) -> None:
+    settings.EXECUTIONS = {**settings.EXECUTIONS, "PENDING_EXPIRE_SECONDS": 3_600}
+    before = read(client)
+    for factory in (WorkflowExecutionFactory, NodeExecutionFactory):
+        row = startable(factory())
+        row.start(worker="worker-3", lease_seconds=60)
+        row.leases_of_attempts().update(heartbeat_at=ago(90), expires_at=ago(30))
+    timed_out = in_state(WorkflowExecutionFactory(metadata={"timeout_seconds": 60}), "running")
+    WorkflowExecution.objects.filter(pk=timed_out.pk).update(started_at=ago(120))
+    WorkflowExecution.objects.filter(pk=WorkflowExecutionFactory().pk).update(
+        created_at=ago(7_200), updated_at=ago(7_200)
+    )
+    with django_capture_on_commit_callbacks(execute=True):
+        overdue.end_overdue()
+        overdue.expire_pending(lambda *_: None)
+    name = "pastetrader_overdue_total"
+    counted = {key: value - before.get(key, 0) for key, value in read(client).items() if key.startswith(name)}
+    assert counted == {
+        f"{name}['lease_expired', 'workflowexecution']": 1,
+        f"{name}['lease_expired', 'nodeexecution']": 1,
+        f"{name}['timed_out', 'workflowexecution']": 1,
+        f"{name}['expired', 'workflowexecution']": 1,
+    }
 
 
 @pytest.mark.django_db
