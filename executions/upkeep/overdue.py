@@ -48,16 +48,30 @@ WHERE run.status = 'running' AND execution.status = 'failed' AND execution.error
 ORDER BY execution.id
 """
 
-
-# Nothing may have ended that a queued run waited for, in that time.
+# The time of a queued run is that since its turn (sql/unstarted.sql), without the time for which others took the slot.
+# CASE has the first of each queue found before its turn is computed. Of its workflow, as there, the 1,000 runs created
+# last are looked at, by the index of the workflow.
 PENDING = """
+WITH heads AS MATERIALIZED (
+    SELECT DISTINCT ON (workflow_id) id FROM workflow_executions
+    WHERE status = 'pending' AND is_queued ORDER BY workflow_id, created_at, id
+)
 SELECT id, NULL::uuid, attempt, NULL
 FROM workflow_executions AS run, LATERAL (SELECT now() - make_interval(secs => %(seconds)s) AS until) AS clock
-WHERE status = 'pending' AND created_at < until AND updated_at < until AND (NOT is_queued OR (
-    NOT EXISTS (SELECT FROM runs_ahead(run.id)) AND NOT EXISTS (
-        SELECT FROM workflow_executions AS other WHERE other.workflow_id = run.workflow_id AND other.ended_at > until
+WHERE status = 'pending' AND created_at < until AND updated_at < until AND CASE
+    WHEN NOT is_queued THEN true
+    WHEN id NOT IN (SELECT id FROM heads) OR EXISTS (SELECT FROM runs_ahead(run.id)) THEN false
+    ELSE (
+        SELECT since + coalesce((
+            SELECT sum(ended_at - greatest(started_at, since)) FROM (
+                SELECT started_at, ended_at, metadata FROM workflow_executions AS other
+                WHERE other.workflow_id = run.workflow_id ORDER BY other.created_at DESC, other.id DESC LIMIT 1000
+            ) AS other
+            WHERE ended_at > since AND started_at < ended_at AND NOT metadata @> '{"allow_concurrent": true}'
+        ), interval '0') < until
+        FROM turn_since(run.id) AS since
     )
-))
+END
 ORDER BY created_at, id LIMIT %(most)s
 """
 AT_ONCE = 1_000

@@ -4,11 +4,13 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from executions.models import HistoryEntry, WorkflowExecution
 from executions.tests.acceptance import fresh, race, try_start
-from executions.tests.attention import ago
+from executions.tests.attention import ago, ended_ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.query_plans import uses
 from executions.upkeep import overdue
 from executions.upkeep.overdue import expire_pending
 from pastetrader.tests.proofs import times
@@ -66,13 +68,69 @@ def test_a_run_that_was_retried_waits_from_then() -> None:
 @pytest.mark.django_db
 def test_a_queued_run_waits_from_when_it_might_have_started() -> None:
     running = in_state(WorkflowExecutionFactory(workflow=WorkflowFactory()), "running")
+    WorkflowExecution.objects.filter(pk=running.pk).update(created_at=ago(10 * HOUR), started_at=ago(10 * HOUR))
     queued = waiting_for(9 * HOUR, workflow=running.workflow, is_queued=True)
     assert expire() == 0
-    running.complete()
+    fresh(running).complete()
     assert expire() == 0
-    WorkflowExecution.objects.filter(pk=running.pk).update(started_at=ago(8 * HOUR), ended_at=ago(2 * HOUR))
+    ended_ago(running, 10 * HOUR, 0.9 * HOUR)
+    assert expire() == 0
+    ended_ago(running, 10 * HOUR, 1.1 * HOUR)
     assert expire() == 1
     assert fresh(queued).error_code == "expired"
+
+
+def run_beside(queued: WorkflowExecution, minutes: float, **fields: Any) -> WorkflowExecution:
+    """Add a run of the same workflow that ended a minute ago, after so many minutes."""
+    run: WorkflowExecution = in_state(WorkflowExecutionFactory(workflow=queued.workflow, **fields), "completed")
+    ended_ago(run, 60 + 60 * minutes, 60)
+    return run
+
+
+@pytest.mark.django_db
+def test_a_queued_run_does_not_wait_for_one_that_allows_others() -> None:
+    queued = waiting_for(3 * HOUR, is_queued=True)
+    run_beside(queued, minutes=175, metadata={"allow_concurrent": True})
+    assert expire() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_queued", [True, False])
+def test_a_queued_run_does_not_wait_for_one_that_was_cancelled_before_it_started(is_queued: bool) -> None:
+    queued = waiting_for(3 * HOUR, is_queued=True)
+    WorkflowExecutionFactory(workflow=queued.workflow, is_queued=is_queued).cancel()
+    assert expire() == 1
+    assert fresh(queued).error_code == "expired"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("minutes", "number"), [(10, 1), (115, 0)])
+def test_the_time_of_runs_that_took_its_slot_is_not_its_own(minutes: float, number: int) -> None:
+    """Runs that are not queued may start before it: in a busy workflow one has always ended lately."""
+    queued = waiting_for(2.5 * HOUR, is_queued=True)
+    run_beside(queued, minutes)
+    assert expire() == number
+
+
+@pytest.mark.django_db
+def test_a_run_behind_it_waits_from_its_own_turn() -> None:
+    head = waiting_for(3 * HOUR, is_queued=True)
+    second = waiting_for(2 * HOUR, workflow=head.workflow, is_queued=True)
+    assert expire() == 1
+    assert (fresh(head).error_code, fresh(second).status) == ("expired", "pending")
+    ended_ago(head, 3 * HOUR, 1.1 * HOUR)
+    WorkflowExecution.objects.filter(pk=head.pk).update(started_at=None)
+    assert expire() == 1
+    assert fresh(second).error_code == "expired"
+
+
+@pytest.mark.parametrize("index", ["idx_workflow_executions_status", "idx_workflow_executions_workflow"])
+def test_only_pending_runs_are_read_and_the_last_ones_of_their_workflows(index: str, only: Any) -> None:
+    """By indexes: a ledger has millions of runs that ended."""
+    only("workflow_executions", index)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {overdue.PENDING}", {"seconds": HOUR, "most": 1_000})
+        assert uses(" ".join(line for (line,) in cursor.fetchall()), index)
 
 
 @pytest.mark.django_db
