@@ -2,27 +2,29 @@
 
 -- Since when a pending run of a queue may start: its creation, retry or last change; or the end of the last run that was
 -- queued before it; or the end of the run that was running then. Later runs that are not queued change nothing: between
--- two of them it might have started. Of each, the 1,000 runs created last are looked at, by the index of the workflow.
+-- two of them it might have started. Of each, the 1,000 runs created last are looked at, in the index of the workflow,
+-- which includes their ends; only those that ended later are read.
 CREATE FUNCTION turn_since(run uuid) RETURNS timestamptz STABLE LANGUAGE sql AS $$
     WITH own AS (
         SELECT id, workflow_id, created_at, greatest(created_at, updated_at) AS ready_at
         FROM workflow_executions WHERE id = run
     ), first AS MATERIALIZED (
         SELECT workflow_id, greatest(ready_at, (
-            SELECT max(ended_at) FROM (
-                SELECT ended_at, is_queued FROM workflow_executions AS before
-                WHERE before.workflow_id = own.workflow_id AND (before.created_at, before.id) < (own.created_at, own.id)
-                ORDER BY before.created_at DESC, before.id DESC LIMIT 1000
-            ) AS before WHERE is_queued
+            SELECT max(before.ended_at) FROM (
+                SELECT id, ended_at FROM workflow_executions AS earlier
+                WHERE earlier.workflow_id = own.workflow_id AND (earlier.created_at, earlier.id) < (own.created_at, own.id)
+                ORDER BY earlier.created_at DESC, earlier.id DESC LIMIT 1000
+            ) AS found JOIN workflow_executions AS before USING (id)
+            WHERE found.ended_at > ready_at AND before.is_queued
         )) AS at FROM own
     )
     SELECT greatest(at, (
-        SELECT max(ended_at) FROM (
-            SELECT started_at, ended_at, metadata FROM workflow_executions AS other
-            WHERE other.workflow_id = first.workflow_id AND other.created_at <= at
-            ORDER BY other.created_at DESC, other.id DESC LIMIT 1000
-        ) AS other
-        WHERE started_at <= at AND ended_at > at AND NOT metadata @> '{"allow_concurrent": true}'
+        SELECT max(other.ended_at) FROM (
+            SELECT id, started_at, ended_at FROM workflow_executions AS earlier
+            WHERE earlier.workflow_id = first.workflow_id AND earlier.created_at <= at
+            ORDER BY earlier.created_at DESC, earlier.id DESC LIMIT 1000
+        ) AS found JOIN workflow_executions AS other USING (id)
+        WHERE found.started_at <= at AND found.ended_at > at AND NOT other.metadata @> '{"allow_concurrent": true}'
     )) FROM first
 $$;
 
