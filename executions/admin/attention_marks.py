@@ -60,8 +60,11 @@ def _template(found: Finding) -> object:
 
 def marks_of_runs(runs: Iterable[WorkflowExecution]) -> dict[UUID, list[Mark]]:
     """Return the marks of those of these runs that need attention; none if the query takes too long."""
-    asked = (ExecutionStatus.RUNNING, ExecutionStatus.PENDING)
-    return _marks([run.pk for run in runs if run.status in asked], attention.findings_of_runs)
+    return _marks([run.pk for run in runs if _may_need_attention(run)], attention.findings_of_runs)
+
+
+def _may_need_attention(run: WorkflowExecution) -> bool:
+    return run.status == ExecutionStatus.RUNNING or (run.status == ExecutionStatus.PENDING and run.is_queued)
 
 
 def marks_of_nodes(nodes: Iterable[NodeExecution]) -> dict[UUID, list[Mark]]:

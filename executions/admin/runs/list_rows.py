@@ -30,7 +30,7 @@ class RunListRow:
 
 def present_runs(user: User, runs: Sequence[Any]) -> list[RunListRow]:
     """Return a row for each of `runs`, which have the annotations `error` and `tag_list`, with three queries, and
-    one more if some are running or pending."""
+    one more if some are running or queued."""
     failed = [run for run in runs if run.status == ExecutionStatus.FAILED or run.failed_nodes]
     found = run_failures.first_failures(user, failed)
     durations = duration_cells.duration_cells(runs)
