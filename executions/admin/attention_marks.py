@@ -24,6 +24,7 @@ LEASE = gettext_lazy("Its lease of %(limit)s expired %(passed)s ago, and upkeep 
 TIME_OUT = gettext_lazy("Its time-out of %(limit)s was exceeded %(passed)s ago, and upkeep has not ended it yet.")
 UNSTARTED = gettext_lazy("It has been its turn for %(passed)s, and no engine has started it.")
 BEHIND = ngettext_lazy("%(behind)d queued run waits for it.", "%(behind)d queued runs wait for it.", "behind")
+MANY_BEHIND = gettext_lazy("%(behind)s queued runs or more wait for it.")
 WHAT_TO_DO = gettext_lazy("Start its engine, or cancel it.")
 SILENT = gettext_lazy("No heartbeat, no transition and no line for %(passed)s.")
 LATE = gettext_lazy("It takes longer than usual: 95 of 100 runs of this workflow took up to %(limit)s.")
@@ -47,9 +48,15 @@ def build_mark(found: Finding) -> Mark:
     }
     sentences = [str(_template(found)) % values]
     if found.question == "unstarted":
-        behind = [str(BEHIND % {"behind": found.behind})] if found.behind else []
-        sentences += [*behind, str(WHAT_TO_DO)]
+        sentences += [*_behind(found.behind or 0), str(WHAT_TO_DO)]
     return Mark(found.question, " ".join(sentences))
+
+
+def _behind(number: int) -> list[str]:
+    """Return the sentence about the runs that wait for an unstarted one. They are counted up to a limit."""
+    if number >= limits.RUNS_BEHIND:
+        return [str(MANY_BEHIND) % {"behind": f"{number:,}"}]
+    return [str(BEHIND % {"behind": number})] if number else []
 
 
 def _template(found: Finding) -> object:

@@ -105,4 +105,6 @@ def test_each_sentence_names_its_evidence() -> None:
         assert sentence("overdue", True) == (
             "Its lease of 1 min 0 s expired 1 min 5 s ago, and upkeep has not ended it yet."
         )
+        many = attention.Finding("unstarted", UUID(int=1), None, ago(65), None, None, behind=1_000)
+        assert "1,000 queued runs or more wait for it." in build_mark(many).sentence
         assert sentence("late").startswith("It takes longer than usual: 95 of 100 runs")
