@@ -40,6 +40,7 @@ class Environment:
         self.engines: list[Engine] = []
         self.cuts = 0  # connections that were cut
         self.known: set[str] = set()  # violations
+        self.struck = ""  # the id of the row that the last fault was about, if it was about one
 
     def __enter__(self) -> Self:
         try:

@@ -24,7 +24,8 @@ LIMITED = 60.0  # seconds between two lines of one kind
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault. `log` is a pattern of what the server must write about it."""
+    """A kind of fault. `log` is a pattern of what the server must write about it, in which ROW is the id of the row
+    that was struck; "" if it writes nothing."""
 
     name: str
     strike: Callable[[Environment], str | None]  # returns what is wrong, beside what is checked for every kind
@@ -40,7 +41,7 @@ class Outcome:
     doubled: list[str] = field(default_factory=list)
     impossible: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)  # all else, such as an answer that no client should get
-    unlogged: int = 0  # tries without a line in the log
+    unlogged: int | None = None  # tries without a line in the log; None if none is looked for
     struck: float = 0.0  # seconds of all strikes, until the service was back
     compared: float = 0.0  # seconds
 
@@ -61,8 +62,9 @@ def try_once(environment: Environment, kind: Kind, outcome: Outcome) -> None:
     outcome.tries += max(1, environment.cuts - cuts)
     outcome.struck += time.monotonic() - began
     _compare(environment, outcome, NEWEST)
-    if kind.log and not _is_logged(environment, kind.log, offset):
-        outcome.unlogged += 1
+    if kind.log:
+        pattern = kind.log.replace("ROW", environment.struck)
+        outcome.unlogged = (outcome.unlogged or 0) + (not _is_logged(environment, pattern, offset))
 
 
 def compare_all(environment: Environment) -> Outcome:

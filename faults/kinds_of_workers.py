@@ -19,6 +19,7 @@ from .lease_scenarios import report_as_fenced, wait_for_retry
 from .run_scenarios import RUNS
 
 PATIENCE = 60.0  # seconds
+REFUSED = "Conflict: /api/v1/node-executions/ROW/"
 
 
 class Worker:
@@ -80,6 +81,7 @@ def _replace(environment: Environment, number: signal.Signals) -> str | None:
     workers = [Worker(environment, run, 1)]
     try:
         _stop_first(environment, workers[0], record, number)
+        environment.struck = workers[0].node
         wait_for_retry(calls, record, workers[0].node)
         workers.append(Worker(environment, run, 2, workers[0].node))
         _end_second(workers, record, number)
@@ -120,6 +122,6 @@ def _end_second(workers: list[Worker], record: Record, number: signal.Signals) -
 
 
 WORKERS = [
-    Kind("worker under a lease paused, and replaced", pause_worker),
-    Kind("kill -9 of a worker under a lease", kill_worker_under_lease),
+    Kind("worker under a lease paused, and replaced", pause_worker, REFUSED),
+    Kind("kill -9 of a worker under a lease", kill_worker_under_lease, REFUSED),
 ]

@@ -1,6 +1,7 @@
 """The short form of `make faults`: real processes are broken, and nothing is lost, doubled or impossible."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,11 @@ from django.utils import timezone
 
 from executions.models import WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory
+from faults.fault_run import Outcome
 from faults.journal import Journal, Record
+from faults.kinds import KINDS
 from faults.queue_scenarios import out_of_turn
+from faults.report import print_table
 from faults.webhooks import Receiver
 from pastetrader.tests.live_server import ROOT
 from workflows.models import Workflow
@@ -93,3 +97,20 @@ def test_a_failure_that_is_not_told_or_is_told_by_two_ids_is_found(tmp_path: Pat
     (tmp_path / "messages").write_text("".join(json.dumps(each) + "\n" for each in messages))
     assert receiver.find_undelivered({"a", "b", "c", "d"}) == {"b", "d"}
     assert receiver.id_faults() == ["the failure of c was delivered as msg_3, msg_4"]
+
+
+def test_the_table_tells_no_missing_line_from_none_that_was_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = {"found": Outcome(unlogged=0), "missing": Outcome(unlogged=2), "silent": Outcome()}
+    assert not print_table(outcomes, seed=1, seconds=60, facts=7, back_in=10)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")][1:]
+    assert [row.split(" | ")[-1] for row in rows] == ["0 |", "2 |", "not looked for |"]
+
+
+def test_the_documented_table_has_every_kind_by_the_same_rule() -> None:
+    rows = re.findall(
+        r"^\| (.+?) \| [\d,]+ \| .* \| (\S.*) \|$", (ROOT / "docs" / "reliability.md").read_text(), re.MULTILINE
+    )
+    assert [name for name, _missing in rows] == [kind.name for kind in KINDS]
+    looked_for = {kind.name for kind in KINDS if kind.log}
+    assert {name for name, missing in rows if missing != "not looked for"} <= looked_for
+    assert {missing for _name, missing in rows} == {"0", "not looked for"}
