@@ -1,7 +1,8 @@
 """Deadlines by the clock of a place, on the days of a calendar, across changes to and from daylight saving time.
 
 A time that the clocks skip is due as much later as they are put forward. One that comes twice is due the second time:
-by the clock of that place, a run that starts before it is in time.
+by the clock of that place, a run that starts before it is in time. 00:00 is the end of the day, not its beginning:
+no run could start on a day before that begins.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,7 +41,8 @@ def _is_met(deadline: Deadline, start: datetime | None) -> bool:
 
 
 def deadline_of(day: date, at: time, zone: ZoneInfo) -> Deadline:
-    return Deadline(_moments(day, time.min, zone)[0], max(_moments(day, at, zone)))
+    due_on = day + timedelta(days=1) if at == time.min else day
+    return Deadline(_moments(day, time.min, zone)[0], max(_moments(due_on, at, zone)))
 
 
 def _moments(day: date, at: time, zone: ZoneInfo) -> list[datetime]:

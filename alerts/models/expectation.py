@@ -86,8 +86,9 @@ class Expectation(VersionedModel):
     def __str__(self) -> str:
         """Return it as a sentence in the language of the page."""
         if self.kind == ExpectationKind.STARTS_BY and self.time is not None:
+            at = "24:00" if self.time == datetime.time.min else f"{self.time:%H:%M}"
             return gettext("Starts by %(time)s %(zone)s, %(days)s.") % {
-                "time": f"{self.time:%H:%M}", "zone": self.time_zone, "days": describe_days(self.days),
+                "time": at, "zone": self.time_zone, "days": describe_days(self.days),
             }  # fmt: skip
         if self.kind == ExpectationKind.ENDS_WITHIN:
             return gettext("Ends within %(duration)s.") % {"duration": format_interval(self.seconds or 0)}

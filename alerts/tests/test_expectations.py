@@ -99,6 +99,19 @@ class TestStartsBy:
         assert check_expectations(NOW + timedelta(minutes=1)) == []
         assert open_misses() == []
 
+    def test_midnight_is_the_end_of_the_day(self, workflow: Workflow) -> None:
+        row = made_at(expect(workflow, "starts_by", **SEOUL | {"time": time(0, 0)}), NOW - timedelta(days=5))
+        friday_23_59 = datetime(2026, 11, 27, 14, 59, tzinfo=UTC)
+        ran(workflow, friday_23_59)
+        assert check_expectations(NOW) == []
+        saturday = friday_23_59 + timedelta(minutes=2)
+        WorkflowExecution.objects.update(started_at=saturday, ended_at=saturday)
+        (missed,) = check_expectations(NOW)
+        assert (missed.expectation, missed.since) == (row, friday_23_59 + timedelta(minutes=1))
+        ran(workflow, NOW)  # Monday's, in time
+        tuesday_00_10 = NOW + timedelta(hours=14, minutes=10)
+        assert check_expectations(tuesday_00_10) == []
+
     def test_a_calendar_that_has_ended_is_told_once(self, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
         """The package knows the trading days of a year or so ahead, and some server is never upgraded."""
         last = (NOW - timedelta(days=20)).date()
@@ -226,6 +239,7 @@ def test_the_database_refuses_an_expectation_that_is_incomplete(workflow: Workfl
         ("ends_within", {"seconds": 1_800}, "Ends within 30 min."),
         ("ends_within", {"seconds": 90}, "Ends within 90 s."),
         ("starts_by", SEOUL, "Starts by 09:10 Asia/Seoul, Monday to Friday."),
+        ("starts_by", SEOUL | {"time": time(0, 0)}, "Starts by 24:00 Asia/Seoul, Monday to Friday."),
         ("starts_by", SEOUL | {"days": "XKRX"}, "Starts by 09:10 Asia/Seoul, on trading days of XKRX."),
     ],
 )
