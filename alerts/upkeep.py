@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import django.db
 import psycopg
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from alerts.conf import alerts_settings
-from alerts.models import Alert, Expectation
+from alerts.models import Alert, Delivery, DeliveryState, Expectation
 from alerts.scan import scan
 from alerts.sending.outbox import send_due
 from executions.upkeep.repetition import repeat
@@ -74,7 +75,13 @@ def apply_removal(progress: Progress) -> Result:
 
 
 def _old_alerts() -> django.db.models.QuerySet[Alert]:
-    return Alert.objects.filter(created_at__lt=timezone.now() - timedelta(days=alerts_settings.KEEP_DAYS)).order_by()
+    """Return the old alerts of which no message waits. One for a channel that is not active waits for as long as it
+    would be tried."""
+    now = timezone.now()
+    tried = Q(channel__is_active=True) | Q(queued_at__gte=now - timedelta(days=alerts_settings.GIVE_UP_DAYS))
+    waiting = Delivery.objects.filter(tried, alert=OuterRef("pk"), state=DeliveryState.WAITING)
+    old = Alert.objects.filter(created_at__lt=now - timedelta(days=alerts_settings.KEEP_DAYS))
+    return old.exclude(Exists(waiting)).order_by()
 
 
 TASKS = (

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from alerts import upkeep
-from alerts.models import Alert, Delivery, Scan
+from alerts.models import Alert, Channel, Delivery, Scan
 from alerts.tests.factories import rule_for
 from executions.upkeep import runner
 from workflows.models import Workflow
@@ -35,6 +35,19 @@ def test_alerts_are_removed_with_their_messages_after_thirty_days(workflow: Work
     assert [delivery.alert for delivery in Delivery.objects.all()] == [young]
     settings.ALERTS = {"KEEP_DAYS": 5}
     assert upkeep.plan_removal().rows == 1
+
+
+def test_an_alert_is_kept_while_a_message_of_it_waits(workflow: Workflow, settings: Any) -> None:
+    settings.ALERTS = {"KEEP_DAYS": 1, "GIVE_UP_DAYS": 7}
+    kept = alert_of(workflow, timedelta(days=3))
+    Delivery.objects.update(state="waiting", queued_at=kept.created_at)
+    assert upkeep.apply_removal(lambda _done, _of: None).rows == 0
+    Channel.objects.update(is_active=False)
+    assert upkeep.plan_removal().rows == 0
+    Delivery.objects.update(queued_at=timezone.now() - timedelta(days=8))  # nobody has activated its channel
+    assert upkeep.plan_removal().rows == 1
+    Channel.objects.update(is_active=True)  # the next try is the last
+    assert upkeep.plan_removal().rows == 0
 
 
 def test_upkeep_scans(workflow: Workflow) -> None:
