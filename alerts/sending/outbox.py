@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import Empty, Queue
-from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from alerts.conf import alerts_settings
@@ -114,7 +113,7 @@ def _store(result: Result) -> None:
             Channel.objects.filter(pk=delivery.channel_id).exclude(failing_since=None).update(failing_since=None)
         else:
             rows.update(**changes, **_next(delivery, result, now))
-            _count_failure(delivery.channel_id, now, is_gone=result.is_gone)
+            _count_failure(delivery, now, is_gone=result.is_gone)
     DELIVERIES.labels(delivery.channel.kind, "failed" if result.error else "delivered").inc()
 
 
@@ -126,9 +125,19 @@ def _next(delivery: Delivery, result: Result, now: datetime) -> dict[str, object
     return {"next_try_at": now + timedelta(seconds=max(delay, result.retry_after))}
 
 
-def _count_failure(channel: UUID, now: datetime, *, is_gone: bool) -> None:
+def _count_failure(delivery: Delivery, now: datetime, *, is_gone: bool) -> None:
     """Note since when the channel fails, and disable it after days of nothing else, or if the receiver is gone."""
-    rows = Channel.objects.filter(pk=channel, is_active=True)
-    rows.filter(failing_since=None).update(failing_since=now)
+    rows = Channel.objects.filter(pk=delivery.channel_id, is_active=True)
+    known = rows.exclude(failing_since=None)
+    still = known if delivery.tries > 1 else known.filter(Exists(_others_that_failed(delivery)))
+    rows.exclude(pk__in=still.values("pk")).update(failing_since=delivery.tried_at)
     too_long = rows.filter(failing_since__lt=now - timedelta(days=alerts_settings.GIVE_UP_DAYS))
     (rows if is_gone else too_long).update(is_active=False, disabled_at=now)
+
+
+def _others_that_failed(delivery: Delivery) -> QuerySet[Delivery]:
+    """Return the other messages that failed before this one, since their channel fails. Where they were deleted,
+    nothing may have been tried for days: the channel fails anew."""
+    waiting = Delivery.objects.filter(channel=OuterRef("pk"), state=DeliveryState.WAITING)
+    failed = waiting.filter(tried_at__gte=OuterRef("failing_since"), tried_at__lt=delivery.tried_at)
+    return failed.exclude(error="")

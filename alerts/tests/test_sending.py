@@ -206,6 +206,29 @@ def test_a_channel_is_disabled_after_a_week_of_failures_and_the_message_given_up
     assert "was disabled, because nothing could be sent" in client.get("/admin/").content.decode()
 
 
+def test_failures_of_a_message_that_is_gone_do_not_disable_its_channel(workflow: Workflow, receiver: Receiver) -> None:
+    """Its rule was deleted, and nothing was tried since."""
+    channel = webhook(receiver.address)
+    receiver.answers = [(500, {})] * 5
+    delivery_for(workflow, channel).alert.rule.delete()
+    week = timezone.now() - timedelta(days=8)
+    Channel.objects.update(failing_since=week)
+    for _ in range(2):  # at once
+        delivery_for(workflow, channel)
+    send_due()
+    channel.refresh_from_db()
+    assert channel.is_active
+    assert channel.failing_since is not None
+    assert channel.failing_since > week
+    make_due()
+    send_due()  # the same messages once more
+    before, channel = channel, Channel.objects.get()
+    assert channel.failing_since == before.failing_since
+    delivery_for(workflow, channel)  # a new one, while the others still fail
+    send_due()
+    assert Channel.objects.get().failing_since == before.failing_since
+
+
 def test_an_old_message_that_is_sent_again_has_another_week(workflow: Workflow, receiver: Receiver) -> None:
     delivery = delivery_for(workflow, webhook(receiver.address))
     long_ago = timezone.now() - timedelta(days=20)
