@@ -72,8 +72,9 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
         return self.filter(channel__owner_id=user.pk) if user.pk else self.none()
 
     def send_again(self) -> int:
-        """Put the messages into the outbox again, in whatever state they are. Return their number."""
-        return self.update(state=DeliveryState.WAITING, next_try_at=Now(), queued_at=Now())
+        """Put the messages into the outbox again, in whatever state they are, as if they had not been tried. Return
+        their number."""
+        return self.update(state=DeliveryState.WAITING, next_try_at=Now(), queued_at=Now(), tries=0, tried_at=None)
 
 
 class Delivery(UUID7Model):

@@ -103,9 +103,9 @@ def _try(delivery: Delivery) -> Result:
 
 
 def _store(result: Result) -> None:
-    """Store the result, if the delivery was not tried again meanwhile."""
+    """Store the result, if the delivery was not tried or put into the outbox again meanwhile."""
     delivery, now = result.delivery, timezone.now()
-    rows = Delivery.objects.filter(pk=delivery.pk, tries=delivery.tries, state=DeliveryState.WAITING)
+    rows = Delivery.objects.filter(pk=delivery.pk, tried_at=delivery.tried_at, state=DeliveryState.WAITING)
     changes: dict[str, object] = {"answer": result.answer, "error": result.error[:1_000]}
     with transaction.atomic():
         if not result.error:

@@ -169,15 +169,15 @@ def database_url() -> str:
     return f"postgresql://{found['USER']}@/{found['NAME']}?host={connection.get_connection_params()['host']}"
 
 
+def send_and_close() -> None:
+    send_due()
+    connection.close()
+
+
 def test_two_senders_send_it_once(workflow: Workflow, receiver: Receiver) -> None:
     for _ in range(3):
         delivery_for(workflow, webhook(receiver.address))
-
-    def send() -> None:
-        send_due()
-        connection.close()
-
-    threads = [threading.Thread(target=send) for _ in range(4)]
+    threads = [threading.Thread(target=send_and_close) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -238,6 +238,29 @@ def test_an_old_message_that_is_sent_again_has_another_week(workflow: Workflow, 
     send_due()
     delivery.refresh_from_db()
     assert (delivery.state, delivery.answer) == ("waiting", 500)
+
+
+def test_a_message_that_is_sent_again_begins_with_short_delays(workflow: Workflow, receiver: Receiver) -> None:
+    delivery = delivery_for(workflow, webhook(receiver.address))
+    Delivery.objects.update(state="given_up", tries=30, tried_at=timezone.now() - timedelta(hours=6))
+    receiver.answers = [(500, {})]
+    Delivery.objects.all().send_again()
+    send_due()
+    delivery.refresh_from_db()
+    assert delivery.tries == 1
+    assert delivery.next_try_at < timezone.now() + timedelta(seconds=10)
+
+
+def test_a_message_that_is_sent_again_during_a_try_is_due(workflow: Workflow, receiver: Receiver) -> None:
+    delivery = delivery_for(workflow, webhook(receiver.address))
+    receiver.hold.clear()
+    sender = threading.Thread(target=send_and_close)
+    sender.start()
+    assert receiver.came.wait(10)
+    Delivery.objects.all().send_again()
+    receiver.hold.set()
+    sender.join()
+    assert (Delivery.objects.get(pk=delivery.pk).state, send_due()) == ("waiting", 1)
 
 
 def test_a_receiver_that_is_gone_disables_its_channel_at_once(workflow: Workflow, receiver: Receiver) -> None:
