@@ -1,8 +1,9 @@
-"""Alerts as tasks of `manage.py upkeep`, and the repetition of scans in the process of `manage.py serve`."""
+"""Alerts as tasks of `manage.py upkeep`, and the repetition of scans and of sending in `manage.py serve`."""
 
 import logging
 import time
 from datetime import timedelta
+from functools import partial
 
 import django.db
 import psycopg
@@ -18,32 +19,49 @@ from executions.upkeep.repetition import repeat
 from executions.upkeep.task import Progress, Result, Task
 
 DELETED_AT_ONCE = 1_000
+SEND_EVERY = 1  # seconds between two looks for messages that are due
 SENT_FOR_SECONDS = 60  # by `manage.py upkeep`
 
 logger = logging.getLogger(__name__)
 
 
-def repeat_alerts() -> None:
-    """Scan and send every few seconds, until the process ends."""
-    repeat(scan_and_send, alerts_settings.SCAN_EVERY_SECONDS)
+def repeat_scans() -> None:
+    """Scan every few seconds, until the process ends."""
+    repeat(scan_or_log, alerts_settings.SCAN_EVERY_SECONDS)
 
 
-def scan_and_send() -> None:
-    """Look once, and send until the next look. An error that is not the database's is logged: the next look may not
-    meet it."""
+def repeat_messages(*, is_failing: bool) -> None:
+    """Send what is due, within a second, until the process ends: through channels that failed last, or the others,
+    which do not wait for those."""
+    repeat(partial(send_or_log, is_failing=is_failing), SEND_EVERY)
+
+
+def scan_or_log() -> None:
+    """Look once. An error that is not the database's is logged: the next look may not meet it."""
     try:
         scan()
-        send_for(alerts_settings.SCAN_EVERY_SECONDS)
     except (django.db.Error, psycopg.Error):
         raise
     except Exception:
         logger.exception("The scan for alerts failed.")
 
 
+def send_or_log(*, is_failing: bool) -> None:
+    """Send what is due. An error that is not the database's is logged, as above."""
+    try:
+        while send_due(is_failing=is_failing):
+            pass
+    except (django.db.Error, psycopg.Error):
+        raise
+    except Exception:
+        logger.exception("Sending messages of alerts failed.")
+
+
 def send_for(seconds: float) -> int:
-    """Send due messages until the deadline; a message in progress may exceed it. Return how many were tried."""
+    """Send due messages until the deadline, through channels that fail at the end; a message in progress may exceed it.
+    Return how many were tried."""
     until, tried = time.monotonic() + seconds, 0
-    while number := send_due():
+    while number := send_due(is_failing=False) or send_due(is_failing=True):
         tried += number
         if time.monotonic() > until:
             break

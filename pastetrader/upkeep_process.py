@@ -4,17 +4,18 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from multiprocessing import parent_process
 
 from django.conf import settings
 
-from alerts.upkeep import repeat_alerts
+from alerts.upkeep import repeat_messages, repeat_scans
 from executions.upkeep.repetition import repeat_bulk_actions, repeat_error_groups, repeat_overdue, repeat_upkeep
 from local_postgres.server import ensure
 from pastetrader.server import WATCH_EVERY
 from pastetrader.workers import STOP
 
-CONNECTIONS = 5  # in its pool, one for each thread; the lock of upkeep has one of its own
+CONNECTIONS = 7  # in its pool, one for each thread; the lock of upkeep has one of its own
 
 
 def keep_up() -> None:
@@ -27,7 +28,10 @@ def keep_up() -> None:
         _end_with_parent()
         ensure(settings.DATABASES["default"])  # a lease of its own
         threading.Thread(target=repeat_overdue, daemon=True, name="overdue").start()
-        threading.Thread(target=repeat_alerts, daemon=True, name="alerts").start()
+        threading.Thread(target=repeat_scans, daemon=True, name="alerts").start()
+        for is_failing in (False, True):
+            repeated = partial(repeat_messages, is_failing=is_failing)
+            threading.Thread(target=repeated, daemon=True, name="messages").start()
         threading.Thread(target=repeat_bulk_actions, daemon=True, name="bulk actions").start()
         threading.Thread(target=repeat_error_groups, daemon=True, name="error-groups").start()
         repeat_upkeep()

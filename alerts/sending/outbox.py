@@ -42,9 +42,10 @@ class Result:
     is_gone: bool = False
 
 
-def send_due() -> int:
-    """Send what is due. Return how many messages were tried."""
-    claimed = _claim()
+def send_due(*, is_failing: bool | None = None) -> int:
+    """Send what is due through all channels, or those that failed last, or the others. Return how many messages were
+    tried."""
+    claimed = _claim(is_failing)
     if claimed and not connection.in_atomic_block:
         connection.close()  # to the pool: a receiver may take long
     for result in _send_all(claimed):
@@ -72,10 +73,12 @@ def _claim_seconds() -> float:
 
 
 @transaction.atomic
-def _claim() -> list[Delivery]:
+def _claim(is_failing: bool | None) -> list[Delivery]:
     """Return the deliveries that are due, a few of each channel, with their channels and rules."""
     now = timezone.now()
     due = Delivery.objects.filter(state=DeliveryState.WAITING, next_try_at__lte=now, channel__is_active=True)
+    if is_failing is not None:
+        due = due.filter(channel__failing_since__isnull=not is_failing)
     found: list[Delivery] = []
     channels = list(due.order_by().values_list("channel", flat=True).distinct())
     random.shuffle(channels)

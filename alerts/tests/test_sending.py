@@ -25,6 +25,7 @@ from alerts.sending.bodies import body_for
 from alerts.sending.outbox import send_due
 from alerts.tests.factories import email, rule_for, slack, webhook
 from alerts.tests.receivers import Mailbox, Receiver, http_receiver, smtp_server
+from alerts.upkeep import send_for
 from alerts.webhooks import addresses, signature
 from alerts.webhooks.http import CheckedConnection
 from executions.tests.factories import WorkflowExecutionFactory, in_state
@@ -169,8 +170,8 @@ def database_url() -> str:
     return f"postgresql://{found['USER']}@/{found['NAME']}?host={connection.get_connection_params()['host']}"
 
 
-def send_and_close() -> None:
-    send_due()
+def send_and_close(**of: bool) -> None:
+    send_due(**of)
     connection.close()
 
 
@@ -183,6 +184,31 @@ def test_two_senders_send_it_once(workflow: Workflow, receiver: Receiver) -> Non
     for thread in threads:
         thread.join()
     assert len(receiver.ids) == len(set(receiver.ids)) == 3
+
+
+def test_a_channel_that_fails_keeps_no_other_waiting(workflow: Workflow, receiver: Receiver) -> None:
+    failing = delivery_for(workflow, webhook(receiver.address))
+    Channel.objects.update(failing_since=timezone.now())
+    receiver.hold.clear()
+    sender = threading.Thread(target=send_and_close, kwargs={"is_failing": True})
+    sender.start()
+    assert receiver.came.wait(10)
+    with http_receiver() as other:
+        delivery_for(workflow, webhook(other.address))
+        assert send_due(is_failing=False) == 1
+        assert len(other.ids) == 1
+    assert sender.is_alive()
+    receiver.hold.set()
+    sender.join()
+    failing.refresh_from_db()
+    assert failing.state == "delivered"
+
+
+def test_upkeep_sends_through_channels_that_fail_too(workflow: Workflow, receiver: Receiver) -> None:
+    for _ in range(2):
+        delivery_for(workflow, webhook(receiver.address))
+    Channel.objects.filter(pk=Channel.objects.values("pk")[:1]).update(failing_since=timezone.now())
+    assert send_for(60) == 2
 
 
 def test_a_channel_is_disabled_after_a_week_of_failures_and_the_message_given_up(

@@ -64,7 +64,7 @@ def test_an_error_is_logged_and_the_next_look_comes(
 
     monkeypatch.setattr(upkeep, "scan", fail)
     with caplog.at_level(logging.ERROR, logger="alerts"):
-        upkeep.scan_and_send()
+        upkeep.scan_or_log()
     assert "The scan for alerts failed." in caplog.text
 
 
@@ -74,4 +74,4 @@ def test_an_error_of_the_database_is_for_the_repetition(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(upkeep, "scan", fail)
     with pytest.raises(OperationalError):
-        upkeep.scan_and_send()
+        upkeep.scan_or_log()
