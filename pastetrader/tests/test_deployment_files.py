@@ -213,8 +213,7 @@ def split_at(words: list[str], word: str) -> tuple[list[str], list[str]]:
 
 
 def test_the_document_calls_manage_py_with_the_settings_of_the_server_alone() -> None:
-    document = (ROOT / "docs" / "operate.md").read_text()
-    lines = [line for block in re.findall(r"```sh\n(.+?)```", document, re.DOTALL) for line in block.splitlines()]
+    lines = [line for block in shell_blocks() for line in block.splitlines()]
     called = [line for line in lines if "manage" in line]
     assert len(called) >= 6
     ways = ("docker compose exec server python manage.py ", "/opt/pastetrader/deploy/manage ")
@@ -235,3 +234,29 @@ def test_caddy_and_nginx_lead_to_the_server_under_the_prefix_of_the_document() -
     assert set(re.findall(r"^FORCE_SCRIPT_NAME=(.+)$", document, re.MULTILINE)) == {prefix}
     assert set(re.findall(r"^ALLOWED_HOSTS=(.+)$", document, re.MULTILINE)) == {host}
     assert "flush_interval -1" in caddy
+
+
+# --- the commands of docs/operate.md ------------------------------------------
+def shell_blocks() -> list[str]:
+    return re.findall(r"```sh\n(.+?)```", (ROOT / "docs" / "operate.md").read_text(), re.DOTALL)
+
+
+def test_every_block_of_commands_is_shell() -> None:
+    blocks = shell_blocks()
+    assert len(blocks) > 10
+    for block in blocks:
+        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, ""), block
+
+
+@pytest.mark.parametrize("path", [".env", "/etc/pastetrader.env"])
+def test_the_settings_that_the_document_writes_are_valid(path: str, tmp_path: Path) -> None:
+    [write] = re.findall(rf"cat > {path} <<END\n.+?END\n", "".join(shell_blocks()), re.DOTALL)
+    script = write.replace(f"cat > {path}", f"cat > {tmp_path}/written")
+    subprocess.run(["bash", "-euc", script], check=True)
+    written = dict(line.split("=", 1) for line in (tmp_path / "written").read_text().splitlines())
+    database = {"DATABASE_URL": "postgresql://pastetrader@database/pastetrader", "PASTETRADER_LOCAL": str(tmp_path)}
+    environment = os.environ | database | written
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
