@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 PER_CHANNEL = 4  # at once: a receiver that hangs does not hold up the others
 AT_ONCE = 32
+LONGER = 60  # seconds that a claim lasts beyond two tries
+ENDLESS = "The receiver did not end in time."
 FIRST_DELAY, LONGEST_DELAY = 5, 6 * 3_600  # seconds
 
 
@@ -55,21 +57,25 @@ def send_due(*, is_failing: bool | None = None) -> int:
 
 def _send_all(claimed: list[Delivery]) -> Iterator[Result]:
     """Send each in a thread of its own, and yield the results as they come, for as long as the claim lasts at most: a
-    mail server may never end. The threads do not keep a process that ends."""
+    mail server may never end, which is a failure. The threads do not keep a process that ends."""
     until = time.monotonic() + _claim_seconds()
     results: Queue[Result] = Queue()
     for delivery in claimed:
         threading.Thread(target=lambda each=delivery: results.put(_try(each)), daemon=True).start()
-    for _delivery in claimed:
+    waiting = {each.pk: each for each in claimed}
+    while waiting:
         try:
-            yield results.get(timeout=max(0.0, until - time.monotonic()))
+            result = results.get(timeout=max(0.0, until - time.monotonic()))
         except Empty:
             logger.warning("Messages of alerts are not sent in time; they are tried again.")
+            yield from (Result(each, error=ENDLESS) for each in waiting.values())
             return
+        del waiting[result.delivery.pk]
+        yield result
 
 
 def _claim_seconds() -> float:
-    return 2.0 * alerts_settings.SEND_SECONDS + 60
+    return 2.0 * alerts_settings.SEND_SECONDS + LONGER
 
 
 @transaction.atomic

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from alerts.models import Alert, Channel, Delivery
 from alerts.scan import scan
+from alerts.sending import outbox
 from alerts.sending.bodies import body_for
 from alerts.sending.outbox import send_due
 from alerts.tests.factories import email, rule_for, slack, webhook
@@ -202,6 +203,19 @@ def test_a_channel_that_fails_keeps_no_other_waiting(workflow: Workflow, receive
     sender.join()
     failing.refresh_from_db()
     assert failing.state == "delivered"
+
+
+def test_a_receiver_that_never_ends_has_failed(
+    workflow: Workflow, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some servers answer a byte now and then, within the seconds of each, for ever."""
+    monkeypatch.setattr(outbox, "LONGER", -9)  # a second in all
+    delivery = delivery_for(workflow, webhook(receiver.address))
+    receiver.hold.clear()
+    assert send_due() == 1
+    delivery.refresh_from_db()
+    assert (delivery.state, "did not end in time" in delivery.error) == ("waiting", True)
+    assert Channel.objects.exclude(failing_since=None).exists()
 
 
 def test_upkeep_sends_through_channels_that_fail_too(workflow: Workflow, receiver: Receiver) -> None:
