@@ -19,7 +19,7 @@ from .lease_scenarios import report_as_fenced, wait_for_retry
 from .run_scenarios import RUNS
 
 PATIENCE = 60.0  # seconds
-REFUSED = "Conflict: /api/v1/node-executions/ROW/"
+EXPIRED = "Upkeep ended attempt 1 of NodeExecution ROW: lease_expired"
 
 
 class Worker:
@@ -122,6 +122,6 @@ def _end_second(workers: list[Worker], record: Record, number: signal.Signals) -
 
 
 WORKERS = [
-    Kind("worker under a lease paused, and replaced", pause_worker, REFUSED),
-    Kind("kill -9 of a worker under a lease", kill_worker_under_lease, REFUSED),
+    Kind("worker under a lease paused, and replaced", pause_worker, EXPIRED),
+    Kind("kill -9 of a worker under a lease", kill_worker_under_lease, EXPIRED),
 ]

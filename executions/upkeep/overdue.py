@@ -10,6 +10,7 @@ status and the attempt, so an attempt that has ended meanwhile stays as it is.
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -183,6 +184,8 @@ def _fail(row: Execution, code: ErrorCode, message: str) -> None:
     _end_leases_of_nodes(row)
     row.fail_over_time(code, message)
     _count(row, code)
+    line = "Upkeep ended attempt %s of %s %s: %s."
+    transaction.on_commit(partial(logger.warning, line, row.attempt, type(row).__name__, row.pk, code), robust=True)
 
 
 def _count(row: Execution, code: ErrorCode) -> None:

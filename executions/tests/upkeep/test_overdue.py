@@ -59,6 +59,19 @@ def test_an_attempt_whose_lease_expired_fails_with_the_reason(factory: Any) -> N
 
 @ROWS
 @pytest.mark.django_db
+def test_the_log_names_each_attempt_that_was_ended(
+    factory: Any, caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
+) -> None:
+    row, _token = leased(factory)
+    silent_for(row, 90)
+    with django_capture_on_commit_callbacks(execute=True):
+        end_overdue()
+    line = f"Upkeep ended attempt 1 of {type(row).__name__} {row.pk}: lease_expired."
+    assert [record.getMessage() for record in caplog.records if "Upkeep ended" in record.getMessage()] == [line]
+
+
+@ROWS
+@pytest.mark.django_db
 def test_a_heartbeat_in_time_saves_the_attempt(factory: Any) -> None:
     row, token = leased(factory)
     silent_for(row, 90)
