@@ -1,10 +1,12 @@
 """The list of runs while it is looked at: its rows are fetched alone, as the list with its filters has them."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from executions.models import SavedView
 from executions.tests.factories import WorkflowExecutionFactory, in_state
@@ -28,7 +30,7 @@ def test_the_rows_come_alone_and_as_the_filters_leave_them(client: Client) -> No
 
 
 def test_they_are_the_very_rows_of_the_page(client: Client) -> None:
-    WorkflowExecutionFactory()
+    WorkflowExecutionFactory(created_at=timezone.now() - timedelta(hours=60.5))  # its age is no other a moment later
     page = client.get(f"{RUNS}?status=pending").content.decode()
     row = rows(client, "&status=pending").split("<tbody>")[1].split("</tbody>")[0]
     assert row in page
