@@ -227,5 +227,5 @@ class AlertDeliveryViewSet(ColumnsMixin[Delivery]):
         self.get_serializer(data=request.data).is_valid(raise_exception=True)
         row = self.get_object()
         Delivery.objects.filter(pk=row.pk).send_again()
-        row.refresh_from_db(fields=["state", "next_try_at"])
+        row.refresh_from_db(fields=["state", "next_try_at", "tries", "tried_at"])
         return Response(AlertDeliverySerializer(row).data)
