@@ -8,6 +8,7 @@ import uuid
 from .environment import Environment
 from .fault_run import Kind
 
+UNDELIVERED = "message msg_[0-9a-f]+ was not delivered: "
 TRIED_IN = 60.0  # seconds, in which a message is tried: a run fails each second, and is found two seconds later
 LONGER = 1.0  # seconds, at most, until the receiver is well again: pauses between tries grow fast
 REQUESTS = 20
@@ -68,7 +69,7 @@ def _seconds_of_a_request(environment: Environment) -> float:
 
 
 RECEIVERS = [
-    Kind("webhook receiver hangs", hang),
-    Kind("webhook receiver answers 500", answer_500),
-    Kind("kill -9 of the webhook receiver", kill_receiver),
+    Kind("webhook receiver hangs", hang, f"{UNDELIVERED}no answer"),
+    Kind("webhook receiver answers 500", answer_500, f"{UNDELIVERED}500"),
+    Kind("kill -9 of the webhook receiver", kill_receiver, f"{UNDELIVERED}no answer"),
 ]

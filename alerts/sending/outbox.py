@@ -123,6 +123,9 @@ def _store(result: Result) -> None:
         else:
             rows.update(**changes, **_next(delivery, result, now))
             _count_failure(delivery, now, is_gone=result.is_gone)
+    if result.error:  # which is on the page of deliveries: it may name recipients
+        answered = result.answer or "no answer"
+        logger.warning("The message %s was not delivered: %s, try %s.", delivery, answered, delivery.tries)
     DELIVERIES.labels(delivery.channel.kind, "failed" if result.error else "delivered").inc()
 
 

@@ -85,6 +85,20 @@ def test_the_signature_is_that_of_the_specification_s_example() -> None:
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+def test_the_log_has_a_line_for_each_try_that_failed(
+    workflow: Workflow, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = delivery_for(workflow, webhook(receiver.address))
+    receiver.answers = [(500, {})]
+    for _ in range(2):
+        make_due()
+        send_due()
+    assert [record.getMessage() for record in caplog.records if "delivered" in record.getMessage()] == [
+        f"The message {delivery} was not delivered: 500, try 1."
+    ]
+    assert receiver.address not in caplog.text
+
+
 def test_it_is_tried_again_later_and_later_until_it_is_taken(workflow: Workflow, receiver: Receiver) -> None:
     delivery = delivery_for(workflow, webhook(receiver.address))
     receiver.answers = [(500, {}), (302, {"Location": "http://127.0.0.1/"}), (429, {"Retry-After": "90"})]
