@@ -99,8 +99,6 @@ CANVASES = {
     "revoked": "slow.apply_async(countdown=3)",
     "expired": "slow.apply_async(expires=-1)",
     "killed": "killed_once.delay({marker!r})",
-    "too_long": "too_long.delay()",
-    "lost": "lost.delay()",
     "ignored": "ignored.delay()",
     "replaced": "replaced.delay()",
 }
@@ -222,15 +220,6 @@ def test_a_task_whose_process_is_killed_is_delivered_and_recorded_again(sent: di
     assert nodes_of(find(sent["killed"], "completed")) == [("killed_once", "completed")]
 
 
-@pytest.mark.parametrize(("canvas", "error"), [("too_long", "TimeLimitExceeded"), ("lost", "WorkerLostError")])
-def test_a_task_whose_process_celery_ends_or_loses_is_failed(
-    canvas: str, error: str, sent: dict[str, str], find: Find
-) -> None:
-    row = find(sent[canvas], "failed")
-    assert nodes_of(row) == [(canvas, "failed")]
-    assert error in row["error_message"]
-
-
 def test_a_task_that_is_ignored_is_completed(sent: dict[str, str], find: Find) -> None:
     assert nodes_of(find(sent["ignored"])) == [("ignored", "completed")]
 
@@ -267,6 +256,15 @@ def test_a_task_whose_worker_is_killed_is_recorded_by_the_worker_that_gets_it_ag
         kill(first)
     with started_worker(unlimited, tmp_path / "second", "-c", "1"):
         assert nodes_of(find(id, "completed", 120)) == [("killed_with_its_worker", "completed")]
+
+
+def test_a_task_whose_process_celery_ends_or_loses_is_failed(apart: dict[str, str], find: Find, tmp_path: Path) -> None:
+    """In a worker of their own: a killed process takes with it what it has not delivered of the task before."""
+    with started_worker(apart, tmp_path / "log", "-c", "1"):
+        for task, error in (("too_long", "TimeLimitExceeded"), ("lost", "WorkerLostError")):
+            row = find(run_python(SEND_ONE.format(task=f"{task}.delay()"), apart).strip(), "failed", 120)
+            assert nodes_of(row) == [(task, "failed")]
+            assert error in row["error_message"]
 
 
 def test_a_run_whose_worker_is_killed_with_the_message_is_ended_after_the_time_that_it_has(
