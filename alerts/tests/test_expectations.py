@@ -172,7 +172,7 @@ class TestWhatDoesNotCount:
 
 
 class TestCountingAgain:
-    """What happened while it did not count is not missed."""
+    """The time in which an expectation did not count is not missed."""
 
     @pytest.fixture(params=["switched on", "restored", "enabled"])
     def current_again(self, request: Any, workflow: Workflow) -> None:

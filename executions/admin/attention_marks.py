@@ -79,12 +79,12 @@ def marks_of_nodes(nodes: Iterable[NodeExecution]) -> dict[UUID, list[Mark]]:
     return _marks(running, attention.findings_of_nodes)
 
 
-def _marks(asked: list[UUID], find: Callable[[list[UUID]], Findings]) -> dict[UUID, list[Mark]]:
-    if not asked:
+def _marks(rows: list[UUID], find: Callable[[list[UUID]], Findings]) -> dict[UUID, list[Mark]]:
+    if not rows:
         return {}
     try:
         with statement_timeout(limits.ATTENTION_MS):
-            return build_marks(find(asked))
+            return build_marks(find(rows))
     except StatementTimeout:
         return {}
 

@@ -95,7 +95,7 @@ def run_all(progress: Callable[[Task], Progress] = lambda _task: _no_progress) -
     """Run the tasks, each although an earlier one failed. Raises AnotherUpkeep."""
     with _keep_record() as record:
         for task in TASKS:
-            yield (outcome := _attempt(task, partial(task.apply, _stored(record, progress(task)))))
+            yield (outcome := _attempt(task, partial(task.apply, _store_progress(record, progress(task)))))
             record.results, record.progressed_at = [*record.results, outcome.as_json()], Now()
             record.save(update_fields=["results", "progressed_at"])
         UpkeepRun.objects.filter(pk=record.pk).update(ended_at=Now())
@@ -125,8 +125,8 @@ def _attempt(task: Task, call: Callable[[], Result]) -> Outcome:
     return Outcome(task, result, time.monotonic() - began, error)
 
 
-def _stored(record: UpkeepRun, progress: Progress) -> Progress:
-    """Return the progress that is also stored in the record, so that a task that takes hours is none that hangs."""
+def _store_progress(record: UpkeepRun, progress: Progress) -> Progress:
+    """Return a function that shows the progress and stores its time in the record: a long task is none that hangs."""
     stored_at = time.monotonic()
 
     def show(done: int, expected: int) -> None:

@@ -259,7 +259,7 @@ def test_a_task_whose_worker_is_killed_is_recorded_by_the_worker_that_gets_it_ag
 
 
 def test_a_task_whose_process_celery_ends_or_loses_is_failed(apart: dict[str, str], find: Find, tmp_path: Path) -> None:
-    """In a worker of their own: a killed process takes with it what it has not delivered of the task before."""
+    """The worker is their own: a killed process takes with it what it has not delivered of the task before."""
     with started_worker(apart, tmp_path / "log", "-c", "1"):
         for task, error in (("too_long", "TimeLimitExceeded"), ("lost", "WorkerLostError")):
             row = find(run_python(SEND_ONE.format(task=f"{task}.delay()"), apart).strip(), "failed", 120)

@@ -1,4 +1,4 @@
-"""What the reporter hears of changes that others make: cancels, retries, ends; attempts of lines."""
+"""Changes that others make, as the reporter hears of them: cancels, retries, ends; attempts of lines."""
 
 import time
 from collections.abc import Callable

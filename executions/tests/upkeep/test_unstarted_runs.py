@@ -126,7 +126,7 @@ def test_a_run_behind_it_waits_from_its_own_turn() -> None:
 
 @pytest.mark.parametrize("index", ["idx_workflow_executions_status", "idx_workflow_executions_workflow"])
 def test_only_pending_runs_are_read_and_the_last_ones_of_their_workflows(index: str, only: Any) -> None:
-    """By indexes: a ledger has millions of runs that ended."""
+    """Indexes are used: a ledger has millions of runs that ended."""
     only("workflow_executions", index)
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {overdue.PENDING}", {"seconds": HOUR, "most": 1_000})
