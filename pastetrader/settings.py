@@ -33,6 +33,8 @@ SECRET_KEY = env.text("SECRET_KEY") or read_or_make(LOCAL_DIR / "secret_key")
 ALLOWED_HOSTS = env.text_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # The path under which a proxy serves the site, such as /ledger; None at the root of its host.
 FORCE_SCRIPT_NAME = env.path_prefix("FORCE_SCRIPT_NAME") or None
+# Whether the proxy names that path in X-Forwarded-Prefix. It must set the header in each request, or remove it.
+TRUST_FORWARDED_PREFIX = env.flag("PASTETRADER_FORWARDED_PREFIX")
 CSRF_TRUSTED_ORIGINS = env.text_list("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [

@@ -58,13 +58,12 @@ class ThreadedHandler(ASGIHandler):
         self.large = RequestThreads(max(1, connections // 2), LARGE_QUEUE, "large-request")
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        if settings.FORCE_SCRIPT_NAME:
-            scope = with_prefix(scope)
-        if scope["path"].endswith(ALIVE) and is_health_probe(scope):  # needs no thread: all may wait for the database
-            await self.send_response(health_response(), send)
-            return
-        body = LimitedBody(scope, receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
         try:
+            scope = with_prefix(scope, scope["headers"])
+            if scope["path"].endswith(ALIVE) and is_health_probe(scope):  # needs no thread: all may wait for PostgreSQL
+                await self.send_response(health_response(), send)
+                return
+            body = LimitedBody(scope, receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
             response = await self._response(scope, body)
         except Refusal as refusal:
             for message in refusal.messages:

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
@@ -25,6 +25,7 @@ from executions.querysets import can_see_nodes_and_logs
 from executions.states import ENDED
 from ledgerkit import visible_text
 from ledgerkit.db.read_database import read_primary
+from ledgerkit.path_prefix import path_prefix
 from ledgerkit.rest.renderers import to_json
 
 from . import line_rows, statuses
@@ -95,7 +96,7 @@ def _get_visible_run(request: HttpRequest, pk: UUID) -> WorkflowExecution:
     return run
 
 
-type Key = tuple[str, str, str, bool, bool]  # template, language, time zone, and permissions
+type Key = tuple[str, str, str, str, bool, bool]  # template, language, time zone, path prefix, and permissions
 
 
 def _key(request: HttpRequest, run: WorkflowExecution) -> Key:
@@ -106,6 +107,7 @@ def _key(request: HttpRequest, run: WorkflowExecution) -> Key:
         PARTIALS.get(lines, PARTIALS[""]),
         translation.get_language(),
         zone,
+        get_script_prefix(),
         *can_see_nodes_and_logs(request.user, run),
     )
 
@@ -115,15 +117,15 @@ def _may_still(request: HttpRequest, pk: UUID, key: Key) -> bool:
     try:
         return (
             admin.site.has_permission(repeated)
-            and can_see_nodes_and_logs(repeated.user, _get_visible_run(repeated, pk)) == key[3:]
+            and can_see_nodes_and_logs(repeated.user, _get_visible_run(repeated, pk)) == key[4:]
         )
     except Http404:
         return False
 
 
 def as_html(key: Key, step: Step) -> bytes:
-    partial_name, language, zone, nodes, lines = key
-    with translation.override(language), timezone.override(zone):
+    partial_name, language, zone, prefix, nodes, lines = key
+    with translation.override(language), timezone.override(zone), path_prefix(prefix):
         return server_sent_events.format_events(
             step.without(nodes=not nodes, lines=not lines),
             lines=partial(_render_lines, partial_name, nodes),

@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connections
 
-from ledgerkit.path_prefix import path_prefix
-
 # Separate pools, so that many requests at once do not delay the readers of open streams.
 READER_THREADS = ThreadPoolExecutor(2, thread_name_prefix="live-tick")
 REQUEST_THREADS = ThreadPoolExecutor(2, thread_name_prefix="live-visit")
@@ -24,8 +22,7 @@ async def in_thread[T](work: Callable[[], T], threads: ThreadPoolExecutor = REQU
 
 def _alone[T](work: Callable[[], T]) -> T:
     try:
-        with path_prefix():  # of the links in lines, which are rendered here
-            return work()
+        return work()
     finally:
         connections.close_all()
 

@@ -25,6 +25,7 @@ from pastetrader.tests import stock_postgres
 from pastetrader.tests.live_server import ROOT
 
 HOST, PREFIX = "ledger.example", "/ledger"
+STREAMS = "~ ^/ledger/.*/stream/$"  # the location in deploy/nginx.conf
 METRICS_TOKEN = "a-token-of-the-metrics"
 NGINX = """
 daemon off; pid {folder}/nginx.pid; error_log stderr; user root; worker_processes 1;
@@ -50,7 +51,8 @@ class Answer:
 
 @dataclass
 class DeployedSite:
-    """`plain` and `tls` are the ports of nginx, `direct` is that of the server, `code` the folder of its code."""
+    """`plain` and `tls` are the ports of nginx, `direct` is that of the server, `code` the folder of its code, `more`
+    environment of the server, and `cookie_path` that of its cookies."""
 
     folder: Path
     socket: Path
@@ -58,6 +60,8 @@ class DeployedSite:
     plain: int
     tls: int
     code: Path = ROOT
+    more: dict[str, str] = field(default_factory=dict)
+    cookie_path: str = PREFIX
     process: subprocess.Popen[str] | None = None
     cookies: dict[str, str] = field(default_factory=dict)
     output: str = ""
@@ -72,6 +76,7 @@ class DeployedSite:
             "FORCE_SCRIPT_NAME": PREFIX,
             "METRICS_TOKEN": METRICS_TOKEN,
             "LOG_FORMAT": "json",
+            **self.more,
         }
 
     def manage(self, *arguments: str, **more: str) -> str:
@@ -119,7 +124,7 @@ class DeployedSite:
 
     def keep_cookies(self, lines: list[str]) -> None:
         for line in lines:
-            assert f"Path={PREFIX}" in line, line
+            assert f"Path={self.cookie_path};" in f"{line};", line
             assert "Secure" in line, line
             name, value = line.split(";")[0].split("=", 1)
             self.cookies[name] = value
@@ -145,6 +150,28 @@ def deployed_site(nginx: str, static: Path, folder: Path) -> Iterator[DeployedSi
         (folder / "local" / "static").symlink_to(static)
         with serving(site, "--superuser"):
             yield site
+
+
+@contextmanager
+def site_of_stripping_proxy(nginx: str, site: DeployedSite) -> Iterator[DeployedSite]:
+    """Run a second server and nginx for the same database. This nginx takes the prefix off and names it in a header."""
+    folder = site.folder / "stripping"
+    folder.mkdir()
+    for name in ("ledger.crt", "ledger.key", "local"):
+        (folder / name).symlink_to(site.folder / name)
+    trusting = {"FORCE_SCRIPT_NAME": "", "PASTETRADER_FORWARDED_PREFIX": "1"}
+    second = DeployedSite(folder, site.socket, *free_ports(3), site.code, trusting, "/", output=site.output)
+    without_prefix = f"rewrite ^{PREFIX}(/.*)$ $1 break;"
+    process = _start_nginx(
+        nginx, second,
+        *((f"location {where} {{", f"location {where} {{ {without_prefix}") for where in ("/ledger/", STREAMS)),
+        ("proxy_http_version 1.1;", f"proxy_http_version 1.1; proxy_set_header X-Forwarded-Prefix {PREFIX};"),
+    )  # fmt: skip
+    try:
+        with serving(second):
+            yield second
+    finally:
+        _end(process)
 
 
 @contextmanager
@@ -197,13 +224,14 @@ def _start_server(site: DeployedSite, *options: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def _start_nginx(nginx: str, site: DeployedSite) -> "subprocess.Popen[str]":
+def _start_nginx(nginx: str, site: DeployedSite, *changes: tuple[str, str]) -> "subprocess.Popen[str]":
     text = (ROOT / "deploy" / "nginx.conf").read_text()
     for old, new in (
         ("listen 80;", f"listen 127.0.0.1:{site.plain};"),
         ("listen 443 ", f"listen 127.0.0.1:{site.tls} "),
         ("http://127.0.0.1:8000", f"http://127.0.0.1:{site.direct}"),
         ("/etc/nginx/", f"{site.folder}/"),
+        *changes,
     ):
         assert old in text
         text = text.replace(old, new)

@@ -25,6 +25,7 @@ from pastetrader.tests.deployed_site import (
     DeployedSite,
     deployed_site,
     read_and_close,
+    site_of_stripping_proxy,
 )
 from pastetrader.tests.live_server import ALL_SCOPES, ROOT
 from pastetrader.tests.prepared_folder import new_home
@@ -52,6 +53,19 @@ def site(prepared: Path) -> Iterator[DeployedSite]:
 
 
 @pytest.fixture(scope="module")
+def stripped(site: DeployedSite) -> Iterator[DeployedSite]:
+    with site_of_stripping_proxy(program("nginx"), site) as stripped:
+        yield stripped
+
+
+@pytest.fixture(params=["site", "stripped"])
+def each(request: pytest.FixtureRequest) -> DeployedSite:
+    """The prefix is that of the setting, or the header of a proxy that takes it off the path."""
+    found: DeployedSite = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(scope="module")
 def token(site: DeployedSite) -> dict[str, str]:
     return {"Authorization": f"Token {site.manage('create_token', 'admin', *ALL_SCOPES)}"}
 
@@ -68,18 +82,18 @@ class Links(HTMLParser):
         self.found |= {value for name, value in attrs if name in ADDRESSES and value}
 
 
-def test_every_page_works_under_the_prefix(site: DeployedSite) -> None:
-    home = site.ask("GET", f"{PREFIX}/", tls=False)
+def test_every_page_works_under_the_prefix(each: DeployedSite) -> None:
+    home = each.ask("GET", f"{PREFIX}/", tls=False)
     assert (home.status, home.headers["Location"]) == (301, f"https://{HOST}{PREFIX}/")
-    assert site.ask("GET", f"{PREFIX}/").headers["Location"] == f"{PREFIX}/admin/"
-    login = site.ask("GET", f"{PREFIX}/admin/")
+    assert each.ask("GET", f"{PREFIX}/").headers["Location"] == f"{PREFIX}/admin/"
+    login = each.ask("GET", f"{PREFIX}/admin/")
     assert login.headers["Location"] == f"{PREFIX}/admin/login/?next={PREFIX}/admin/"
 
-    log_in(site)
+    log_in(each)
     pages = [page.path for page in PAGES if "{" not in page.path and not page.action and page.signed_in]
     addresses: set[str] = set()
     for path in pages:
-        shown = site.ask("GET", f"{PREFIX}{path}")
+        shown = each.ask("GET", f"{PREFIX}{path}")
         assert shown.status == 200, path
         addresses |= Links(shown.body.decode()).found
     local = {address for address in addresses if address.startswith("/")}
@@ -87,7 +101,7 @@ def test_every_page_works_under_the_prefix(site: DeployedSite) -> None:
     static = {address for address in local if "/static/" in address}
     assert static
     for address in static:
-        assert site.ask("GET", address).headers["Cache-Control"] == "max-age=315360000, public, immutable", address
+        assert each.ask("GET", address).headers["Cache-Control"] == "max-age=315360000, public, immutable", address
 
 
 def test_the_prefix_is_that_of_the_setting_whatever_a_client_sends(site: DeployedSite) -> None:
@@ -106,25 +120,25 @@ def log_in(site: DeployedSite) -> None:
     assert (answer.status, answer.headers["Location"]) == (302, f"{PREFIX}/admin/workflows/workflow/")
 
 
-def test_addresses_of_the_api_have_the_prefix(site: DeployedSite, token: dict[str, str]) -> None:
-    for number in range(3):
-        assert site.ask("POST", f"{API}/workflows/", {"name": f"flow {number}"}, **token).status == 201
-    page = site.ask("GET", f"{API}/workflows/?page_size=2", **token).json
+def test_addresses_of_the_api_have_the_prefix(each: DeployedSite, token: dict[str, str]) -> None:
+    for _number in range(3):
+        assert each.ask("POST", f"{API}/workflows/", {"name": f"flow {os.urandom(4).hex()}"}, **token).status == 201
+    page = each.ask("GET", f"{API}/workflows/?page_size=2", **token).json
     assert page["next"].startswith(f"https://{HOST}{API}/workflows/?")
-    schema = site.ask("GET", f"{API}/schema/", Accept="application/vnd.oai.openapi+json", **token).json
+    schema = each.ask("GET", f"{API}/schema/", Accept="application/vnd.oai.openapi+json", **token).json
     assert schema["servers"] == [{"url": PREFIX}]
-    unknown = site.ask("GET", f"{API}/nowhere/", **token)
+    unknown = each.ask("GET", f"{API}/nowhere/", **token)
     assert (unknown.status, unknown.headers["Content-Type"]) == (404, "application/problem+json")
 
 
-def test_a_stream_brings_each_event_at_once(site: DeployedSite, token: dict[str, str]) -> None:
-    run = create_run(site, token)
-    connection = site.connect()
+def test_a_stream_brings_each_event_at_once(each: DeployedSite, token: dict[str, str]) -> None:
+    run = create_run(each, token)
+    connection = each.connect()
     connection.request("GET", f"{API}/executions/{run}/stream/", headers={"Host": HOST, **token})
     response = connection.getresponse()
     assert response.status == 200
     assert "pending" in next_event(response)
-    assert site.ask("POST", f"{API}/executions/{run}/start/", {}, **token).status == 200
+    assert each.ask("POST", f"{API}/executions/{run}/start/", {}, **token).status == 200
     assert "running" in next_event(response), "nginx buffers the stream"
     response.close()
     connection.close()

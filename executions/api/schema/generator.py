@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.conf import settings
+from django.urls import get_script_prefix
 from django.utils import translation
 from drf_spectacular.generators import EndpointEnumerator, SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
@@ -40,7 +40,8 @@ class LedgerSchemaGenerator(SchemaGenerator):  # type: ignore[misc]  # as above
 
 def _servers() -> dict[str, object]:
     """Return the address of the API if it is below a prefix, from which paths of the schema count."""
-    return {"SERVERS": [{"url": settings.FORCE_SCRIPT_NAME}]} if settings.FORCE_SCRIPT_NAME else {}
+    prefix = get_script_prefix().rstrip("/")
+    return {"SERVERS": [{"url": prefix}]} if prefix else {}
 
 
 @contextmanager

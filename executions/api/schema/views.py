@@ -1,11 +1,12 @@
 """Public schema and docs: no data, no authentication."""
 
-from functools import cache
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
+from django.urls import get_script_prefix
 from django.utils.csp import CSP
 from django.utils.decorators import method_decorator
 from django.views.decorators.csp import csp_override
@@ -76,11 +77,11 @@ class DocsView(PublicView):
 def _rendered_schema(media_type: str) -> str | bytes:
     """One at a time: drf-spectacular loads its extensions with the first schema, and fails where two threads do so."""
     with _one_at_a_time:
-        return _render(media_type)
+        return _render(media_type, get_script_prefix())
 
 
-@cache
-def _render(media_type: str) -> str | bytes:
+@lru_cache(maxsize=8)  # types of media, below the few prefixes of a site
+def _render(media_type: str, _prefix: str) -> str | bytes:
     """Once in a process: it takes a second or two."""
     renderer = next(known for known in SchemaView.renderer_classes if known.media_type == media_type)
     return renderer().render(LedgerSchemaGenerator().get_schema(public=True), renderer_context={})

@@ -1,6 +1,7 @@
 """Live updates of admin pages are rendered by the same partials as the pages."""
 
 import json
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from executions.models import ExecutionLog
 from executions.tests.factories import NodeExecutionFactory, in_state
 from executions.tests.live.stream_client import aside, open_stream, run_scene
 from ledgerkit import time_zones
+from ledgerkit.path_prefix import path_prefix
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -164,15 +166,19 @@ def test_the_monitor_has_nine_live_parts(client: Any, staff: Any) -> None:
     assert client.get("/admin/").text.count("data-live=") == 9
 
 
-def test_links_of_lines_have_the_path_prefix(client: Any, page: str, run: Any, settings: Any) -> None:
-    """Lines are rendered in threads that no request has given a prefix."""
-    settings.FORCE_SCRIPT_NAME = "/ledger"
+def test_links_of_lines_have_the_path_prefix_of_the_request(client: Any, page: str, run: Any, settings: Any) -> None:
+    """Lines are rendered in threads of no request, once for readers of the same prefix."""
+    address = page.replace("change/", "stream/?lines=rows")
 
     async def scene() -> None:
         cookie = client.cookies[settings.SESSION_COOKIE_NAME].OutputString().split(";")[0]
-        async with open_stream("", page.replace("change/", "stream/?lines=rows"), Cookie=cookie) as reader:
+        readers = {}
+        async with AsyncExitStack() as stack:
+            for prefix in ("/ledger/", "/"):
+                with path_prefix(prefix):
+                    readers[prefix] = await stack.enter_async_context(open_stream("", address, Cookie=cookie))
             await aside(log, run, "one")
-            html = (await reader.event("logs"))["html"]
-            assert 'href="/ledger/admin/executions/' in html
+            for prefix, reader in readers.items():
+                assert f'href="{prefix}admin/executions/' in (await reader.event("logs"))["html"]
 
     run_scene(scene)
