@@ -90,6 +90,12 @@ class Deletion(AuditFields):
         indexes = [
             Index(fields=["-happened_at", "-id"], name="idx_execution_deletions_happened"),
             Index(fields=["workflow_execution_id"], name="idx_execution_deletions_workflow_execution"),
+            # For the turns of queued runs (sql/turn_since.sql): upkeep deletes what ended long ago.
+            Index(
+                fields=["workflow_id", "-happened_at"],
+                name="idx_execution_deletions_workflow",
+                condition=~models.Q(through="in_process", username="upkeep"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -119,6 +119,26 @@ class TestSinceWhen:
         ran(workflow, 10 * HOUR, 4 * HOUR)
         assert turn_came(run, 4 * HOUR)
 
+    def test_from_the_deletion_of_a_run_that_was_queued_before(self, workflow: Workflow) -> None:
+        head, second = queued_for(9 * HOUR, workflow), queued_for(8 * HOUR, workflow)
+        head.delete()
+        assert turn_came(second, 0)
+        assert questions(second) == []
+
+    def test_from_the_end_of_a_run_that_was_deleted_later(self, workflow: Workflow) -> None:
+        ran(workflow, 8 * HOUR, 5 * HOUR, created=10 * HOUR, is_queued=True)
+        run = queued_for(9 * HOUR, workflow)
+        WorkflowExecution.objects.get(status="completed").delete()
+        assert turn_came(run, 5 * HOUR)
+
+    def test_a_deletion_of_a_run_behind_it_or_of_another_workflow_changes_nothing(self, workflow: Workflow) -> None:
+        run = queued_for(9 * HOUR, workflow)
+        queued_for(8 * HOUR, workflow).delete()
+        queued_for(10 * HOUR, WorkflowFactory()).delete()
+        ran(workflow, 7 * HOUR, 60)
+        WorkflowExecution.objects.get(status="completed").delete()
+        assert turn_came(run, 9 * HOUR)
+
     def test_runs_that_it_did_not_wait_for_change_nothing(self, workflow: Workflow) -> None:
         run = queued_for(9 * HOUR, workflow)
         ran(workflow, 10 * HOUR, 60, metadata={"allow_concurrent": True})
@@ -152,3 +172,14 @@ class TestCost:
         [(table, index)] = rows(scans)
         rows("SELECT turn_since(%s)", run.pk)
         assert rows(scans) == [(table, index + 2)]
+
+    def test_deletions_are_read_by_their_workflow(self, only: Any, workflow: Workflow) -> None:
+        run = queued_for(HOURS_2, workflow)
+        only("execution_deletions", "idx_execution_deletions_workflow")
+        scans = (
+            "SELECT pg_stat_get_xact_numscans('execution_deletions'::regclass),"
+            " pg_stat_get_xact_numscans('idx_execution_deletions_workflow'::regclass)"
+        )
+        [(table, index)] = rows(scans)
+        rows("SELECT turn_since(%s)", run.pk)
+        assert rows(scans) == [(table, index + 1)]

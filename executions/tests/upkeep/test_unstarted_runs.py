@@ -113,6 +113,15 @@ def test_the_time_of_runs_that_took_its_slot_is_not_its_own(minutes: float, numb
 
 
 @pytest.mark.django_db
+def test_a_run_behind_one_that_was_deleted_waits_from_then() -> None:
+    head = waiting_for(3 * HOUR, is_queued=True)
+    second = waiting_for(2 * HOUR, workflow=head.workflow, is_queued=True)
+    head.delete()
+    assert expire() == 0
+    assert fresh(second).status == "pending"
+
+
+@pytest.mark.django_db
 def test_a_run_behind_it_waits_from_its_own_turn() -> None:
     head = waiting_for(3 * HOUR, is_queued=True)
     second = waiting_for(2 * HOUR, workflow=head.workflow, is_queued=True)
