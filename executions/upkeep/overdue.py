@@ -49,9 +49,9 @@ WHERE run.status = 'running' AND execution.status = 'failed' AND execution.error
 ORDER BY execution.id
 """
 
-# The time of a queued run is that since its turn (sql/unstarted.sql), without the time for which others took the slot.
-# CASE has the first of each queue found before its turn is computed. Of its workflow, as there, the 1,000 runs created
-# last are looked at, by the index of the workflow.
+# The time of a queued run is that since its turn (sql/turn_since.sql), without the time for which others took the slot.
+# CASE has the first of each queue found before its turn is computed. Of its workflow, as there, the 1,000 ended runs
+# created last are looked at, by the index of the workflow.
 PENDING = """
 WITH heads AS MATERIALIZED (
     SELECT DISTINCT ON (workflow_id) id FROM workflow_executions
@@ -66,7 +66,8 @@ WHERE status = 'pending' AND created_at < until AND updated_at < until AND CASE
         SELECT since + coalesce((
             SELECT sum(ended_at - greatest(started_at, since)) FROM (
                 SELECT started_at, ended_at, metadata FROM workflow_executions AS other
-                WHERE other.workflow_id = run.workflow_id ORDER BY other.created_at DESC, other.id DESC LIMIT 1000
+                WHERE other.workflow_id = run.workflow_id AND other.ended_at IS NOT NULL
+                ORDER BY other.created_at DESC, other.id DESC LIMIT 1000
             ) AS other
             WHERE ended_at > since AND started_at < ended_at AND NOT metadata @> '{"allow_concurrent": true}'
         ), interval '0') < until

@@ -113,6 +113,15 @@ def test_the_time_of_runs_that_took_its_slot_is_not_its_own(minutes: float, numb
 
 
 @pytest.mark.django_db
+def test_a_long_queue_hides_no_run_that_took_its_slot() -> None:
+    queued = waiting_for(2.5 * HOUR, is_queued=True)
+    run_beside(queued, minutes=115)
+    values = {"workflow": queued.workflow, "workflow_name": "momentum", "is_queued": True, "trigger_type": "manual"}
+    WorkflowExecution.objects.bulk_create([WorkflowExecution(**values) for _ in range(1_000)])
+    assert expire() == 0
+
+
+@pytest.mark.django_db
 def test_a_run_behind_one_that_was_deleted_waits_from_then() -> None:
     head = waiting_for(3 * HOUR, is_queued=True)
     second = waiting_for(2 * HOUR, workflow=head.workflow, is_queued=True)
