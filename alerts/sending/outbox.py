@@ -9,6 +9,7 @@ import logging
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 PER_CHANNEL = 4  # at once: a receiver that hangs does not hold up the others
 AT_ONCE = 32
+MOST_ENDLESS = 16  # tries of a channel that have not ended, after which it is not tried
 LONGER = 60  # seconds that a claim lasts beyond two tries
 ENDLESS = "The receiver did not end in time."
 FIRST_DELAY, LONGEST_DELAY = 5, 6 * 3_600  # seconds
@@ -60,8 +62,7 @@ def _send_all(claimed: list[Delivery]) -> Iterator[Result]:
     mail server may never end, which is a failure. The threads do not keep a process that ends."""
     until = time.monotonic() + _claim_seconds()
     results: Queue[Result] = Queue()
-    for delivery in claimed:
-        threading.Thread(target=lambda each=delivery: results.put(_try(each)), daemon=True).start()
+    _start_threads(claimed, results)
     waiting = {each.pk: each for each in claimed}
     while waiting:
         try:
@@ -72,6 +73,17 @@ def _send_all(claimed: list[Delivery]) -> Iterator[Result]:
             return
         del waiting[result.delivery.pk]
         yield result
+
+
+def _start_threads(claimed: list[Delivery], results: Queue[Result]) -> None:
+    """Start a thread for each delivery. Those of a channel of which too many have not ended fail at once: each would
+    leave one more thread and connection."""
+    under_way = Counter(thread.name for thread in threading.enumerate())
+    for delivery in claimed:
+        if under_way[name := f"channel {delivery.channel_id}"] >= MOST_ENDLESS:
+            results.put(Result(delivery, error=ENDLESS))
+        else:
+            threading.Thread(target=lambda each=delivery: results.put(_try(each)), daemon=True, name=name).start()
 
 
 def _claim_seconds() -> float:

@@ -232,6 +232,32 @@ def test_a_receiver_that_never_ends_has_failed(
     assert Channel.objects.exclude(failing_since=None).exists()
 
 
+def test_tries_that_never_end_do_not_pile_up(
+    workflow: Workflow, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them keeps a thread and a connection to the receiver."""
+    delivery, free, tries = delivery_for(workflow, webhook(receiver.address)), threading.Event(), []
+
+    def never_end(_delivery: Delivery) -> None:
+        tries.append(threading.current_thread())
+        free.wait()
+
+    for name, value in {"send": never_end, "MOST_ENDLESS": 2, "LONGER": -9.9}.items():
+        monkeypatch.setattr(outbox, name, value)
+    for _ in range(4):
+        make_due()
+        send_due()
+    delivery.refresh_from_db()
+    assert (len(tries), delivery.tries, delivery.error) == (2, 4, outbox.ENDLESS)
+    free.set()
+    for thread in tries:
+        thread.join()
+    make_due()
+    send_due()
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+
+
 def test_upkeep_sends_through_channels_that_fail_too(workflow: Workflow, receiver: Receiver) -> None:
     for _ in range(2):
         delivery_for(workflow, webhook(receiver.address))
