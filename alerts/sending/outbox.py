@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from queue import Empty, Queue
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from alerts.conf import alerts_settings
@@ -160,8 +160,8 @@ def _count_failure(delivery: Delivery, now: datetime, *, is_gone: bool) -> None:
 
 
 def _others_that_failed(delivery: Delivery) -> QuerySet[Delivery]:
-    """Return the other messages that failed before this one, since their channel fails. Where they were deleted,
-    nothing may have been tried for days: the channel fails anew."""
+    """Return the other messages that failed before this one, since their channel fails; they may be tried together with
+    it. Where they were deleted, nothing may have been tried for days: the channel fails anew."""
     waiting = Delivery.objects.filter(channel=OuterRef("pk"), state=DeliveryState.WAITING)
-    failed = waiting.filter(tried_at__gte=OuterRef("failing_since"), tried_at__lt=delivery.tried_at)
-    return failed.exclude(error="")
+    earlier = Q(tried_at__lt=delivery.tried_at) | Q(tries__gt=1)
+    return waiting.filter(earlier, tried_at__gte=OuterRef("failing_since")).exclude(error="")

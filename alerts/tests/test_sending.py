@@ -309,6 +309,19 @@ def test_failures_of_a_message_that_is_gone_do_not_disable_its_channel(workflow:
     assert Channel.objects.get().failing_since == before.failing_since
 
 
+def test_a_new_message_does_not_begin_the_week_of_failures_anew(workflow: Workflow, receiver: Receiver) -> None:
+    """It is claimed together with the message that has failed until now."""
+    channel = webhook(receiver.address)
+    receiver.answers = [(500, {})] * 2
+    since = timezone.now() - timedelta(days=6)
+    delivery_for(workflow, channel)
+    Delivery.objects.update(tries=20, tried_at=since + timedelta(days=5), queued_at=since, error="No answer.")
+    Channel.objects.update(failing_since=since)
+    delivery_for(workflow, channel)
+    assert send_due() == 2
+    assert Channel.objects.get().failing_since == since
+
+
 def test_an_old_message_that_is_sent_again_has_another_week(workflow: Workflow, receiver: Receiver) -> None:
     delivery = delivery_for(workflow, webhook(receiver.address))
     long_ago = timezone.now() - timedelta(days=20)
