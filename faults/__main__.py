@@ -32,7 +32,7 @@ def _run(seed: int, options: argparse.Namespace) -> bool:
     kinds = [kind for kind in KINDS if not options.only or any(word in kind.name for word in options.only)]
     outcomes = {kind.name: Outcome() for kind in kinds}
     began = time.monotonic()
-    with Environment(seed, options.scenarios) as environment, checks_of(environment):
+    with Environment(seed, options.scenarios, options.back_in) as environment, checks_of(environment):
         for number in range(options.rounds):
             if number and options.minutes and time.monotonic() - began > options.minutes * 60:
                 break

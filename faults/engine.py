@@ -1,5 +1,5 @@
 """An engine: `python -m faults.engine NAME` reports runs to URL until it is killed. After each run it waits until all
-is delivered, and then prints what was, as a line of JSON."""
+is delivered, and then prints what was, as a line of JSON. Runs and nodes start under leases of LEASE seconds."""
 
 import json
 import os
@@ -18,21 +18,32 @@ NODES = ("one",)
 
 
 def main(name: str) -> None:
-    client = Client(os.environ["URL"], os.environ["TOKEN"], name=name, spool=os.environ["SPOOL"])
+    client = Client(
+        os.environ["URL"],
+        os.environ["TOKEN"],
+        name=name,
+        spool=os.environ["SPOOL"],
+        lease_seconds=int(os.environ["LEASE"]),
+    )
     number = 0
     while True:
         number += 1
         key = f"{name} {os.getpid()} {time.time_ns()}"
         lines = [f"{key} {each}" for each in range(5)]
         with client.run(workflow="reported", graph=NODES, context={"key": key}) as run:
+            _print({"began": run.id})
             with run.node("one") as node:
                 for line in lines:
                     node.info(line)
-                    time.sleep(0.02)
+                    time.sleep(0.1)
         while not client.flush(60):
             pass
-        sys.stdout.write(json.dumps({"run": run.id, "versions": {run.id: 3, node.id: 3}, "lines": lines}) + "\n")
-        sys.stdout.flush()
+        _print({"run": run.id, "versions": {run.id: 3, node.id: 3}, "lines": lines})
+
+
+def _print(report: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(report) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -14,13 +14,17 @@ from .journal import Journal, Record
 
 
 class Engine:
-    """`clock` is for how many seconds its clock is ahead."""
+    """`clock` is for how many seconds its clock is ahead, `lease` the seconds of its leases. `began` is the id of the
+    run that it has begun last."""
 
-    def __init__(self, name: str, address: str, token: str, spool: Path, journal: Journal, clock: int = 0) -> None:
+    def __init__(
+        self, name: str, address: str, token: str, spool: Path, journal: Journal, *, lease: int, clock: int = 0
+    ) -> None:
         self.name, self.journal, self.clock = name, journal, clock
-        self.environment = os.environ | {"URL": address, "TOKEN": token, "SPOOL": str(spool), "CLOCK": str(clock)}
+        own = {"URL": address, "TOKEN": token, "SPOOL": str(spool), "CLOCK": str(clock), "LEASE": str(lease)}
+        self.environment = os.environ | own
         self.log = spool.parent / f"{name}.log"
-        self.is_wanted, self.delivered = True, 0
+        self.is_wanted, self.delivered, self.began = True, 0, ""
         self.process: subprocess.Popen[str] | None = None
         self.keeper = threading.Thread(target=self._keep, daemon=True)
         self.keeper.start()
@@ -38,6 +42,9 @@ class Engine:
 
     def _note(self, line: str) -> None:
         found = json.loads(line)
+        if "began" in found:
+            self.began = found["began"]
+            return
         self.journal.add(Record(found["run"], found["versions"], set(found["lines"])))
         self.delivered += 1
 

@@ -24,11 +24,14 @@ from .webhooks import Failing, Receiver, watch
 
 CLIENTS, SILENT, ENGINES = 2, 3, 2  # SILENT: clients of which each first worker falls silent
 TRIED_AGAIN = {"max_retries": 1, "delay": 0}
+MARGIN = 5  # seconds
 START = 180.0  # seconds for the first start, which migrates
 
 
 class Environment:
-    def __init__(self, seed: int, scenarios: int) -> None:
+    def __init__(self, seed: int, scenarios: int, back_in: float) -> None:
+        """`back_in` is how many seconds the service may be away, for which leases of engines have to last."""
+        self.lease = int(back_in) + MARGIN
         self.seed, self.chance, self.scenarios = seed, random.Random(seed), scenarios
         self.home = Path(tempfile.mkdtemp(prefix="pastetrader-faults-")).resolve()
         self.home.chmod(0o711)  # the account of the database passes through
@@ -110,7 +113,7 @@ class Environment:
     def engine(self, name: str, clock: int = 0) -> Engine:
         spool = self.home / "spools"
         spool.mkdir(exist_ok=True)
-        return Engine(name, self.address, self.token, spool, self.journal, clock)
+        return Engine(name, self.address, self.token, spool, self.journal, lease=self.lease, clock=clock)
 
     def only_new(self, violations: list[str]) -> list[str]:
         """Return those that no earlier fault has led to."""

@@ -19,6 +19,7 @@ BACK_IN = 10.0  # seconds, which are allowed
 MAX_WAIT = 120.0  # seconds that the service is waited for
 NEWEST = 2_000  # runs that are compared after each fault; after the last one, all are
 PROBE = 2.0  # seconds
+LOGGED_IN = 10.0  # seconds: a connection that was cut is noticed when it is used
 LIMITED = 60.0  # seconds between two lines of one kind
 
 
@@ -93,7 +94,7 @@ def _compare(environment: Environment, outcome: Outcome, newest: int) -> None:
 
 
 def _is_logged(environment: Environment, pattern: str, offset: int) -> bool:
-    until = time.monotonic() + 3
+    until = time.monotonic() + LOGGED_IN
     while not (found := re.search(pattern, environment.site.log_since(offset))) and time.monotonic() < until:
         time.sleep(0.1)
     return found is not None

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 
 from .environment import Environment
 from .fault_run import Kind
@@ -9,6 +10,11 @@ from .kinds_of_clients import CLIENTS
 from .kinds_of_database import DATABASE
 from .kinds_of_receivers import RECEIVERS
 from .kinds_of_workers import WORKERS
+from .run_scenarios import RUNS
+
+KILLS = 20
+RUN = 0.5  # seconds, which a run of an engine takes
+PATIENCE = 60.0  # seconds
 
 
 def at_a_random_moment(environment: Environment) -> None:
@@ -35,9 +41,39 @@ def kill_upkeep(environment: Environment) -> None:
     environment.site.kill_upkeep(environment.chance)
 
 
-def kill_engine(environment: Environment) -> None:
+def kill_engine(environment: Environment) -> str | None:
+    """Kill an engine in the middle of a run, and wait until upkeep has ended that run. One that is killed elsewhere is
+    killed again."""
+    for _each in range(KILLS):
+        run = kill_in_a_run(environment)
+        if status_of(environment, run) == "running":
+            environment.struck = run
+            is_ended = wait_until(lambda run=run: status_of(environment, run) == "failed")
+            return None if is_ended else f"{run}, of an engine that was killed, is {status_of(environment, run)}"
+    return f"{KILLS} engines were killed, and none left a run behind"
+
+
+def kill_in_a_run(environment: Environment) -> str:
+    """Return the id of the run that the engine began last, which may be over."""
     at_a_random_moment(environment)
-    environment.chance.choice(environment.engines).kill()
+    engine = environment.chance.choice(environment.engines)
+    before = engine.began
+    wait_until(lambda: engine.began != before)
+    time.sleep(environment.chance.uniform(0, RUN))
+    engine.kill()
+    return engine.began
+
+
+def status_of(environment: Environment, run: str) -> str:
+    _status, content = environment.calls().answer(f"{RUNS}{run}/", None)
+    return str(content.get("status", ""))
+
+
+def wait_until(is_so: Callable[[], bool]) -> bool:
+    until = time.monotonic() + PATIENCE
+    while not is_so() and time.monotonic() < until:
+        time.sleep(0.01)
+    return is_so()
 
 
 KINDS = [
@@ -45,7 +81,11 @@ KINDS = [
     Kind("SIGTERM to the server", stop_server, r"Stopped\."),
     Kind("kill -9 of a worker process", kill_worker, r"A worker process ended \(-9\)"),
     Kind("kill -9 of the upkeep process", kill_upkeep, r"A worker process ended \(-9\)"),
-    Kind("kill -9 of an engine that reports", kill_engine),
+    Kind(
+        "kill -9 of an engine that reports",
+        kill_engine,
+        "Upkeep ended attempt 1 of WorkflowExecution ROW: lease_expired",
+    ),
     *DATABASE,
     *CLIENTS,
     *WORKERS,

@@ -37,6 +37,9 @@ BUSY = "The server works on as many requests as it can: try again in a few secon
 
 logger = logging.getLogger(__name__)
 late = RateLimitedLogger(logger, "A body did not arrive within %s seconds: %s %s.")
+aborted = RateLimitedLogger(
+    logger, "A connection broke, or a client closed it, before its request was worked on: %s %s."
+)
 refused = RateLimitedLogger(logger, "A request was refused: %s are under way, some of clients that have left.")
 
 
@@ -69,7 +72,7 @@ class ThreadedHandler(ASGIHandler):
             for message in refusal.messages:
                 await send(message)
         except (RequestAborted, QueueLeft):
-            pass
+            aborted(scope["method"], _begin_of_path(scope))
         except asyncio.CancelledError:  # the server stops before a slow client has sent its body, or during the work
             logger.warning("A request was not finished when the server stopped: %s", scope["method"])
         else:
@@ -129,10 +132,13 @@ class ThreadedHandler(ASGIHandler):
 
 def _too_slow(scope: Any) -> Refusal:
     """Return the response, after which the server closes the connection."""
-    late(
-        settings.TIMEOUT_BODY, scope["method"], "/".join(path_info(scope).split("/")[:4])
-    )  # what follows may be anything
+    late(settings.TIMEOUT_BODY, scope["method"], _begin_of_path(scope))
     return Refusal(path_info(scope), 408, "too_slow", LATE, (b"connection", b"close"))
+
+
+def _begin_of_path(scope: Any) -> str:
+    """Return the path for the log without what follows the noun, which may be anything."""
+    return "/".join(path_info(scope).split("/")[:4])
 
 
 def _busy(scope: Any, threads: RequestThreads) -> Refusal:

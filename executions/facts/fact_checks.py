@@ -1,5 +1,6 @@
 """Checks of what the type of a fact does not say: ids, times, and the documents."""
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 from django.core.exceptions import ValidationError
@@ -8,11 +9,16 @@ from executions import leases, log_preparation, partitions, reported_texts, vali
 from executions.conf import executions_settings
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import json_validation
+from ledgerkit.rate_limited_logging import RateLimitedLogger
 
 from .fact_kinds import Fact, Line, NodeCreate, NodeStart, RunCreate, RunStart, WorkflowEnsure
 from .refusals import BadFact
 
 DAY = 86_400_000  # milliseconds
+wrong_clock = RateLimitedLogger(
+    logging.getLogger(__name__),
+    "The clock of a client is %.0f seconds %s that of this server. The times of its facts are corrected.",
+)
 VERSION_AND_VARIANT, VERSION_7 = 15 << 76 | 3 << 62, 7 << 76 | 2 << 62  # of UUIDs
 
 
@@ -27,6 +33,8 @@ class Checks:
         ahead = timedelta() if sent_at is None else sent_at - moment
         # A request that took a while is not taken for a clock that is behind.
         self.ahead = ahead if abs(ahead) > validators.AHEAD else timedelta()
+        if self.ahead:
+            wrong_clock(abs(ahead.total_seconds()), "ahead of" if self.ahead > timedelta() else "behind")
         self.imports = imports
         now = int(moment.timestamp() * 1000)
         self.oldest, self.newest = now - executions_settings.LOG_ID_DAYS * DAY, now + DAY

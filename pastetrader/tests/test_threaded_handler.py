@@ -10,6 +10,7 @@ from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
+from ledgerkit.rate_limited_logging import EVERY
 from pastetrader import threaded_handler
 from pastetrader.threaded_handler import ThreadedHandler
 
@@ -155,9 +156,14 @@ def test_what_breaks_a_stream_is_raised() -> None:
     assert seen["finished"] == 1
 
 
-def test_a_body_that_is_cut_off_reaches_no_view() -> None:
+def test_a_body_that_is_cut_off_reaches_no_view_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threaded_handler.aborted, "last", -EVERY)
     assert asyncio.run(ask(ThreadedHandler(), "page", HALF, DISCONNECT)) == []
     assert "threads" not in seen
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line == "A connection broke, or a client closed it, before its request was worked on: GET /page/."
 
 
 def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is_503(

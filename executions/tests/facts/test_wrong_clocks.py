@@ -1,6 +1,7 @@
 """A client says by the header Date what time its clock shows; the times of its facts are corrected by the error."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 from django.utils import timezone
 from django.utils.http import http_date
 
+from executions.facts import fact_checks
 from executions.models import WorkflowExecution
 from executions.tests.factories import run_with_nodes
 from executions.tests.facts.reporting import new_id, send
+from ledgerkit.rate_limited_logging import EVERY
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +40,18 @@ def test_times_are_corrected_by_what_the_clock_is_off(engine: Any, workflow: Wor
     row = WorkflowExecution.objects.get(pk=run)
     assert abs(row.started_at - (now - timedelta(seconds=10))) < timedelta(minutes=1)
     assert row.duration_seconds == 3.0
+
+
+@pytest.mark.parametrize(("ahead", "sentence"), [(HOUR, "ahead of"), (-HOUR, "behind")])
+def test_the_log_tells_of_a_wrong_clock_once_a_minute(
+    engine: Any, workflow: Workflow, caplog: Any, monkeypatch: pytest.MonkeyPatch, ahead: timedelta, sentence: str
+) -> None:
+    monkeypatch.setattr(fact_checks.wrong_clock, "last", -EVERY)
+    for _each in range(2):
+        wrong = timezone.now() + ahead
+        send(engine, *facts(workflow, new_id(), wrong - timedelta(seconds=10)), headers=date(wrong))
+    [line] = [record.getMessage() for record in caplog.records if record.name == fact_checks.__name__]
+    assert re.match(rf"The clock of a client is 3(599|600|601) seconds {sentence} that of this server\. ", line)
 
 
 def test_a_time_in_the_future_of_the_clients_own_clock_is_refused(engine: Any, workflow: Workflow) -> None:
