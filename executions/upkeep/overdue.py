@@ -28,6 +28,7 @@ from executions.metrics import OVERDUE
 from executions.models import ErrorCode, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.models.base import Execution
 from executions.models.lease import NodeExecutionLease
+from ledgerkit.rate_limited_logging import RateLimitedLogger
 from workflows import retry_config
 
 from .interruption import was_interrupted
@@ -35,6 +36,8 @@ from .task import Progress, Result
 
 ACTOR = "upkeep"
 logger = logging.getLogger(__name__)
+# Where a disk is full, no row can be changed: a line for each, every ten seconds, would fill the log.
+unchanged = RateLimitedLogger(logger, "Upkeep could not change the run %s, or a node of it, that is over time.")
 # By the same definition as the pages and the API: sql/attention.sql.
 RUNS = "SELECT run_id, NULL::uuid, attempt, lease_expired FROM overdue_runs(NULL) ORDER BY run_id"
 NODES = """
@@ -158,7 +161,7 @@ def _each(found: Iterable[Overdue], change: Callable[[Overdue], bool], progress:
         except Exception as error:
             if was_interrupted(error) or not connection.is_usable():
                 raise
-            logger.exception("Upkeep could not change the run %s, or a node of it, that is over time.", row.run)
+            unchanged(row.run, error=error)
             continue
         progress(done, len(rows))
     return done

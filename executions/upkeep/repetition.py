@@ -17,6 +17,7 @@ from executions.bulk.runner import work_open
 from executions.conf import executions_settings
 from executions.error_groups.scan import scan
 from ledgerkit.db.timeouts import no_limit
+from ledgerkit.rate_limited_logging import RateLimitedLogger
 
 from . import overdue, runner
 from .interruption import was_interrupted
@@ -30,6 +31,7 @@ LOOK_FOR_WORK_EVERY = 1  # seconds between two looks for bulk actions
 IS_OURS = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('execution_logs')"
 
 logger = logging.getLogger(__name__)
+put_off = RateLimitedLogger(logger, "Upkeep is put off, as the database fails: %s")  # of all threads
 
 
 def repeat_upkeep() -> None:
@@ -78,7 +80,7 @@ def repeat(look: Callable[[], object], seconds: int) -> None:
 
 def _log(error: Exception) -> None:
     if isinstance(error, (django.db.Error, psycopg.Error)):
-        logger.warning("Upkeep is put off, as the database fails: %s", " ".join(str(error).split()))
+        put_off(" ".join(str(error).split()))
     else:
         logger.error("A look of upkeep failed (%s). The next one is made.", current_thread().name, exc_info=error)
 

@@ -17,6 +17,7 @@ from executions.tests.attention import ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
 from executions.upkeep import overdue
 from executions.upkeep.overdue import end_overdue
+from ledgerkit.rate_limited_logging import EVERY
 from pastetrader.tests.proofs import times
 from workflows.tests.factories import NodeFactory
 
@@ -111,8 +112,12 @@ def test_a_row_that_cannot_be_ended_holds_up_no_other(statement: str, monkeypatc
         fail_over_time(row, *arguments)
 
     monkeypatch.setattr(WorkflowExecution, "fail_over_time", fail)
+    monkeypatch.setattr(overdue.unchanged, "last", -EVERY)
+    monkeypatch.setattr(overdue.unchanged, "count", 0)
     assert end_overdue() == (2, 0)
     assert [fresh(row).status for row in rows] == ["running", "failed", "failed"]
+    assert end_overdue() == (0, 0)  # ten seconds later: the log says it once a minute
+    assert "KeyError" in caplog.text or "DivisionByZero" in caplog.text
     assert caplog.messages == [f"Upkeep could not change the run {rows[0].pk}, or a node of it, that is over time."]
 
 
