@@ -159,8 +159,19 @@ def _embedded_database() -> Parameters:
     }
 
 
+# Of connections by TCP, in seconds and milliseconds: where packets are lost, as those to a host that is gone, a
+# statement fails after less than a minute. By default the kernel tries for fifteen, or waits for two hours.
+LOST: Parameters = {
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
 def _database(chosen: Parameters, pool: Parameters) -> Parameters:
     ours: Parameters = {
+        **LOST,
         "pool": pool,
         "application_name": f"pastetrader {COMMAND}"[:63],
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
