@@ -29,8 +29,16 @@ def say(*words: str) -> str:
     return out.getvalue()
 
 
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in an empty folder of an empty one: some words name them, and a command reads all that is in them."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("what", WORDS)
+@pytest.mark.usefixtures("empty_folder")
 def test_a_word_that_is_none_is_answered_with_a_sentence(owner: Any, what: str, tmp_path: Path) -> None:
     word = f"={WORDS[what]}"
     for words in (
