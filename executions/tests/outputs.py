@@ -3,9 +3,10 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urldefrag, urljoin
 
 from django.apps import apps
 from django.db import connection
@@ -57,10 +58,21 @@ def pages(user: Any) -> Iterator[str]:
     """Yield the response to every GET of the admin, for every row: lists, pages, histories, confirmations."""
     client = Client()
     client.force_login(user)
-    for url in sorted(set(_admin_urls())):
-        answer = client.get(url, follow=True)
+    for url, answer in visit(client, sorted(_admin_urls())):
         assert answer.status_code < 500, url
         yield f"{url} {answer.headers} {answer.content.decode()}"
+
+
+def visit(client: Client, urls: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the response to each address, and to each that one of them leads to, once: many lead to the same list."""
+    waiting, seen = list(urls), set[str]()
+    for url in waiting:  # which grows
+        if url in seen:
+            continue
+        seen.add(url)
+        yield url, (answer := client.get(url))
+        if answer.status_code in {301, 302}:
+            waiting.append(urldefrag(urljoin(url, answer["Location"])).url)
 
 
 def _admin_urls() -> Iterator[str]:
