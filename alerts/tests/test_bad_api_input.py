@@ -1,0 +1,121 @@
+"""Malformed bodies and queries at the addresses of alerts: never a 500, and a refusal stores nothing.
+
+In the suite each value meets one field of each body; `make proofs` sends every value to every field.
+"""
+
+import json
+from typing import Any
+
+import pytest
+from django.db.models import Sum
+
+from alerts.models import Alert, Channel, Delivery, Expectation, Rule
+from alerts.tests.factories import rule_for, webhook
+from executions.tests.bad_input.inputs import BODIES, QUERIES, VALUES
+from pastetrader.tests.proofs import LONG
+from workflows.models import Workflow
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+RULE = {
+    "name": "mine", "workflow": "{workflow}", "kinds": ["failure"], "channels": ["{channel}"], "most": 3,
+    "within_seconds": 600, "is_active": True,
+}  # fmt: skip
+CHANNEL = {
+    "name": "hook", "kind": "webhook", "address": "https://example.com/hook",
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "recipients": [], "is_active": True,
+}  # fmt: skip
+NEW = {"of_site": False}
+MAIL = {"name": "mail", "kind": "email", "recipients": ["a@example.org"]}
+STARTS_BY = {"kind": "starts_by", "time": "09:10", "time_zone": "Asia/Seoul", "days": "weekdays", "is_active": True}
+EVERY = {"kind": "success_every", "seconds": 3_600}
+# Name, method, address and body; of expectations the body is one entry of their list.
+PLACES: dict[str, tuple[str, str, dict[str, object]]] = {
+    "rule": ("POST", "alerts/rules/", RULE | NEW),
+    "change of a rule": ("PATCH", "alerts/rules/{rule}/", RULE),
+    "channel": ("POST", "alerts/channels/", CHANNEL | NEW),
+    "channel of mail": ("POST", "alerts/channels/", MAIL),
+    "change of a channel": ("PATCH", "alerts/channels/{channel}/", CHANNEL),
+    "start": ("PUT", "workflows/{workflow}/expectations/", STARTS_BY),
+    "success": ("PUT", "workflows/{workflow}/expectations/", EVERY),
+}
+BARE = [("POST", "alerts/deliveries/{delivery}/send-again/"), ("DELETE", "alerts/rules/{rule}/")]
+
+
+class Alerts:
+    """A client that sends bodies to the addresses of alerts, and checks that no refusal changes a row."""
+
+    def __init__(self, client: Any, workflow: Workflow, owner: Any) -> None:
+        self.client, client.raise_request_exception = client, False
+        channel = webhook(owner=owner)
+        rule = rule_for("failure", channel=channel, owner=owner)
+        alert = Alert.objects.create(
+            rule=rule, kind="failure", occurrence="a", workflow=workflow, facts={}, state="sent"
+        )
+        delivery = Delivery.objects.create(alert=alert, channel=channel, body="{}")
+        rows = {"workflow": workflow, "rule": rule, "channel": channel, "delivery": delivery}
+        self.ids = {name: str(row.pk) for name, row in rows.items()}
+        self.held = self.holds()
+
+    def holds(self) -> list[object]:
+        versions = [model.objects.aggregate(sum=Sum("version")) for model in (Rule, Channel, Expectation)]
+        return [*versions, *Delivery.objects.values_list("pk", "state", "queued_at")]
+
+    def send(self, method: str, path: str, body: bytes) -> int:
+        for name, id in self.ids.items():
+            key = "{" + name + "}"
+            path, body = path.replace(key, id), body.replace(key.encode(), id.encode())
+        answer = self.client.generic(method, f"/api/v1/{path}", body, content_type="application/json")
+        said = (method, path, body[:200], answer.content[:500])
+        assert answer.status_code < 500, said
+        before, self.held = self.held, self.holds()
+        if answer.status_code >= 400:
+            assert self.held == before, said
+            assert answer["Content-Type"] == "application/problem+json", said
+            assert answer.json()["detail"], said
+        return int(answer.status_code)
+
+
+@pytest.fixture
+def alerts(engine: Any, owner: Any, workflow: Workflow) -> Alerts:
+    return Alerts(engine, workflow, owner)
+
+
+def body_with(place: str, field: str, value: str) -> bytes:
+    """Return the body of a place with the text of a JSON value in one field."""
+    method, _path, good = PLACES[place]
+    rest = json.dumps({name: known for name, known in good.items() if name != field})
+    row = f"{rest[:-1]}, {json.dumps(field)}: {value}}}"
+    text = f'{{"expectations": [{row}]}}' if method == "PUT" else row
+    return text.encode("utf-8", "surrogatepass")
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_value_in_each_field(alerts: Alerts, place: str) -> None:
+    method, path, good = PLACES[place]
+    for number, value in enumerate(VALUES.values()):
+        for field in good if LONG else [list(good)[number % len(good)]]:
+            alerts.send(method, path, body_with(place, field, value))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_bodies_are_accepted_as_they_are(alerts: Alerts, place: str) -> None:
+    """Without this the tests above would pass on any refusal."""
+    method, path, good = PLACES[place]
+    field, value = next(iter(good.items()))
+    assert alerts.send(method, path, body_with(place, field, json.dumps(value))) in (200, 201)
+
+
+def test_bodies_that_are_something_else(alerts: Alerts) -> None:
+    places = [(method, path) for method, path, _good in PLACES.values()] + BARE
+    for number, body in enumerate(BODIES.values()):
+        for method, path in places if LONG else [places[number % len(places)], BARE[0]]:
+            alerts.send(method, path, body)
+
+
+@pytest.mark.parametrize("path", ["alerts/rules/", "alerts/channels/", "alerts/deliveries/"])
+def test_queries(alerts: Alerts, path: str) -> None:
+    fields = ("channel", "rule", "state", "cursor", "page_size", "q")
+    for number, query in enumerate(QUERIES.values()):
+        alerts.send("GET", f"{path}?{query}", b"")
+        value = query.partition("=")[2]
+        alerts.send("GET", f"{path}?{fields[number % len(fields)]}={value}", b"")
