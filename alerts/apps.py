@@ -13,11 +13,11 @@ class AlertsConfig(AppConfig):
 
     def ready(self) -> None:
         from executions.admin import page_notices  # noqa: PLC0415  # nothing of ours may be imported before the apps are loaded
-        from executions.admin.workflow import expected_runs  # noqa: PLC0415  # as above
-        from executions.api.schema.settings import ENUM_NAMES  # noqa: PLC0415  # as above
-        from executions.upkeep import runner  # noqa: PLC0415  # as above
+        from executions.admin.workflow import expected_runs  # noqa: PLC0415  # not before the apps are loaded
+        from executions.api.schema.settings import ENUM_NAMES  # noqa: PLC0415  # not before the apps are loaded
+        from executions.upkeep import runner  # noqa: PLC0415  # not before the apps are loaded
 
-        from . import next_runs, notices, upkeep, user_groups  # noqa: PLC0415  # as above
+        from . import next_runs, notices, upkeep, user_groups  # noqa: PLC0415  # not before the apps are loaded
 
         ENUM_NAMES.update({name: f"alerts.models.{name}" for name in ENUMS})
         alerts_settings.register_check()

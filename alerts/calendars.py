@@ -55,6 +55,6 @@ def _exchanges() -> frozenset[str]:
 @cache
 def _trading_days(exchange: str) -> frozenset[date]:
     """Return the trading days that the package knows: about twenty years back and one year ahead."""
-    from exchange_calendars import get_calendar  # noqa: PLC0415  # as above
+    from exchange_calendars import get_calendar  # noqa: PLC0415  # takes a second and 80 MB
 
     return frozenset(session.date() for session in get_calendar(exchange).sessions)

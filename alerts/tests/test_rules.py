@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Callable
 from datetime import time, timedelta
 from typing import Any
 
@@ -17,6 +16,7 @@ from alerts.tests.factories import expect, rule_for, webhook
 from executions.models import UpkeepRun, WorkflowExecution
 from executions.tests.attention import HOURS_2, queued_for
 from executions.tests.factories import WorkflowExecutionFactory, in_state
+from executions.tests.threads import in_thread
 from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
@@ -31,18 +31,6 @@ def kinds(**of: Any) -> list[str]:
 def ends(workflow: Workflow, *states: str) -> None:
     for state in states:
         in_state(WorkflowExecutionFactory(workflow=workflow), state)
-
-
-def in_thread(call: Callable[[], object]) -> None:
-    def run() -> None:
-        try:
-            call()
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
 
 
 class TestWhatARuleIsAbout:

@@ -2,17 +2,16 @@
 pastetrader/tests/test_heavy_requests.py."""
 
 import json
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from executions.models import ExecutionLog, WorkflowExecution
 from executions.secrets import encryption, masked_request_body
 from executions.secrets.scrubber import MASK, Scrubber
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.threads import in_thread
 from workflows.fields import DefinitionField
 from workflows.models import Workflow
 from workflows.secret_keys import mask_document
@@ -119,7 +118,7 @@ class TestConnections:
 
         def overtaken(*given: Any) -> None:
             remember(*given)
-            elsewhere(
+            in_thread(
                 lambda: ExecutionLog.objects.create(
                     workflow_execution_id=run.pk, level="info", message="x", data={"token": "came-since-then"}
                 )
@@ -139,17 +138,3 @@ class TestConnections:
         assert post(client, f"{run.pk}/logs/", other).status_code == 409
         late = post(client, f"{run.pk}/logs/", {"level": "info", "message": "brought-by-this-line"})
         assert late.json()["message"] == MASK
-
-
-def elsewhere(act: Callable[[], Any]) -> None:
-    """Act in a thread with a connection of its own."""
-
-    def work() -> None:
-        try:
-            act()
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()

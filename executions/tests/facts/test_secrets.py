@@ -1,17 +1,16 @@
 """Secrets in facts are masked as in every other call."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from executions.facts.text_masking import Masker
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets.retention import DELETED, run_rows
 from executions.tests.factories import WorkflowExecutionFactory
 from executions.tests.facts.reporting import line, new_id, run_facts, send
+from executions.tests.threads import in_thread
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -114,19 +113,6 @@ def test_a_secret_that_is_stored_while_lines_are_masked(
     assert send(first, *[line(run, f"{number} {SECRET}") for number in range(20)])["applied"] == 20
     assert ExecutionLog.objects.count() == 21
     assert SECRET not in everything()
-
-
-def in_thread(call: Callable[[], object]) -> None:
-    """Call on a connection of its own."""
-
-    def and_close() -> None:
-        try:
-            call()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(and_close).result(20)
 
 
 def test_the_id_of_a_request_while_the_secrets_are_unknown(engine: Any, workflow: Workflow) -> None:

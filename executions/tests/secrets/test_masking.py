@@ -19,6 +19,7 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import retention
 from executions.secrets.scrubber import MASK
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.threads import in_thread
 
 pytestmark = pytest.mark.django_db
 
@@ -246,13 +247,7 @@ def test_the_first_line_after_another_connection_brought_secrets_is_clear_of_the
     run = running()
     message(run)
 
-    def elsewhere() -> None:
-        NodeExecutionFactory(workflow_execution=run, input_data={"password": "brought elsewhere"})
-        connection.close()
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
+    in_thread(lambda: NodeExecutionFactory(workflow_execution=run, input_data={"password": "brought elsewhere"}))
     assert message(run, "brought elsewhere") == MASK
 
 
