@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz faults model proofs clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz faults model proofs nightly clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -113,6 +113,9 @@ model: setup ## sequences of verbs against a model of the ledger, 200 of them; f
 
 proofs: setup $(PROOFS_VENV)/stamp ## the whole suite with its long forms, and a real dbt; for a scheduler, every night
 	@PROOFS=1 DBT_OL="$(CURDIR)/$(PROOFS_VENV)/bin/dbt-ol" $(PYTEST) $(ARGS)
+
+nightly: ## .ci/run, with the slow tests on a stock PostgreSQL too; for a scheduler, every night
+	@NIGHTLY=1 .ci/run
 
 screenshots: setup ## take the screenshots in docs/screenshots again (ARGS="monitor run")
 	@$(BIN)/python -m browser.screenshots $(ARGS)
