@@ -4,7 +4,7 @@ Each file is one transaction: a lock, the rows read and written, the manifest, t
 number of a file is that of the recorded ones of its day, so a file that was never recorded is written again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import batched, chain
 from typing import NamedTuple, Self
@@ -79,9 +79,9 @@ class Snapshot(NamedTuple):
             return cls(*cursor.fetchone())
 
 
-def ensure_archived(ids: Sequence[UUID]) -> None:
-    """Archive the ended runs among `ids`, except those that are archived as they are. Raises ArchiveError; what was
-    archived before remains archived. Does nothing without EXECUTIONS["ARCHIVE"].
+def ensure_archived(ids: Sequence[UUID], after_file: Callable[[], object] = lambda: None) -> None:
+    """Archive the ended runs among `ids`, except those that are archived as they are, and call `after_file` after each
+    file. Raises ArchiveError; what was archived before remains archived. Does nothing without EXECUTIONS["ARCHIVE"].
 
     Call it for many runs, whose files are then few; and again for each batch that is deleted, in its transaction, after
     its runs were locked FOR UPDATE: then it archives those alone of which a late line came between.
@@ -91,16 +91,20 @@ def ensure_archived(ids: Sequence[UUID]) -> None:
     for day, of_day in sorted(_find_unarchived(ids).items()):
         for some in batched(of_day, RUNS_IN_FILE):
             _archive_runs(folder, day, some)
+            after_file()
 
 
-def ensure_lines_archived(partition: Partition, table: str | None = None) -> list[str]:
+def ensure_lines_archived(
+    partition: Partition, table: str | None = None, after_file: Callable[[], object] = lambda: None
+) -> list[str]:
     """Archive the log lines of a partition, except those that are archived, and return the names of the files with its
-    lines: none without EXECUTIONS["ARCHIVE"]. `table` is the partition itself once it is detached. Raises
-    ArchiveError."""
+    lines: none without EXECUTIONS["ARCHIVE"]. `table` is the partition itself once it is detached. `after_file` is
+    called after each day. Raises ArchiveError."""
     if (folder := _folder()) is None:
         return []
     for start, end in _days(partition):
         _archive_lines(folder, start, end, table or partitions.TABLE)
+        after_file()
     known = ArchiveFile.objects.filter(
         kind=ArchiveKind.LINES, day__gte=partition.start.date(), day__lt=partition.end.date()
     )

@@ -49,10 +49,12 @@ def apply(progress: Progress) -> Result:
     return total
 
 
-def archive_lines(partition: Partition, table: str | None = None) -> Sequence[str]:
+def archive_lines(
+    partition: Partition, table: str | None = None, after_file: Callable[[], object] = lambda: None
+) -> Sequence[str]:
     """Archive the lines of the partition, or of the table that was detached, if an archive is configured. Return the
     names of the files. Raises ArchiveError: then no line is removed."""
-    return ensure_lines_archived(partition, table)
+    return ensure_lines_archived(partition, table, after_file)
 
 
 def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
@@ -69,11 +71,11 @@ def _remove(
     session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime, progress: Callable[[], object]
 ) -> Result:
     if not rule.levels and not line_deletion.has_protected(session, table, now):
-        return _remove_partition(session, table, rule, now)
+        return _remove_partition(session, table, rule, now, progress)
     if not line_deletion.has_matching(session, table, rule, now):
         return Result()
     snapshot = line_deletion.current_snapshot(session)
-    files = archive_lines(table.partition)
+    files = archive_lines(table.partition, after_file=progress)
     try:
         number = line_deletion.delete_matching(session, table, rule, now, snapshot, files, progress)
     except Busy:
@@ -81,9 +83,11 @@ def _remove(
     return Result(number, 0, [f"{table.name}: {number:,} lines, {rule}"])
 
 
-def _remove_partition(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
+def _remove_partition(
+    session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime, progress: Callable[[], object]
+) -> Result:
     start, end = table.partition.start.isoformat(), table.partition.end.isoformat()
-    files = [*archive_lines(table.partition)]
+    files = [*archive_lines(table.partition, after_file=progress)]
     what = {"start": start, "end": end, "days": rule.days, "files": files}
     log_partitions.mark(session, table.name, what)
     try:

@@ -5,7 +5,7 @@ somebody else holds are left for the next upkeep.
 """
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -51,25 +51,29 @@ def apply(progress: Progress) -> Result:
     now, rules = timezone.now(), run_rules()
     expected = sum(rule.runs(now).count() for rule in rules)
     done, average = 0, _average_bytes()
+
+    def show() -> None:
+        progress(done, max(done, expected))
+
     with act_as(through=Through.IN_PROCESS, name=ACTOR, user=None, reason=""):
         for rule in rules:
-            for deleted in _delete_all(rule, now):
+            for deleted in _delete_all(rule, now, show):
                 done += deleted
-                progress(done, max(done, expected))
+                show()
     return Result(done, round(done * average))
 
 
-def archive_runs(ids: Sequence[UUID]) -> None:
+def archive_runs(ids: Sequence[UUID], after_file: Callable[[], object] = lambda: None) -> None:
     """Archive these runs, if an archive is configured. Raises ArchiveError: then nothing of the batch is deleted."""
-    ensure_archived(ids)
+    ensure_archived(ids, after_file)
 
 
-def _delete_all(rule: RunRule, now: datetime) -> Iterator[int]:
+def _delete_all(rule: RunRule, now: datetime, after_file: Callable[[], object]) -> Iterator[int]:
     """Delete the runs of a rule, the oldest first. Yield how many each batch deleted."""
     after = None
     while keys := _next_keys(rule, now, after):
         ids = [id for _ended, id in keys]
-        archive_runs(ids)
+        archive_runs(ids, after_file)
         yield from _delete_in_batches(rule, now, ids)
         after = keys[-1]
 

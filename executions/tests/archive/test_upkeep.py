@@ -43,8 +43,8 @@ def test_nothing_is_deleted_where_the_archive_cannot_be_written(old: Any, archiv
 def test_a_line_that_comes_between_archive_and_deletion_is_archived(old: Any, archive: Path, monkeypatch: Any) -> None:
     archived = run_retention.ensure_archived
 
-    def with_late_line(runs: Any) -> None:
-        archived(runs)
+    def with_late_line(*arguments: Any) -> None:
+        archived(*arguments)
         if not ExecutionLog.objects.exists():
             ExecutionLogFactory(workflow_execution=old[0], message="late")
 
@@ -52,3 +52,10 @@ def test_a_line_that_comes_between_archive_and_deletion_is_archived(old: Any, ar
     assert remove_runs() == 4
     newest = ArchivedRun.objects.get(pk=old[0].pk).file.name
     assert "late" in [row.get("message") for row in rows_in(archive, newest)]
+
+
+def test_each_file_is_progress(old: Any, archive: Path) -> None:
+    """Many runs, or the lines of a week, may take hours, in which upkeep would be called late."""
+    told: list[int] = []
+    run_retention.apply(lambda done, _of: told.append(done))
+    assert told.count(0) == ArchiveFile.objects.count()

@@ -29,8 +29,8 @@ def after_archiving(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], o
     def happen(event: Callable[[], object]) -> None:
         archived, events = log_retention.archive_lines, [event]
 
-        def archive(*arguments: Any) -> Any:
-            files = archived(*arguments)
+        def archive(*arguments: Any, **more: Any) -> Any:
+            files = archived(*arguments, **more)
             while events:
                 events.pop()()
             return files

@@ -2,7 +2,9 @@
 
 import threading
 import time
+from collections import Counter
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +88,15 @@ def test_each_batch_of_lines_is_progress(settings: Any, monkeypatch: pytest.Monk
     assert len(told) - len(without) >= 4
 
 
+def test_each_day_that_is_archived_is_progress(settings: Any, tmp_path: Path) -> None:
+    line_of(45, run_of(45))
+    (tmp_path / "archive").mkdir()
+    settings.EXECUTIONS = settings.EXECUTIONS | {"ARCHIVE": str(tmp_path / "archive")}
+    told: list[int] = []
+    log_retention.apply(lambda done, _of: told.append(done))
+    assert max(Counter(told).values()) == 1 + 7  # of the partition of a week that was removed
+
+
 def test_lines_of_a_kept_run_and_of_a_workflow_with_a_longer_rule_stay() -> None:
     kept, other = run_of(45), run_of(45)
     longer = run_of(45, workflow=WorkflowFactory(config={"log_retention_days": 90}))
@@ -120,14 +131,15 @@ def test_the_files_of_the_archive_are_named_and_without_one_nothing_is_removed(m
     run = run_of(45)
     line_of(45, run)
 
-    def fail(*_: Any) -> None:
+    def fail(*_: Any, **_more: Any) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(log_retention, "archive_lines", fail)
     with pytest.raises(OSError, match="no space"):
         remove_lines()
     assert ExecutionLog.objects.count() == 1
-    monkeypatch.setattr(log_retention, "archive_lines", lambda _period, table=None: ["late" if table else "week"])
+    named: Any = lambda _period, table=None, **_more: ["late" if table else "week"]  # noqa: E731
+    monkeypatch.setattr(log_retention, "archive_lines", named)
     remove_lines()
     assert log_removals.removed_lines(run)[0].archived == ["week", "late"]
 

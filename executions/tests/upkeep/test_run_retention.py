@@ -141,7 +141,7 @@ def test_a_run_whose_secrets_are_gone_can_be_kept_and_deleted_and_nothing_of_the
 def test_nothing_of_a_batch_is_deleted_that_could_not_be_archived(monkeypatch: pytest.MonkeyPatch) -> None:
     run_of(181)
 
-    def fail(ids: Any) -> None:
+    def fail(*_: Any) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(run_retention, "ensure_archived", fail)
