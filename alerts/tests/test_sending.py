@@ -204,6 +204,7 @@ def test_two_senders_send_it_once(workflow: Workflow, receiver: Receiver) -> Non
 def test_a_channel_that_fails_keeps_no_other_waiting(workflow: Workflow, receiver: Receiver) -> None:
     failing = delivery_for(workflow, webhook(receiver.address))
     Channel.objects.update(failing_since=timezone.now())
+    assert send_due(is_failing=False) == 0
     receiver.hold.clear()
     sender = threading.Thread(target=send_and_close, kwargs={"is_failing": True})
     sender.start()

@@ -26,6 +26,11 @@ class TestWaiting:
         html = section(front_page_of(staff), "waiting")
         assert f'<a href="/admin/executions/workflowexecution/{at_work.pk}/change/">Another run</a>' in html
 
+    def test_in_the_order_of_their_ids_if_two_were_queued_at_one_moment(self, staff: Any) -> None:
+        first, second = (WorkflowExecutionFactory(workflow=flow, is_queued=True) for flow in [WorkflowFactory()] * 2)
+        WorkflowExecution.objects.update(created_at=timezone.now())
+        assert (first.pk < second.pk, self.reason(staff, first), self.reason(staff, second)) == (True, "turn", "queue")
+
     @pytest.mark.parametrize(("this", "other"), [(CONCURRENT, {}), ({}, CONCURRENT)])
     def test_where_one_of_them_may_run_beside_others_it_is_not_that(self, this: Any, other: Any, staff: Any) -> None:
         at_work = in_state(WorkflowExecutionFactory(metadata=other), "running")
