@@ -142,14 +142,19 @@ class Outbox:
 
     def report_dropped(self) -> None:
         """Add a line to each run that facts were dropped of, once there is room."""
-        if not self.dropped or self.is_half_full:
-            return
+        if not self.is_half_full:
+            for line in self.take_lines_of_dropped():
+                self.add(draft_of(line))
+
+    def take_lines_of_dropped(self) -> list[Fact]:
+        """Return a line for each run that facts were dropped of, and forget these."""
+        if not self.dropped:
+            return []
         with self.dropped_lock:
             dropped, self.dropped = self.dropped, Counter()
         logger.error("%d facts of %d runs were dropped: there was no room", dropped.total(), len(dropped))
-        for run, count in dropped.items():
-            if id := run if isinstance(run, str) else run.id:
-                self.add(draft_of(_line(id, DROPPED % count, {"dropped": count})))
+        counts = [(run if isinstance(run, str) else run.id, count) for run, count in dropped.items()]
+        return [_line(id, DROPPED % count, {"dropped": count}) for id, count in counts if id]
 
 
 def _line(run: str, message: str, data: Mapping[str, object]) -> Fact:

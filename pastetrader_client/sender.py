@@ -119,6 +119,7 @@ class Sender:
                 self.outbox.is_asleep = True
                 release(self)
             self._spill()
+            self.spool.write(self.outbox.take_lines_of_dropped(), is_last=True)
             left = len(self.pending) * (not self.from_spool) + len(self.outbox.facts)
             if self.spool or left:
                 where = f"{len(self.spool.files)} files in {self.spool.directory}" if self.spool else "nowhere"

@@ -29,6 +29,7 @@ logger = logging.getLogger("pastetrader_client")
 FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 SUFFIX = ".facts"
 FILES = 8  # of one process, if they are full
+RESERVE = 64  # of so many bytes one is for what is written last
 DIGITS = 20  # of the time in the name of a file, in nanoseconds
 
 
@@ -75,10 +76,14 @@ class Spool:
             return
         self.files += [file for path in paths if (file := SpoolFile.of_another(path)) is not None]
 
-    def write(self, facts: Sequence[Fact]) -> bool:
-        """Write facts behind those that are there. Return whether there was room. What prevents it is logged once."""
+    def write(self, facts: Sequence[Fact], *, is_last: bool = False) -> bool:
+        """Write facts behind those that are there. Return whether there was room: what is written last, at the end of
+        the process, has some more. What prevents it is logged once."""
+        if not facts:
+            return True
         size = sum(len(fact.body) + 1 for fact in facts)
-        if self.directory is None or self.size + size > self.max_bytes:
+        most = self.max_bytes if is_last else self.max_bytes - self.max_bytes // RESERVE
+        if self.directory is None or self.size + size > most:
             return False
         try:
             self._write(self.directory, facts)

@@ -125,6 +125,22 @@ def test_dropped_facts_are_counted_and_reported_as_a_line_of_their_run(client_of
         assert "execution.complete" in stub.kinds
 
 
+@pytest.mark.parametrize("max_spool", [1_000_000, 60_000])
+def test_facts_that_an_ended_process_has_dropped_are_reported_by_the_next(
+    client_of: Make, away: str, max_spool: int
+) -> None:
+    first = client_of(away, max_memory=20_000, max_spool=max_spool)
+    run = first.attach(uuid7())
+    for _times in range(10):
+        for message in LINES:
+            run.info(message)
+    close(first, 0.1)
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        assert client_of(away).flush()
+        *lines, last = stub.messages
+        assert last.startswith(f"{10 * len(LINES) - len(lines)} facts of this run were dropped by the reporter")
+
+
 def test_a_directory_that_cannot_be_written_is_said_once(
     client_of: Make, away: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -219,6 +235,8 @@ def read_all(directory: Path) -> list[Fact]:
 def test_a_spool_is_never_larger_than_its_limit_and_follows_no_link(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 2_500)
     assert [spool.write(facts(5)) for _times in "abc"] == [True, True, False]
+    assert spool.write(facts(2), is_last=True)
+    assert not spool.write(facts(5), is_last=True)
     outside = tmp_path / "outside"
     outside.write_text("theirs\n")
     (tmp_path / "1-link.facts").symlink_to(outside)
