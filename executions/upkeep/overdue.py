@@ -54,7 +54,7 @@ ORDER BY execution.id
 
 # The time of a queued run is that since its turn (sql/turn_since.sql), without the time for which others took the slot.
 # CASE has the first of each queue found before its turn is computed. Of its workflow, as there, the 1,000 ended runs
-# created last are looked at, by the index of the workflow.
+# created last and the 1,000 deleted last are looked at, by the indexes of the workflow.
 PENDING = """
 WITH heads AS MATERIALIZED (
     SELECT DISTINCT ON (workflow_id) id FROM workflow_executions
@@ -68,11 +68,18 @@ WHERE status = 'pending' AND created_at < until AND updated_at < until AND CASE
     ELSE (
         SELECT since + coalesce((
             SELECT sum(ended_at - greatest(started_at, since)) FROM (
-                SELECT started_at, ended_at, metadata FROM workflow_executions AS other
+                (SELECT started_at, ended_at, metadata @> '{"allow_concurrent": true}' AS is_beside
+                FROM workflow_executions AS other
                 WHERE other.workflow_id = run.workflow_id AND other.ended_at IS NOT NULL
-                ORDER BY other.created_at DESC, other.id DESC LIMIT 1000
+                ORDER BY other.created_at DESC, other.id DESC LIMIT 1000)
+                UNION ALL
+                (SELECT started_at, ended_at, false
+                FROM execution_deletions AS record
+                WHERE record.workflow_id = run.workflow_id AND happened_at > since
+                    AND NOT (through = 'in_process' AND username = 'upkeep')
+                ORDER BY happened_at DESC LIMIT 1000)
             ) AS other
-            WHERE ended_at > since AND started_at < ended_at AND NOT metadata @> '{"allow_concurrent": true}'
+            WHERE ended_at > since AND started_at < ended_at AND NOT is_beside
         ), interval '0') < until
         FROM turn_since(run.id) AS since
     )

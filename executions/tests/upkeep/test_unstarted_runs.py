@@ -113,6 +113,15 @@ def test_the_time_of_runs_that_took_its_slot_is_not_its_own(minutes: float, numb
 
 
 @pytest.mark.django_db
+def test_the_time_of_a_run_that_took_its_slot_is_not_its_own_after_that_run_was_deleted() -> None:
+    queued = waiting_for(2.5 * HOUR, is_queued=True)
+    run_beside(queued, minutes=115).delete()
+    assert expire() == 0
+    run_beside(waiting_for(2.5 * HOUR, is_queued=True), minutes=10).delete()
+    assert expire() == 1
+
+
+@pytest.mark.django_db
 def test_a_long_queue_hides_no_run_that_took_its_slot() -> None:
     queued = waiting_for(2.5 * HOUR, is_queued=True)
     run_beside(queued, minutes=115)
