@@ -15,7 +15,7 @@ from local_postgres.server import ensure
 from pastetrader.server import WATCH_EVERY
 from pastetrader.workers import STOP
 
-CONNECTIONS = 7  # in its pool, one for each thread; the lock of upkeep has one of its own
+CONNECTIONS = 7  # in its pool, one for each thread; the lock of upkeep and log retention have one each
 
 
 def keep_up() -> None:
