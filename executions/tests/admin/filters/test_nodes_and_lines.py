@@ -23,11 +23,12 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 @pytest.fixture
 def nodes(db: None) -> list[Any]:
     """60 node executions, each a minute longer than the one before it, and one that still runs."""
-    made = [in_state(NodeExecutionFactory(), "completed") for _ in range(60)]
+    run = WorkflowExecutionFactory()
+    made = [in_state(NodeExecutionFactory(workflow_execution=run), "completed") for _ in range(60)]
     for minutes, node in enumerate(made):
         times = {"started_at": DAY, "ended_at": DAY + timedelta(minutes=minutes)}
         NodeExecution.objects.filter(pk=node.pk).update(**times)
-    in_state(NodeExecutionFactory(), "running")
+    in_state(NodeExecutionFactory(workflow_execution=run), "running")
     return [node.pk for node in made]
 
 
