@@ -13,12 +13,15 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.tasks import TaskResult, TaskResultStatus
 from django.tasks.signals import task_enqueued, task_finished, task_started
 from django.utils import timezone
+from django.utils.translation import override
 
 from executions.conf import executions_settings
+from ledgerkit.db.json_validation import check
 
 RETRIES = 1_000  # of the node: the backend decides how often it tries
 NO_ERROR = "The attempt ended without a result."
@@ -61,7 +64,8 @@ def facts_of(result: Result) -> Facts:
     if not is_ready:
         yield from _start(result, last, result.last_attempted_at or result.finished_at)
     if result.status == TaskResultStatus.SUCCESSFUL:
-        yield from _end(result, "complete", last, {"output_data": result.return_value})
+        output = document_or_reason("output_data", result.return_value)
+        yield from _end(result, "complete", last, {"output_data": output})
     elif result.status == TaskResultStatus.FAILED:
         yield from _end(result, "fail", last, _error_of(result, last))
 
@@ -86,7 +90,7 @@ def _creations(result: Result) -> Facts:
         "workflow": name, "trigger_type": "event",
         "metadata": {"allow_concurrent": True, "correlation_id": result.id, "tags": [result.task.queue_name]},
     }  # fmt: skip
-    given = {"args": result.args, "kwargs": result.kwargs}
+    given = document_or_reason("input_data", {"args": result.args, "kwargs": result.kwargs})
     yield _of_node(result, "create", result.enqueued_at) | {"node": node, "input_data": given}
 
 
@@ -126,6 +130,16 @@ def message_in(traceback: str, class_path: str) -> str:
         if (found := traceback.rfind(begin)) >= 0:
             return traceback[found:].strip()
     return name
+
+
+def document_or_reason(field: str, document: object) -> object:
+    """Return the document, or a sentence that says why it cannot be stored: the run is recorded without it."""
+    with override("en"):  # as the API answers, whoever enqueues the task
+        try:
+            check(field, document)
+        except ValidationError as error:
+            return {"not_recorded": error.messages[0]}
+    return document
 
 
 def _of_run(result: Result, act: str, moment: datetime | None) -> dict[str, Any]:

@@ -27,6 +27,11 @@ def divide(number: int) -> float:
     return number / 0
 
 
+@task
+def repeat(text: str, times: int = 1) -> str:
+    return text * times
+
+
 @task(takes_context=True)
 def count_attempts(context: Any) -> int:
     return int(context.attempt)
@@ -108,6 +113,23 @@ def test_a_task_that_could_not_start_is_a_failed_run() -> None:
     failed = stored_result(status=TaskResultStatus.FAILED, finished_at=ENQUEUED + timedelta(seconds=1))
     task_finished.send(object, task_result=failed)
     assert WorkflowExecution.objects.get().status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"), [(("x" * 2_000_000, 0), "too large"), (("\x00", 0), "the character NUL")]
+)
+def test_a_task_whose_arguments_cannot_be_stored_is_recorded_without_them(arguments: Any, reason: str) -> None:
+    repeat.enqueue(*arguments)
+    node = NodeExecution.objects.get()
+    assert (node.status, node.workflow_execution.status) == ("completed", "completed")
+    assert reason in node.input_data["not_recorded"]
+
+
+def test_a_task_whose_result_cannot_be_stored_is_completed_without_it() -> None:
+    assert repeat.enqueue("x", 2_000_000).return_value == "x" * 2_000_000
+    node = NodeExecution.objects.get()
+    assert (node.status, node.workflow_execution.status) == ("completed", "completed")
+    assert "too large" in node.output_data["not_recorded"]
 
 
 def test_nothing_is_recorded_unless_the_setting_names_a_user(settings: Any) -> None:
