@@ -17,7 +17,9 @@ from pastetrader.tests.live_server import ROOT, Site
 from pastetrader_client import Client, Node, NodeCancelled, Run, RunCancelled
 from pastetrader_client.tests.waiting import wait_until
 
-SCRIPT = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "docs" / "engines.md").read_text(), re.MULTILINE | re.DOTALL)[0]
+SCRIPT, RETRY = re.findall(
+    r"^```bash\n(.*?)^```$", (ROOT / "docs" / "engines.md").read_text(), re.MULTILINE | re.DOTALL
+)
 
 
 def call(site: Site, token: str, path: str, body: Any = None) -> Any:
@@ -97,6 +99,22 @@ def test_it_hears_of_a_cancel(site: Site, token: str, tmp_path: Path) -> None:
     process.stdout.close()
     assert process.stderr is not None
     process.stderr.close()
+
+
+def test_it_hears_of_a_retry(site: Site, token: str, tmp_path: Path) -> None:
+    earlier = {row["id"] for row in call(site, token, "executions/?page_size=500")["results"]}
+    with begin(site, token, tmp_path, "exit 3") as process:
+        assert process.stdin is not None
+        process.stdin.write(SCRIPT + RETRY)
+        process.stdin.close()
+        failed = "executions/?page_size=500&status=failed"
+        wait_until(lambda: {row["id"] for row in call(site, token, failed)["results"]} - earlier)
+        run = newest(site, token)
+        call(site, token, f"executions/{run['id']}/retry/", {})
+        assert process.wait(60) == 0
+    row = newest(site, token)
+    assert (row["id"], row["status"], row["attempt"]) == (run["id"], "completed", 2)
+    assert [(node["status"], node["attempt"]) for node in row["nodes"]] == [("completed", 2)]
 
 
 @pytest.fixture
