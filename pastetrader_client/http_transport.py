@@ -10,8 +10,7 @@ from typing import Any
 
 import httpx
 
-from .sender import THREAD
-from .transport import Answer, Notice, Refusal, Stopped, TooLarge, Unavailable
+from .transport import THREAD, Answer, Notice, Refusal, Stopped, TooLarge, Unavailable
 
 TIMEOUT = httpx.Timeout(30, connect=5)
 LONGEST_WAIT = 3600.0  # seconds that a Retry-After is believed

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .tracebacks import capture_error
+from .transport import THREAD
 
 if TYPE_CHECKING:
     from .client import Client
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from .runs import Run
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-OWN = ("pastetrader_client", "httpx", "httpcore")  # the reporter's own lines, of which each would make another
+OWN = "pastetrader_client"
+OF_REQUESTS = ("httpx", "httpcore")  # whose lines are the reporter's own in threads that send: each would make another
 
 
 class RunHandler(logging.Handler):
@@ -50,7 +52,9 @@ class CurrentNodeHandler(RunHandler):
 
 def is_own(record: logging.LogRecord, client: "Client") -> bool:
     """Return whether the reporter itself has logged the line."""
-    return record.name.partition(".")[0] in OWN or client.is_sending_thread(record.thread)
+    package = record.name.partition(".")[0]
+    is_of_request = package in OF_REQUESTS and record.threadName == THREAD
+    return package == OWN or is_of_request or client.is_sending_thread(record.thread)
 
 
 def level_of(number: int) -> str:

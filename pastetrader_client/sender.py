@@ -18,10 +18,9 @@ from .process_exit import hold, release
 from .queued_starts import Turns
 from .spool import Spool
 from .timers import Timers
-from .transport import Stopped, TooLarge, Transport, Unavailable
+from .transport import THREAD, Stopped, TooLarge, Transport, Unavailable
 
 MOST, MOST_BYTES = 2_000, 2_000_000  # of one call
-THREAD = "pastetrader-client"
 IDLE = 1.0  # seconds between looks at the runs that nothing was heard of
 FIRST = 0.25  # seconds of backing off
 CLOSING = 0.3  # the longest of them while the process waits for the end

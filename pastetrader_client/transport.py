@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+THREAD = "pastetrader-client"  # the name of threads that send
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:

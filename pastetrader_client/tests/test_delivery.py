@@ -248,3 +248,23 @@ def test_the_reporters_own_lines_are_not_recorded(client_of: Make, stub: Stub) -
         root.setLevel(level)
     assert [fact["message"] for fact in stub.facts if "HTTP" in fact["message"]] == []
     assert stub.messages == ["one line"]
+
+
+def test_what_a_program_logs_of_its_own_requests_is_recorded(client_of: Make, stub: Stub) -> None:
+    first, second = client_of(stub.url), client_of(stub.url, name="second")
+    engine = logging.getLogger("httpx")
+    level = engine.level
+    engine.setLevel(logging.DEBUG)
+    handlers = [client.attach(uuid7()).handler() for client in (first, second)]
+    for handler in handlers:
+        engine.addHandler(handler)
+    try:
+        engine.info("GET /prices")
+        assert first.flush()
+        assert second.flush()
+        time.sleep(0.3)
+    finally:
+        for handler in handlers:
+            engine.removeHandler(handler)
+        engine.setLevel(level)
+    assert stub.messages == ["GET /prices"] * 2
