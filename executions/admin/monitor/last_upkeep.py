@@ -13,13 +13,15 @@ from executions.upkeep.run_rules import removable_runs
 
 @dataclass(frozen=True)
 class LastUpkeep:
-    """`record` is None if upkeep never ran. `number` counts at most limits.COUNTED_RETENTION runs."""
+    """`record` is None if upkeep never ran. `number` counts at most limits.COUNTED_RETENTION runs. `unfinished`, where
+    upkeep is late, is one that has not ended: it hangs, or its process was killed."""
 
     record: UpkeepRun | None
     has_failed: bool
     number: int
     is_more: bool
     is_late: bool
+    unfinished: UpkeepRun | None
 
 
 def last_upkeep(user: Any) -> LastUpkeep | None:
@@ -30,5 +32,8 @@ def last_upkeep(user: Any) -> LastUpkeep | None:
     record = records.filter(~Q(ended_at=None)).only("started_at", "ended_at", "results").first()
     number = removable_runs(limits.COUNTED_RETENTION + 1)
     has_failed = record is not None and any(each["error"] for each in record.results)
-    most = limits.COUNTED_RETENTION
-    return LastUpkeep(record, has_failed, min(number, most), is_more=number > most, is_late=lateness.is_late())
+    most, is_late = limits.COUNTED_RETENTION, lateness.is_late()
+    unfinished = records.unfinished().only("started_at").first() if is_late else None
+    return LastUpkeep(
+        record, has_failed, min(number, most), is_more=number > most, is_late=is_late, unfinished=unfinished
+    )

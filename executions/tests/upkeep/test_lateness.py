@@ -72,6 +72,23 @@ def test_an_upkeep_that_is_at_work_is_late_once_it_makes_no_progress_for_an_hour
         assert bool(warnings()) is late
 
 
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [
+        ("en", "One that started 2\xa0hours ago</a> has not ended: if it is still at work, look in <code>pg_stat"),
+        ("ko", "2시간 전에 시작된 유지 관리</a>가 아직 끝나지 않았습니다."),
+    ],
+)
+def test_the_monitor_names_the_upkeep_that_hangs(language: str, sentence: str) -> None:
+    ended(HOUR * 10)
+    hung = UpkeepRun.objects.create(host="here", started_at=timezone.now() - HOUR * 2.01)
+    user = UserFactory(is_staff=True, is_superuser=True)
+    with upkeep_lock():
+        shown = client_of(user).get(MONITOR, headers={"Accept-Language": language}).content.decode()
+    assert sentence in shown
+    assert f"/admin/executions/upkeeprun/{hung.pk}/change/" in shown
+
+
 @pytest.mark.parametrize(("every", "is_stored"), [(0, True), (3_600, False)])
 def test_a_task_that_takes_long_records_its_progress_every_few_seconds(
     every: int, is_stored: bool, monkeypatch: pytest.MonkeyPatch
