@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -172,7 +173,7 @@ class SpoolFile:
     @classmethod
     def _open(cls, path: Path, more: int) -> "SpoolFile | None":
         descriptor = os.open(path, FLAGS | more, 0o600)
-        file = os.fdopen(descriptor, "r+b", buffering=0)
+        file = FileIO(descriptor, "r+")  # os.fdopen() imports a module, which an interpreter that ends refuses
         try:
             if sys.platform != "win32":
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -91,6 +91,25 @@ def test_what_is_reported_by_handlers_that_run_after_the_clients_is_kept(
     assert ["late" in path.read_text() for path in spooled(tmp_path)] == [True]
 
 
+AT_THE_LAST = """
+class Resource:
+    def __init__(self, run):
+        self.run = run
+    def __del__(self):
+        self.run.info("released")
+        self.run.complete()
+resource = Resource(client.run(workflow="w"))
+resource.run.start()
+"""
+
+
+def test_what_is_reported_while_the_interpreter_ends_is_kept(start: Start, stub: Stub, tmp_path: Path) -> None:
+    assert ended(start(stub.url, AT_THE_LAST)) == ""
+    assert stub.kinds == ["execution.create", "execution.start"]
+    (path,) = spooled(tmp_path)
+    assert [part in path.read_text() for part in ("released", "execution.complete")] == [True, True]
+
+
 OUT_OF_SCOPE = """
 import threading, weakref
 def job():
