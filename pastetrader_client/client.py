@@ -291,5 +291,7 @@ def _over_http(url: str, token: str) -> Transport:
 
 
 def _name_of_program() -> str:
-    program = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119  # of a text that may be no path
+    folder_of_it, program = os.path.split(sys.argv[0]) if sys.argv else ("", "")  # of a text that may be no path
+    if program == "__main__.py":  # python -m PACKAGE
+        program = os.path.basename(folder_of_it)  # noqa: PTH119  # the same
     return program.removesuffix(".py") or "python"

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from pastetrader_client.tests.stub import stub_ledger
 from pastetrader_client.tests.waiting import close, wait_until
 
 type Make = Callable[..., Client]
+ROOT = Path(__file__).resolve().parents[2]
 LINES = [f"line {number}" for number in range(300)]
 
 
@@ -95,6 +98,21 @@ def test_facts_of_a_closed_client_are_sent_by_the_next_of_its_name(client_of: Ma
         assert client_of(away).flush()  # which reports nothing itself
         assert stub.messages == ["other", "kept"]
     assert not spooled(tmp_path)
+
+
+def test_packages_that_are_run_by_their_names_do_not_send_facts_of_each_other(tmp_path: Path) -> None:
+    program = (
+        "from pastetrader_client import Client\n"
+        "Client('http://127.0.0.1:1', 'token', spool='files', exit_seconds=0).run('w').start()"
+    )
+    for name in ("load", "rank"):
+        package = tmp_path / name
+        package.mkdir()
+        (package / "__main__.py").write_text(program)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for name in ("load", "rank"):
+        subprocess.run([sys.executable, "-m", name], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert {path.parent.name.partition("-")[0] for path in spooled(tmp_path)} == {"load", "rank"}
 
 
 def test_the_file_of_a_living_process_is_left_to_it(client_of: Make, away: str, tmp_path: Path) -> None:
