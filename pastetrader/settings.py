@@ -33,8 +33,7 @@ SECRET_KEY = env.text("SECRET_KEY") or read_or_make(LOCAL_DIR / "secret_key")
 ALLOWED_HOSTS = env.text_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 # The path under which a proxy serves the site, such as /ledger; None at the root of its host.
 FORCE_SCRIPT_NAME = env.path_prefix("FORCE_SCRIPT_NAME") or None
-# Whether the proxy names that path in X-Forwarded-Prefix. It must set the header in each request, or remove it.
-TRUST_FORWARDED_PREFIX = env.flag("PASTETRADER_FORWARDED_PREFIX")
+TRUST_FORWARDED_PREFIX = env.flag("PASTETRADER_FORWARDED_PREFIX")  # or the proxy names it in each request
 CSRF_TRUSTED_ORIGINS = env.text_list("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
@@ -161,12 +160,7 @@ def _embedded_database() -> Parameters:
 
 # Of connections by TCP, in seconds and milliseconds: where packets are lost, as those to a host that is gone, a
 # statement fails after less than a minute. By default the kernel tries for fifteen, or waits for two hours.
-LOST: Parameters = {
-    "keepalives_idle": 20,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
+LOST: Parameters = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 
 
 def _database(chosen: Parameters, pool: Parameters) -> Parameters:

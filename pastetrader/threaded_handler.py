@@ -62,7 +62,8 @@ class ThreadedHandler(ASGIHandler):
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:
-            scope = with_prefix(scope, scope["headers"])
+            if settings.FORCE_SCRIPT_NAME or settings.TRUST_FORWARDED_PREFIX:
+                scope = with_prefix(scope, scope["headers"])
             if scope["path"].endswith(ALIVE) and is_health_probe(scope):  # needs no thread: all may wait for PostgreSQL
                 await self.send_response(health_response(), send)
                 return

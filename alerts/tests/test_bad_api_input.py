@@ -99,7 +99,7 @@ def test_each_value_in_each_field(alerts: Alerts, place: str) -> None:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_the_bodies_are_accepted_as_they_are(alerts: Alerts, place: str) -> None:
-    """Without this the tests above would pass on any refusal."""
+    """Show that the tests above do not pass by a refusal of the whole body."""
     method, path, good = PLACES[place]
     field, value = next(iter(good.items()))
     assert alerts.send(method, path, body_with(place, field, json.dumps(value))) in (200, 201)
