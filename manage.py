@@ -1,7 +1,6 @@
 #!/usr/bin/env python
 """Django's command line: `python manage.py help` lists what it can do."""
 
-import gc
 import os
 import signal
 import sys
@@ -10,7 +9,6 @@ import sys
 def main() -> None:
     if sys.version_info < (3, 12):  # noqa: UP036 - it is for a Python that is older than the code says
         sys.exit(f"{sys.executable} is too old: Python 3.12 or newer is needed. Call .venv/bin/python manage.py.")
-    gc.disable()  # until all is imported (pastetrader/apps.py): a third of the time that this takes
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings must be named first

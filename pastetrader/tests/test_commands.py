@@ -29,12 +29,6 @@ def test_check_and_help_start_nothing(data_dir: Path) -> None:
     assert {path.name for path in data_dir.parent.iterdir()} <= {"secret_key", "secrets_key"}
 
 
-def test_a_command_collects_garbage_but_not_in_what_it_has_imported(data_dir: Path) -> None:
-    asked = "import gc; print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
-    done = manage("shell", "--no-imports", "-c", asked, local=data_dir.parent)
-    assert done.stdout == "True True\n", done.stderr
-
-
 @pytest.mark.usefixtures("ready")
 def test_dbshell_starts_the_server_and_stops_it(data_dir: Path) -> None:
     done = manage("dbshell", "--", "-Atc", "SELECT current_database()", local=data_dir.parent)
