@@ -57,7 +57,7 @@ def test_an_old_python() -> None:
 
 
 def test_any_other_command_names_the_reason_too(data_dir: Path) -> None:
-    done = manage("upkeep", local=data_dir.parent, DATABASE_URL=NOWHERE, DATABASE_POOL_TIMEOUT="1")
+    done = manage("upkeep", local=data_dir.parent, DATABASE_URL=NOWHERE, DATABASE_POOL_TIMEOUT="5")
     assert "Traceback" not in done.stderr
     assert "Connection refused" in done.stderr.splitlines()[-1]
 

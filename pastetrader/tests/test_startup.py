@@ -5,6 +5,7 @@ import gc
 import importlib
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,15 @@ async def prepare() -> None:
     startup.prepare()
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.fixture
+def own_pool(transactional_db: None) -> Iterator[None]:
+    """Leave no connection of the pool that a start closes to the next test."""
+    connection.close()
+    yield
+    connection.close()
+
+
+@pytest.mark.usefixtures("own_pool")
 def test_a_start_makes_the_partitions_that_are_missing_ahead(settings: Any) -> None:
     ahead = executions_settings.LOG_PARTITIONS_AHEAD + 2
     settings.EXECUTIONS = settings.EXECUTIONS | {"LOG_PARTITIONS_AHEAD": ahead}
@@ -34,11 +43,11 @@ def test_a_start_makes_the_partitions_that_are_missing_ahead(settings: Any) -> N
             cursor.execute(f"DROP TABLE {', '.join(partition.name for partition in missing)}")
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("own_pool")
 def test_a_start_without_the_table_serves_and_says_so(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    monkeypatch.setattr(partitions, "TABLE", "nothing_of_that_name")
-    monkeypatch.setattr(partitions, "_known", {})
-    with caplog.at_level(logging.WARNING, "pastetrader.startup"):
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "pastetrader.startup"):
+        patch.setattr(partitions, "TABLE", "nothing_of_that_name")
+        patch.setattr(partitions, "_known", {})
         asyncio.run(prepare())
     assert "Has the database been migrated?" in caplog.text
 
