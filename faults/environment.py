@@ -30,7 +30,8 @@ START = 180.0  # seconds for the first start, which migrates
 
 class Environment:
     def __init__(self, seed: int, scenarios: int, back_in: float) -> None:
-        """`back_in` is how many seconds the service may be away, for which leases of engines have to last."""
+        """Choose everything by the seed. Leases of engines have to last for the `back_in` seconds that the service may
+        be away."""
         self.lease = int(back_in) + MARGIN
         self.seed, self.chance, self.scenarios = seed, random.Random(seed), scenarios
         self.home = Path(tempfile.mkdtemp(prefix="pastetrader-faults-")).resolve()

@@ -20,18 +20,16 @@ MAX_WAIT = 120.0  # seconds that the service is waited for
 NEWEST = 2_000  # runs that are compared after each fault; after the last one, all are
 PROBE = 2.0  # seconds
 LOGGED_IN = 10.0  # seconds: a connection that was cut is noticed when it is used
-LIMITED = 60.0  # seconds between two lines of one kind
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of fault. `log` is a pattern of what the server must write about it, in which ROW is the id of the row
-    that was struck; "" if it writes nothing."""
+    that was struck."""
 
     name: str
     strike: Callable[[Environment], str | None]  # returns what is wrong, beside what is checked for every kind
-    log: str = ""
-    is_limited: bool = False  # that line is written once a minute
+    log: str
 
 
 @dataclass
@@ -42,7 +40,7 @@ class Outcome:
     doubled: list[str] = field(default_factory=list)
     impossible: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)  # all else, such as an answer that no client should get
-    unlogged: int | None = None  # tries without a line in the log; None if none is looked for
+    unlogged: int = 0  # tries without a line in the log
     struck: float = 0.0  # seconds of all strikes, until the service was back
     compared: float = 0.0  # seconds
 
@@ -55,7 +53,7 @@ class Outcome:
 
 def try_once(environment: Environment, kind: Kind, outcome: Outcome) -> None:
     """Strike once, and add what follows to the outcome."""
-    offset, cuts = environment.site.offset(LIMITED if kind.is_limited else 0), environment.cuts
+    offset, cuts = environment.site.offset(), environment.cuts
     began = time.monotonic()
     if fault := kind.strike(environment):
         outcome.wrong.append(fault)
@@ -63,9 +61,7 @@ def try_once(environment: Environment, kind: Kind, outcome: Outcome) -> None:
     outcome.tries += max(1, environment.cuts - cuts)
     outcome.struck += time.monotonic() - began
     _compare(environment, outcome, NEWEST)
-    if kind.log:
-        pattern = kind.log.replace("ROW", environment.struck)
-        outcome.unlogged = (outcome.unlogged or 0) + (not _is_logged(environment, pattern, offset))
+    outcome.unlogged += not _is_logged(environment, kind.log.replace("ROW", environment.struck), offset)
 
 
 def compare_all(environment: Environment) -> Outcome:

@@ -13,7 +13,7 @@ from .kinds_of_workers import WORKERS
 from .run_scenarios import RUNS
 
 KILLS = 20
-RUN = 0.5  # seconds, which a run of an engine takes
+DURATION = 0.5  # seconds, which a run of an engine takes
 PATIENCE = 60.0  # seconds
 
 
@@ -46,10 +46,9 @@ def kill_engine(environment: Environment) -> str | None:
     killed again."""
     for _each in range(KILLS):
         run = kill_in_a_run(environment)
-        if status_of(environment, run) == "running":
-            environment.struck = run
-            is_ended = wait_until(lambda run=run: status_of(environment, run) == "failed")
-            return None if is_ended else f"{run}, of an engine that was killed, is {status_of(environment, run)}"
+        status, environment.struck = wait_for_end(environment, run), run
+        if status in {"failed", "running"}:
+            return None if status == "failed" else f"{run}, of an engine that was killed, is running for ever"
     return f"{KILLS} engines were killed, and none left a run behind"
 
 
@@ -59,9 +58,15 @@ def kill_in_a_run(environment: Environment) -> str:
     engine = environment.chance.choice(environment.engines)
     before = engine.began
     wait_until(lambda: engine.began != before)
-    time.sleep(environment.chance.uniform(0, RUN))
+    time.sleep(environment.chance.uniform(0, DURATION))
     engine.kill()
     return engine.began
+
+
+def wait_for_end(environment: Environment, run: str) -> str:
+    """Return the status of the run after the end of its lease; "" if it was not reported."""
+    wait_until(lambda: status_of(environment, run) != "running", environment.lease + PATIENCE)
+    return status_of(environment, run)
 
 
 def status_of(environment: Environment, run: str) -> str:
@@ -69,11 +74,10 @@ def status_of(environment: Environment, run: str) -> str:
     return str(content.get("status", ""))
 
 
-def wait_until(is_so: Callable[[], bool]) -> bool:
-    until = time.monotonic() + PATIENCE
+def wait_until(is_so: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    until = time.monotonic() + seconds
     while not is_so() and time.monotonic() < until:
-        time.sleep(0.01)
-    return is_so()
+        time.sleep(0.05)
 
 
 KINDS = [

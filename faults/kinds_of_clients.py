@@ -11,7 +11,7 @@ from .fault_run import Kind
 from .run_scenarios import ScenarioClient
 
 HEAD = b"POST /api/v1/executions/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n"
-WRONG_CLOCK = r"clock of a client is 3[56]\d\d seconds (ahead|behind)"  # of the last minute, whichever it was
+WRONG_CLOCK = r"clock of a client is 3[56]\d\d seconds"
 SLOW, IDLE = 50, 2_000
 CUTTERS = 4
 
@@ -98,9 +98,9 @@ def _with_clock(environment: Environment, seconds: int) -> str | None:
 
 
 CLIENTS = [
-    Kind("connection cut, in request or answer", cut, "connection broke, or a client closed it", is_limited=True),
-    Kind("50 clients that send a byte a second", send_slowly, "took longer than", is_limited=True),
-    Kind("2,000 connections", open_many, "connection was refused", is_limited=True),
-    Kind("clock of an engine one hour ahead", clock_ahead, WRONG_CLOCK, is_limited=True),
-    Kind("clock of an engine one hour behind", clock_behind, WRONG_CLOCK, is_limited=True),
+    Kind("connection cut, in request or answer", cut, "connection broke, or a client closed it"),
+    Kind("50 clients that send a byte a second", send_slowly, "took longer than"),
+    Kind("2,000 connections", open_many, "connection was refused"),
+    Kind("clock of an engine one hour ahead", clock_ahead, f"{WRONG_CLOCK} ahead"),
+    Kind("clock of an engine one hour behind", clock_behind, f"{WRONG_CLOCK} behind"),
 ]

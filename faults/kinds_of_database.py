@@ -15,7 +15,7 @@ from .fault_run import Kind, wait_for_rows
 
 RUNS = "executions/"
 DOWN = "database did not serve|database fails|connection failed|connection is bad"
-CUT = f"{DOWN}|connection to the database was closed|database does not notify"
+CUT = f"{DOWN}|connection to the database was closed|database does not notify"  # in use, idle, or listening
 OF_SERVER = "backend_type = 'client backend' AND application_name <> 'faults'"
 WAITING = "SELECT 1 FROM pg_stat_activity WHERE {pid} = ANY (pg_blocking_pids(pid))"
 
@@ -146,13 +146,13 @@ def _start_both(environment: Environment, first: str, second: str, found: list[i
 
 
 DATABASE = [
-    Kind("PostgreSQL stopped (fast)", stop_fast, DOWN, is_limited=True),
-    Kind("PostgreSQL stopped (immediate)", stop_immediately, DOWN, is_limited=True),
-    Kind("kill -9 of PostgreSQL", kill_database, DOWN, is_limited=True),
-    Kind("all connections to PostgreSQL cut", cut_connections, CUT, is_limited=True),
-    Kind("one connection to PostgreSQL cut", cut_one_connection, CUT, is_limited=True),
-    Kind("disk of the database full", fill_disk, "No space left|DiskFull", is_limited=True),
-    Kind("table locked by DDL", lock_table, "PoolTimeout|LockNotAvailable", is_limited=True),
-    Kind("pool exhausted", exhaust_pool, "PoolTimeout|TooManyRequests", is_limited=True),
-    Kind("deadlock", deadlock, "DeadlockDetected", is_limited=True),
+    Kind("PostgreSQL stopped (fast)", stop_fast, DOWN),
+    Kind("PostgreSQL stopped (immediate)", stop_immediately, DOWN),
+    Kind("kill -9 of PostgreSQL", kill_database, DOWN),
+    Kind("all connections to PostgreSQL cut", cut_connections, CUT),
+    Kind("one connection to PostgreSQL cut", cut_one_connection, CUT),
+    Kind("disk of the database full", fill_disk, "No space left|DiskFull"),
+    Kind("table locked by DDL", lock_table, "PoolTimeout|LockNotAvailable"),
+    Kind("pool exhausted", exhaust_pool, "PoolTimeout|TooManyRequests"),
+    Kind("deadlock", deadlock, "DeadlockDetected"),
 ]

@@ -9,7 +9,6 @@ HEAD = (
     "| fault | tries | lost | doubled | impossible | seconds to recover: median, longest | without a line in the log |"
 )
 MAX_LISTED = 10  # of each list
-NOT_LOOKED_FOR = "not looked for"
 
 
 def print_table(outcomes: dict[str, Outcome], seed: int, seconds: float, facts: int, back_in: float) -> bool:
@@ -29,7 +28,7 @@ def _row(name: str, outcome: Outcome) -> str:
     median, longest = statistics.median(outcome.recoveries or [0]), max(outcome.recoveries or [0])
     return (
         f"| {name} | {outcome.tries:,} | {len(outcome.lost)} | {len(outcome.doubled)} | {len(outcome.impossible)} "
-        f"| {median:.1f}, {longest:.1f} | {NOT_LOOKED_FOR if outcome.unlogged is None else outcome.unlogged} |"
+        f"| {median:.1f}, {longest:.1f} | {outcome.unlogged} |"
     )
 
 

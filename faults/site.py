@@ -29,12 +29,11 @@ class Site:
         self.environment = os.environ | {
             "DATABASE_URL": database, "PASTETRADER_LOCAL": str(home / "local"), "PYTHONUNBUFFERED": "1",
             "DATABASE_POOL_MAX": "4", "DATABASE_POOL_TIMEOUT": "2", "EXECUTIONS_UPKEEP_EVERY_SECONDS": "5",
-            "TIMEOUT_HEADERS": "4", "TIMEOUT_BODY": "4",
+            "TIMEOUT_HEADERS": "4", "TIMEOUT_BODY": "4", "EXECUTIONS_LOG_EVERY_SECONDS": "0",
             "ALERTS_PRIVATE_ADDRESSES": "1", "ALERTS_SEND_SECONDS": "2", "ALERTS_SCAN_EVERY_SECONDS": "2",
         }  # fmt: skip
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.process: subprocess.Popen[bytes] | None = None
-        self.offsets: list[tuple[float, int]] = []
         self.is_wanted = True
         self.keeper = threading.Thread(target=self._keep, daemon=True)
 
@@ -107,11 +106,9 @@ class Site:
             log.seek(offset)
             return log.read().decode(errors="replace")
 
-    def offset(self, seconds: float = 0) -> int:
-        """Return where the log ended so long ago."""
-        now = time.monotonic()
-        self.offsets.append((now, self.log.stat().st_size))
-        return next(size for when, size in reversed([(0.0, 0), *self.offsets]) if when <= now - seconds)
+    def offset(self) -> int:
+        """Return where the log ends now."""
+        return self.log.stat().st_size
 
 
 def free_port() -> int:

@@ -129,6 +129,8 @@ class AppSettings:
 class LedgerkitSettings(AppSettings):
     # Prefix of the addresses whose errors are JSON; None for the place where `executions.api.urls` is included.
     API_PREFIX = Text()
+    # Seconds between two log messages of one kind, of those that tell of frequent events.
+    LOG_EVERY_SECONDS = Number(60)
     # Maximum of JSON values in one body, including objects and lists: a million empty lists are a few kB of gzip.
     MAX_BODY_ELEMENTS = Number(500_000, least=1_000)
     # Bytes of one JSON document, as JSON in UTF-8: a larger one is refused.

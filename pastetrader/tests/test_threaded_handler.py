@@ -10,7 +10,7 @@ from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
-from ledgerkit.rate_limited_logging import EVERY
+from ledgerkit.rate_limited_logging import NEVER
 from pastetrader import threaded_handler
 from pastetrader.threaded_handler import ThreadedHandler
 
@@ -159,7 +159,7 @@ def test_what_breaks_a_stream_is_raised() -> None:
 def test_a_body_that_is_cut_off_reaches_no_view_and_the_log_says_so(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threaded_handler.aborted, "last", -EVERY)
+    monkeypatch.setattr(threaded_handler.aborted, "last", NEVER)
     assert asyncio.run(ask(ThreadedHandler(), "page", HALF, DISCONNECT)) == []
     assert "threads" not in seen
     [line] = [record.getMessage() for record in caplog.records]

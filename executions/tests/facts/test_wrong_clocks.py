@@ -13,7 +13,7 @@ from executions.facts import fact_checks
 from executions.models import WorkflowExecution
 from executions.tests.factories import run_with_nodes
 from executions.tests.facts.reporting import new_id, send
-from ledgerkit.rate_limited_logging import EVERY
+from ledgerkit.rate_limited_logging import NEVER
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,7 @@ def test_times_are_corrected_by_what_the_clock_is_off(engine: Any, workflow: Wor
 def test_the_log_tells_of_a_wrong_clock_once_a_minute(
     engine: Any, workflow: Workflow, caplog: Any, monkeypatch: pytest.MonkeyPatch, ahead: timedelta, sentence: str
 ) -> None:
-    monkeypatch.setattr(fact_checks.wrong_clock, "last", -EVERY)
+    monkeypatch.setattr(fact_checks.wrong_clock, "last", NEVER)
     for _each in range(2):
         wrong = timezone.now() + ahead
         send(engine, *facts(workflow, new_id(), wrong - timedelta(seconds=10)), headers=date(wrong))
