@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,20 +102,55 @@ def test_it_hears_of_a_cancel(site: Site, token: str, tmp_path: Path) -> None:
     process.stderr.close()
 
 
-def test_it_hears_of_a_retry(site: Site, token: str, tmp_path: Path) -> None:
+def retry(site: Site, token: str, run: str, attempt: int) -> None:
+    """Retry the run after this attempt of it has failed."""
+    path = f"executions/{run}/"
+    wait_until(lambda: (row := call(site, token, path))["status"] == "failed" and row["attempt"] == attempt)
+    call(site, token, f"{path}retry/", {})
+
+
+@contextmanager
+def failing(site: Site, token: str, folder: Path, work: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the script with the loop that asks for retries. Yield its process and its run."""
     earlier = {row["id"] for row in call(site, token, "executions/?page_size=500")["results"]}
-    with begin(site, token, tmp_path, "exit 3") as process:
+    with begin(site, token, folder, work) as process:
         assert process.stdin is not None
         process.stdin.write(SCRIPT + RETRY)
         process.stdin.close()
-        failed = "executions/?page_size=500&status=failed"
-        wait_until(lambda: {row["id"] for row in call(site, token, failed)["results"]} - earlier)
-        run = newest(site, token)
-        call(site, token, f"executions/{run['id']}/retry/", {})
-        assert process.wait(60) == 0
+        wait_until(lambda: {row["id"] for row in call(site, token, "executions/?page_size=500")["results"]} - earlier)
+        yield process, newest(site, token)["id"]
+
+
+def test_it_hears_of_each_retry_until_its_work_is_done(site: Site, token: str, tmp_path: Path) -> None:
+    with failing(site, token, tmp_path, 'echo "attempt $ATTEMPT"; [ $ATTEMPT = 3 ]') as (process, run):
+        for attempt in (1, 2):  # the second one fails too
+            retry(site, token, run, attempt)
+        assert process.wait(60) == 0  # it asks no more
     row = newest(site, token)
-    assert (row["id"], row["status"], row["attempt"]) == (run["id"], "completed", 2)
-    assert [(node["status"], node["attempt"]) for node in row["nodes"]] == [("completed", 2)]
+    assert (row["id"], row["status"], row["attempt"]) == (run, "completed", 3)
+    assert [(node["status"], node["attempt"]) for node in row["nodes"]] == [("completed", 3)]
+    assert [line["message"].strip() for line in row["logs"]] == ["attempt 1", "attempt 2", "attempt 3"]
+
+
+def test_its_second_attempt_has_leases_and_hears_of_a_cancel(site: Site, token: str, tmp_path: Path) -> None:
+    with failing(site, token, tmp_path, "[ $ATTEMPT = 2 ] && exec sleep 30") as (process, run):
+        retry(site, token, run, 1)
+        wait_until(lambda: newest(site, token)["nodes"][0]["status"] == "running")
+        call(site, token, f"executions/{run}/cancel/", {})
+        assert process.wait(20) == 0
+        assert process.stdout is not None
+        out = process.stdout.read()
+    assert out.endswith("cancelled\n")
+    leases = re.findall(r'"id":"([^"]+)","attempt":2,"token":"', out)
+    assert leases == [run, newest(site, token)["nodes"][0]["id"]]
+
+
+def test_it_does_not_ask_for_ever_about_a_run_that_is_gone(tmp_path: Path) -> None:
+    refuses = """send() { echo '{"applied":0,"refused":1}'; }; RUN=gone STATUS=1\n"""
+    done = subprocess.run(
+        ["bash", "-euc", refuses + RETRY], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout == "nobody can retry it any more\n"
 
 
 @pytest.fixture
