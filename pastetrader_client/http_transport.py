@@ -10,7 +10,16 @@ from typing import Any
 
 import httpx
 
-from .transport import THREAD, Answer, Notice, Refusal, Stopped, TooLarge, Unavailable
+from .transport import (
+    Answer,
+    Notice,
+    Refusal,
+    Stopped,
+    TooLarge,
+    Unavailable,
+    is_of_own_request,
+    own_request,
+)
 
 TIMEOUT = httpx.Timeout(30, connect=5)
 LONGEST_WAIT = 3600.0  # seconds that a Retry-After is believed
@@ -24,7 +33,7 @@ logger = logging.getLogger("pastetrader_client")
 
 def _is_of_engine(record: logging.LogRecord) -> bool:
     """Return whether a line of httpx is about a request of the engine's own. httpx logs each request at INFO."""
-    return record.threadName != THREAD or record.levelno > logging.INFO
+    return record.levelno > logging.INFO or not is_of_own_request(record)
 
 
 logging.getLogger("httpx").addFilter(_is_of_engine)
@@ -112,7 +121,8 @@ class HttpTransport:
 
     def _call(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            response = self.http.request(method, path, **more)
+            with own_request():
+                response = self.http.request(method, path, **more)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Unavailable(f"{type(error).__name__}: {error}") from None
         if response.status_code == 401 or (response.status_code == 403 and path == "/events/"):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .tracebacks import capture_error
-from .transport import THREAD
+from .transport import is_of_own_request
 
 if TYPE_CHECKING:
     from .client import Client
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 OWN = "pastetrader_client"
-OF_REQUESTS = ("httpx", "httpcore")  # whose lines are the reporter's own in threads that send: each would make another
+OF_REQUESTS = ("httpx", "httpcore")  # whose lines of the reporter's requests are its own: each would make another
 
 
 class RunHandler(logging.Handler):
@@ -53,7 +53,7 @@ class CurrentNodeHandler(RunHandler):
 def is_own(record: logging.LogRecord, client: "Client") -> bool:
     """Return whether the reporter itself has logged the line."""
     package = record.name.partition(".")[0]
-    is_of_request = package in OF_REQUESTS and record.threadName == THREAD
+    is_of_request = package in OF_REQUESTS and is_of_own_request(record)
     return package == OWN or is_of_request or client.is_sending_thread(record.thread)
 
 

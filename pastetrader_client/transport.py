@@ -1,10 +1,29 @@
-"""Interface of a transport, and its errors."""
+"""Interface of a transport, its errors, and the marks of its threads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import LogRecord
+from threading import local
 from typing import Any, Protocol
 
 THREAD = "pastetrader-client"  # the name of threads that send
+_marks = local()
+
+
+@contextmanager
+def own_request() -> Iterator[None]:
+    """Mark what this thread does meanwhile as a request of the reporter's: resume() makes one in the engine's."""
+    _marks.is_own = True
+    try:
+        yield
+    finally:
+        _marks.is_own = False
+
+
+def is_of_own_request(record: LogRecord) -> bool:
+    """Return whether a line of httpx, which this thread has just logged, is about a request of the reporter's."""
+    return record.threadName == THREAD or getattr(_marks, "is_own", False)
 
 
 @dataclass(frozen=True, slots=True)

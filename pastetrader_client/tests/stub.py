@@ -1,4 +1,5 @@
-"""A server that answers `POST events/` as a test wants it, and remembers the facts that it has taken."""
+"""A server that answers `POST events/` as a test wants it, and remembers the facts that it has taken. Each run that is
+read of it is one without nodes."""
 
 import gzip
 import json
@@ -37,6 +38,9 @@ class Stub:
                     stub.facts += json.loads(body)
                 answer = {"applied": 0, "known": 0, "refused": 0, "refusals": [], "notices": []}
                 self.answer(status, headers, answer if status == 200 else {"detail": "as the test wants it"})
+
+            def do_GET(self) -> None:
+                self.answer(200, {}, {"attempt": 1, "workflow_name": "w", "nodes": []})
 
             def answer(self, status: int, headers: dict[str, str], document: Any) -> None:
                 data = json.dumps(document).encode()

@@ -215,6 +215,27 @@ def test_a_function_that_fails_delays_others_only_a_little(client_of: Make, stub
     assert called.wait(60)
 
 
+def test_what_httpx_logs_while_a_run_is_resumed_is_not_recorded(
+    client_of: Make, stub: Stub, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(stub.url)
+    handler = client.attach(uuid7()).handler()
+    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore")]
+    for each in loggers:
+        caplog.set_level(logging.DEBUG, each.name)
+        each.addHandler(handler)
+    try:
+        assert client.resume(run := uuid7()).id == run
+        loggers[0].info("GET /prices")
+        loggers[1].debug("connect_tcp")
+    finally:
+        for each in loggers:
+            each.removeHandler(handler)
+    assert client.flush()
+    assert stub.messages == ["GET /prices", "connect_tcp"]
+    assert [record.getMessage() for record in caplog.records if record.name == "httpx"] == ["GET /prices"]
+
+
 def test_ids_are_in_the_order_of_time_and_derived_ones_are_stable() -> None:
     now = time.time_ns()
     made = [uuid7(now + 1_000 * step) for step in range(1_000)]
