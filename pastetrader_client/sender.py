@@ -25,6 +25,7 @@ IDLE = 1.0  # seconds between looks at the runs that nothing was heard of
 FIRST = 0.25  # seconds of backing off
 CLOSING = 0.3  # the longest of them while the process waits for the end
 POLL = 0.005
+NOT_ALL = "not everything was delivered: %s keep the rest, %d facts are lost, %d runs do not tell what they lost"
 
 logger = logging.getLogger("pastetrader_client")
 
@@ -118,11 +119,11 @@ class Sender:
                 self.outbox.is_asleep = True
                 release(self)
             self._spill()
-            self.spool.write(self.outbox.take_lines_of_dropped(), is_last=True)
+            unsaid = self.spool.write_last(self.outbox.take_lines_of_dropped())
             left = len(self.pending) * (not self.from_spool) + len(self.outbox.facts)
-            if self.spool or left:
+            if self.spool or left or unsaid:
                 where = f"{len(self.spool.files)} files in {self.spool.directory}" if self.spool else "nowhere"
-                logger.warning("not everything was delivered: %s keep the rest, %d facts are lost", where, left)
+                logger.warning(NOT_ALL, where, left, unsaid)
             self.spool.leave()
             if self.from_spool:
                 self.pending, self.from_spool = [], False

@@ -95,6 +95,10 @@ class Spool:
             return False
         return True
 
+    def write_last(self, facts: Sequence[Fact]) -> int:
+        """Write what has room, at the end of the process. Return how many facts had none."""
+        return sum(not self.write([fact], is_last=True) for fact in facts)
+
     def _write(self, directory: Path, facts: Sequence[Fact]) -> None:
         if self.own is None or self.own.size >= self.max_bytes // FILES:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -159,6 +159,22 @@ def test_facts_that_an_ended_process_has_dropped_are_reported_by_the_next(
         assert last.startswith(f"{10 * len(LINES) - len(lines)} facts of this run were dropped by the reporter")
 
 
+def test_of_many_runs_as_many_tell_what_was_dropped_as_have_room_and_the_rest_is_in_the_log(
+    client_of: Make, away: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = client_of(away, max_memory=20_000, max_spool=3_000)
+    runs = [first.attach(uuid7()) for _run in range(20)]
+    for _times in range(100):
+        for run in runs:
+            run.info("x" * 100)
+    close(first, 0.1)
+    with stub_ledger(int(away.rpartition(":")[2])) as stub:
+        assert client_of(away).flush()
+        told = [message for message in stub.messages if "dropped" in message]
+    assert 0 < len(told) < len(runs)
+    assert f"{len(runs) - len(told)} runs do not tell what they lost" in caplog.text
+
+
 def test_a_directory_that_cannot_be_written_is_said_once(
     client_of: Make, away: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
