@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -20,6 +19,7 @@ from .graphs import Graph, definition
 from .ids import unique_name
 from .leases import checked_seconds
 from .outbox import Outbox
+from .program_name import name_of_program
 from .queued_starts import Turn
 from .runs import Node, Run
 from .safe_text import WIDEST, size_of
@@ -66,7 +66,7 @@ class Client:
         self.lease_seconds, self._worker = checked_seconds(lease_seconds), worker
         self._max_memory, self._max_spool, self._heartbeat = max_memory, max_spool, heartbeat
         self._transport = transport or _over_http(url, token)
-        self._folder = None if spool is False else folder(spool, name or _name_of_program(), url)
+        self._folder = None if spool is False else folder(spool, name or name_of_program(), url)
         self._defined: dict[str, tuple[object, ...]] = {}
         self._source = (source or "")[:MAX_SOURCE]
         self._begin()
@@ -288,10 +288,3 @@ def _over_http(url: str, token: str) -> Transport:
     from .http_transport import HttpTransport  # noqa: PLC0415  # in process, httpx is not needed
 
     return HttpTransport(url, token)
-
-
-def _name_of_program() -> str:
-    folder_of_it, program = os.path.split(sys.argv[0]) if sys.argv else ("", "")  # of a text that may be no path
-    if program == "__main__.py":  # python -m PACKAGE
-        program = os.path.basename(folder_of_it)  # noqa: PTH119  # the same
-    return program.removesuffix(".py") or "python"

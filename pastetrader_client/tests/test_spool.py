@@ -23,6 +23,10 @@ from pastetrader_client.tests.waiting import close, wait_until
 type Make = Callable[..., Client]
 ROOT = Path(__file__).resolve().parents[2]
 LINES = [f"line {number}" for number in range(300)]
+PROGRAM = """
+from pastetrader_client import Client
+Client('http://127.0.0.1:1', 'token', spool='files', exit_seconds=0).run('w').start()
+"""
 
 
 def test_what_has_no_room_in_memory_waits_in_a_file_of_the_user_alone(
@@ -101,18 +105,27 @@ def test_facts_of_a_closed_client_are_sent_by_the_next_of_its_name(client_of: Ma
 
 
 def test_packages_that_are_run_by_their_names_do_not_send_facts_of_each_other(tmp_path: Path) -> None:
-    program = (
-        "from pastetrader_client import Client\n"
-        "Client('http://127.0.0.1:1', 'token', spool='files', exit_seconds=0).run('w').start()"
-    )
     for name in ("load", "rank"):
         package = tmp_path / name
         package.mkdir()
-        (package / "__main__.py").write_text(program)
+        (package / "__main__.py").write_text(PROGRAM)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for name in ("load", "rank"):
         subprocess.run([sys.executable, "-m", name], cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert {path.parent.name.partition("-")[0] for path in spooled(tmp_path)} == {"load", "rank"}
+
+
+@pytest.mark.parametrize("options", [["-m", "load"], ["-Bmload"], ["-m", "load.__main__"], ["-m", "load", "-m", "x"]])
+def test_a_package_that_makes_its_client_while_it_is_imported_has_its_own_name(
+    tmp_path: Path, options: list[str]
+) -> None:
+    package = tmp_path / "load"
+    package.mkdir()
+    (package / "__init__.py").write_text(PROGRAM)
+    (package / "__main__.py").touch()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, *options], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert [path.parent.name.partition("-")[0] for path in spooled(tmp_path)] == ["load"]
 
 
 def test_the_file_of_a_living_process_is_left_to_it(client_of: Make, away: str, tmp_path: Path) -> None:
