@@ -90,7 +90,7 @@ class Deletion(AuditFields):
         indexes = [
             Index(fields=["-happened_at", "-id"], name="idx_execution_deletions_happened"),
             Index(fields=["workflow_execution_id"], name="idx_execution_deletions_workflow_execution"),
-            # For the turns of queued runs (sql/turn_since.sql): upkeep deletes what ended long ago.
+            # For the turns of queued runs (sql/turns.sql): upkeep deletes what ended long ago.
             Index(
                 fields=["workflow_id", "-happened_at"],
                 name="idx_execution_deletions_workflow",

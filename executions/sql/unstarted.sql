@@ -3,7 +3,7 @@
 -- Since when a pending run of a queue may start: its creation, retry or last change; or the end of the last run that was
 -- queued before it; or the end of the run that was running then. Later runs that are not queued change nothing: between
 -- two of them it might have started. Of each, the 1,000 runs created last are looked at, in the index of the workflow,
--- which includes their ends; only those that ended later are read. turn_since.sql replaces this one.
+-- which includes their ends; only those that ended later are read.
 CREATE FUNCTION turn_since(run uuid) RETURNS timestamptz STABLE LANGUAGE sql AS $$
     WITH own AS (
         SELECT id, workflow_id, created_at, greatest(created_at, updated_at) AS ready_at

@@ -131,6 +131,22 @@ class TestSinceWhen:
         WorkflowExecution.objects.get(status="completed").delete()
         assert turn_came(run, 5 * HOUR)
 
+    def test_from_the_deletion_of_a_run_that_was_running(self, workflow: Workflow) -> None:
+        running = running_for(9 * HOUR, workflow=workflow)
+        run = queued_for(8 * HOUR, workflow)
+        running.delete()
+        assert turn_came(run, 0)
+        assert questions(run) == []
+
+    def test_from_the_end_of_a_deleted_run_that_was_running_when_its_turn_would_have_come(
+        self, workflow: Workflow
+    ) -> None:
+        ran(workflow, 9 * HOUR, 7 * HOUR, created=10 * HOUR, is_queued=True)
+        run = queued_for(9 * HOUR, workflow)
+        ran(workflow, 8 * HOUR, 4 * HOUR, metadata={"batch": 2})
+        WorkflowExecution.objects.get(metadata__batch=2).delete()
+        assert turn_came(run, 4 * HOUR)
+
     def test_a_deletion_of_a_run_behind_it_or_of_another_workflow_changes_nothing(self, workflow: Workflow) -> None:
         run = queued_for(9 * HOUR, workflow)
         queued_for(8 * HOUR, workflow).delete()

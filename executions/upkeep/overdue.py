@@ -52,9 +52,10 @@ WHERE run.status = 'running' AND execution.status = 'failed' AND execution.error
 ORDER BY execution.id
 """
 
-# The time of a queued run is that since its turn (sql/turn_since.sql), without the time for which others took the slot.
-# CASE has the first of each queue found before its turn is computed. Of its workflow, as there, the 1,000 ended runs
-# created last and the 1,000 deleted last are looked at, by the indexes of the workflow.
+# The time of a queued run is that since its turn (sql/turns.sql), without the time for which others took the slot. That
+# of several at once counts once: deleted runs may have allowed others. CASE has the first of each queue found before
+# its turn is computed. Of its workflow, as there, the 1,000 ended runs created last and the 1,000 deleted last are
+# looked at, by the indexes of the workflow.
 PENDING = """
 WITH heads AS MATERIALIZED (
     SELECT DISTINCT ON (workflow_id) id FROM workflow_executions
@@ -67,19 +68,21 @@ WHERE status = 'pending' AND created_at < until AND updated_at < until AND CASE
     WHEN id NOT IN (SELECT id FROM heads) OR EXISTS (SELECT FROM runs_ahead(run.id)) THEN false
     ELSE (
         SELECT since + coalesce((
-            SELECT sum(ended_at - greatest(started_at, since)) FROM (
-                (SELECT started_at, ended_at, metadata @> '{"allow_concurrent": true}' AS is_beside
-                FROM workflow_executions AS other
-                WHERE other.workflow_id = run.workflow_id AND other.ended_at IS NOT NULL
-                ORDER BY other.created_at DESC, other.id DESC LIMIT 1000)
-                UNION ALL
-                (SELECT started_at, ended_at, false
-                FROM execution_deletions AS record
-                WHERE record.workflow_id = run.workflow_id AND happened_at > since
-                    AND NOT (through = 'in_process' AND username = 'upkeep')
-                ORDER BY happened_at DESC LIMIT 1000)
-            ) AS other
-            WHERE ended_at > since AND started_at < ended_at AND NOT is_beside
+            SELECT sum(upper(taken) - lower(taken)) FROM unnest((
+                SELECT range_agg(tstzrange(greatest(started_at, since), ended_at)) FROM (
+                    (SELECT started_at, ended_at, metadata @> '{"allow_concurrent": true}' AS is_beside
+                    FROM workflow_executions AS other
+                    WHERE other.workflow_id = run.workflow_id AND other.ended_at IS NOT NULL
+                    ORDER BY other.created_at DESC, other.id DESC LIMIT 1000)
+                    UNION ALL
+                    (SELECT started_at, coalesce(ended_at, happened_at), false
+                    FROM execution_deletions AS record
+                    WHERE record.workflow_id = run.workflow_id AND happened_at > since
+                        AND NOT (through = 'in_process' AND username = 'upkeep')
+                    ORDER BY happened_at DESC LIMIT 1000)
+                ) AS other
+                WHERE ended_at > since AND started_at < ended_at AND NOT is_beside
+            )) AS taken
         ), interval '0') < until
         FROM turn_since(run.id) AS since
     )

@@ -140,6 +140,32 @@ def test_a_run_behind_one_that_was_deleted_waits_from_then() -> None:
 
 
 @pytest.mark.django_db
+def test_a_run_behind_one_that_was_deleted_while_it_was_running_waits_from_then() -> None:
+    running = in_state(WorkflowExecutionFactory(workflow=WorkflowFactory()), "running")
+    WorkflowExecution.objects.filter(pk=running.pk).update(created_at=ago(9 * HOUR), started_at=ago(9 * HOUR))
+    waiting_for(8 * HOUR, workflow=running.workflow, is_queued=True)
+    fresh(running).delete()
+    assert expire() == 0
+
+
+@pytest.mark.django_db
+def test_the_time_of_a_run_that_took_its_slot_until_it_was_deleted_is_not_its_own() -> None:
+    queued = waiting_for(2.5 * HOUR, is_queued=True)
+    running = in_state(WorkflowExecutionFactory(workflow=queued.workflow), "running")
+    WorkflowExecution.objects.filter(pk=running.pk).update(started_at=ago(2 * HOUR))
+    fresh(running).delete()
+    assert expire() == 0
+
+
+@pytest.mark.django_db
+def test_the_time_of_deleted_runs_that_ran_at_once_counts_once() -> None:
+    queued = waiting_for(2.5 * HOUR, is_queued=True)
+    for _ in range(2):
+        run_beside(queued, minutes=60, metadata={"allow_concurrent": True}).delete()
+    assert expire() == 1
+
+
+@pytest.mark.django_db
 def test_a_run_behind_it_waits_from_its_own_turn() -> None:
     head = waiting_for(3 * HOUR, is_queued=True)
     second = waiting_for(2 * HOUR, workflow=head.workflow, is_queued=True)
