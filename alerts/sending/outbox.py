@@ -32,6 +32,7 @@ AT_ONCE = 32
 MOST_ENDLESS = 16  # tries of a channel that have not ended, after which it is not tried
 LONGER = 60  # seconds that a claim lasts beyond two tries
 ENDLESS = "The receiver did not end in time."
+NOT_TRIED = "It was not tried, as %s earlier tries through this channel have not ended."
 FIRST_DELAY, LONGEST_DELAY = 5, 6 * 3_600  # seconds
 
 
@@ -80,8 +81,8 @@ def _start_threads(claimed: list[Delivery], results: Queue[Result]) -> None:
     leave one more thread and connection."""
     under_way = Counter(thread.name for thread in threading.enumerate())
     for delivery in claimed:
-        if under_way[name := f"channel {delivery.channel_id}"] >= MOST_ENDLESS:
-            results.put(Result(delivery, error=ENDLESS))
+        if (endless := under_way[name := f"channel {delivery.channel_id}"]) >= MOST_ENDLESS:
+            results.put(Result(delivery, error=NOT_TRIED % endless))
         else:
             threading.Thread(target=lambda each=delivery: results.put(_try(each)), daemon=True, name=name).start()
 
