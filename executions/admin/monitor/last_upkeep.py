@@ -14,7 +14,7 @@ from executions.upkeep.run_rules import removable_runs
 @dataclass(frozen=True)
 class LastUpkeep:
     """`record` is None if upkeep never ran. `number` counts at most limits.COUNTED_RETENTION runs. `unfinished`, where
-    upkeep is late, is one that has not ended: it hangs, or its process was killed."""
+    upkeep is late, is the newest one if it has not ended: it hangs, or its process was killed."""
 
     record: UpkeepRun | None
     has_failed: bool
@@ -33,7 +33,8 @@ def last_upkeep(user: Any) -> LastUpkeep | None:
     number = removable_runs(limits.COUNTED_RETENTION + 1)
     has_failed = record is not None and any(each["error"] for each in record.results)
     most, is_late = limits.COUNTED_RETENTION, lateness.is_late()
-    unfinished = records.unfinished().only("started_at").first() if is_late else None
+    newest = records.only("started_at", "ended_at", "is_interrupted").first() if is_late else None
+    unfinished = newest if newest and not newest.ended_at and not newest.is_interrupted else None
     return LastUpkeep(
         record, has_failed, min(number, most), is_more=number > most, is_late=is_late, unfinished=unfinished
     )

@@ -89,6 +89,14 @@ def test_the_monitor_names_the_upkeep_that_hangs(language: str, sentence: str) -
     assert f"/admin/executions/upkeeprun/{hung.pk}/change/" in shown
 
 
+def test_the_monitor_names_none_that_was_followed_by_another_one() -> None:
+    killed = UpkeepRun.objects.create(host="here", started_at=timezone.now() - HOUR * 500)
+    ended(HOUR * 10)
+    shown = client_of(UserFactory(is_staff=True, is_superuser=True)).get(MONITOR).content.decode()
+    assert "Upkeep is late." in shown
+    assert str(killed.pk) not in shown
+
+
 @pytest.mark.parametrize(("every", "is_stored"), [(0, True), (3_600, False)])
 def test_a_task_that_takes_long_records_its_progress_every_few_seconds(
     every: int, is_stored: bool, monkeypatch: pytest.MonkeyPatch
