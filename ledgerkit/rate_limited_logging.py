@@ -12,14 +12,20 @@ class RateLimitedLogger:
     """Log an event at most once in `LEDGERKIT["LOG_EVERY_SECONDS"]`, with the number of repetitions since the last
     message."""
 
-    def __init__(self, logger: logging.Logger, sentence: str) -> None:
-        self.logger, self.sentence = logger, sentence
+    def __init__(self, logger: logging.Logger, sentence: str, level: int = logging.WARNING) -> None:
+        self.logger, self.sentence, self.level = logger, sentence, level
         self.last, self.count = NEVER, 0
+        self.kinds: dict[tuple[str, ...], RateLimitedLogger] = {}
 
     def __call__(self, *values: object, error: BaseException | None = None) -> None:
         """Log it with the traceback of the error, if there is one."""
         self.count += 1
         if time.monotonic() - self.last >= ledgerkit_settings.LOG_EVERY_SECONDS:
             again = f" ({self.count} times since the last such line)" if self.count > 1 else ""
-            self.logger.warning("%s%s", self.sentence % values, again, exc_info=error)
+            self.logger.log(self.level, "%s%s", self.sentence % values, again, exc_info=error)
             self.last, self.count = time.monotonic(), 0
+
+    def of(self, *kind: str) -> "RateLimitedLogger":
+        """Return the logger of one kind of the event, which another kind does not keep silent. Kinds are few: each is
+        kept for ever."""
+        return self.kinds.setdefault(kind, RateLimitedLogger(self.logger, self.sentence, self.level))

@@ -28,16 +28,14 @@ from executions.metrics import OVERDUE
 from executions.models import ErrorCode, ExecutionStatus, NodeExecution, WorkflowExecution
 from executions.models.base import Execution
 from executions.models.lease import NodeExecutionLease
-from ledgerkit.rate_limited_logging import RateLimitedLogger
 from workflows import retry_config
 
 from .interruption import was_interrupted
 from .task import Progress, Result
+from .unchanged_runs import UnchangedRuns
 
 ACTOR = "upkeep"
 logger = logging.getLogger(__name__)
-# Where a disk is full, no row can be changed: a line for each, every ten seconds, would fill the log.
-unchanged = RateLimitedLogger(logger, "Upkeep could not change the run %s, or a node of it, that is over time.")
 # By the same definition as the pages and the API: sql/attention.sql.
 RUNS = "SELECT run_id, NULL::uuid, attempt, lease_expired FROM overdue_runs(NULL) ORDER BY run_id"
 NODES = """
@@ -159,7 +157,7 @@ def _find(statement: str, parameters: Mapping[str, int | list[int]] | None = Non
 def _each(found: Iterable[Overdue], change: Callable[[Overdue], bool], progress: Progress) -> int:
     """Apply `change` to each row. Return how many it changed; rows that a worker changes meanwhile are left, and so are
     those that cannot be changed: none holds up the others."""
-    rows, done = list(found), 0
+    rows, done, unchanged = list(found), 0, UnchangedRuns(change.__name__)
     for row in rows:
         try:
             done += change(row)
@@ -171,9 +169,10 @@ def _each(found: Iterable[Overdue], change: Callable[[Overdue], bool], progress:
         except Exception as error:
             if was_interrupted(error) or not connection.is_usable():
                 raise
-            unchanged(row.run, error=error)
+            unchanged.add(row.run, error)
             continue
         progress(done, len(rows))
+    unchanged.log()
     return done
 
 

@@ -1,5 +1,6 @@
 """Age of the last upkeep: the warning of the monitor and of `check`, and the upkeep that a server repeats."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.core import checks
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.utils import timezone
 
 from executions.models import UpkeepRun
@@ -15,7 +16,6 @@ from executions.upkeep import repetition, runner
 from executions.upkeep.advisory_lock import upkeep_lock
 from executions.upkeep.lateness import is_late
 from executions.upkeep.task import Progress, Result, Task
-from ledgerkit.rate_limited_logging import EVERY
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory
 
@@ -156,11 +156,24 @@ def test_a_database_that_goes_away_puts_it_off(error: Exception, looks: Any, mon
             raise each
 
     monkeypatch.setattr(repetition, "do_if_due", do_if_due)
-    monkeypatch.setattr(repetition.put_off, "last", -EVERY)
-    monkeypatch.setattr(repetition.put_off, "count", 0)
+    monkeypatch.setattr(repetition.put_off, "kinds", {})
     with pytest.raises(Enough):
         repetition.repeat_upkeep()
-    assert caplog.messages == ["Upkeep is put off, as the database fails: gone"], "once a minute"
+    assert caplog.messages == ["Upkeep is put off (MainThread), as the database fails: gone"], "once a minute"
+
+
+def test_a_failure_of_one_thread_hides_none_of_another_nor_one_of_another_kind(monkeypatch: Any, caplog: Any) -> None:
+    monkeypatch.setattr(repetition.put_off, "kinds", {})
+    gone, denied = OperationalError("gone"), ProgrammingError("permission denied")
+    for name, error in [("alerts", gone), ("overdue", gone), ("overdue", denied), ("overdue", gone)]:
+        thread = threading.Thread(target=repetition._log, args=[error], name=name)
+        thread.start()
+        thread.join()
+    assert caplog.messages == [
+        "Upkeep is put off (alerts), as the database fails: gone",
+        "Upkeep is put off (overdue), as the database fails: gone",
+        "Upkeep is put off (overdue), as the database fails: permission denied",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection, transaction
@@ -17,7 +17,7 @@ from executions.tests.attention import ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
 from executions.upkeep import overdue
 from executions.upkeep.overdue import end_overdue
-from ledgerkit.rate_limited_logging import EVERY
+from executions.upkeep.unchanged_runs import UnchangedRuns, unchanged
 from pastetrader.tests.proofs import times
 from workflows.tests.factories import NodeFactory
 
@@ -112,13 +112,47 @@ def test_a_row_that_cannot_be_ended_holds_up_no_other(statement: str, monkeypatc
         fail_over_time(row, *arguments)
 
     monkeypatch.setattr(WorkflowExecution, "fail_over_time", fail)
-    monkeypatch.setattr(overdue.unchanged, "last", -EVERY)
-    monkeypatch.setattr(overdue.unchanged, "count", 0)
+    monkeypatch.setattr(unchanged, "kinds", {})
     assert end_overdue() == (2, 0)
     assert [fresh(row).status for row in rows] == ["running", "failed", "failed"]
     assert end_overdue() == (0, 0)  # ten seconds later: the log says it once a minute
     assert "KeyError" in caplog.text or "DivisionByZero" in caplog.text
-    assert caplog.messages == [f"Upkeep could not change the run {rows[0].pk}, or a node of it, that is over time."]
+    assert caplog.messages == [
+        f"Upkeep could not change runs that are over time, or nodes of theirs (1): {rows[0].pk}."
+    ]
+    assert caplog.records[0].levelname == "ERROR"
+
+
+@pytest.mark.django_db
+def test_each_row_that_cannot_be_ended_is_in_the_log(monkeypatch: Any, caplog: Any) -> None:
+    errors: dict[UUID, Exception] = {
+        leased(WorkflowExecutionFactory)[0].pk: error for error in (KeyError("a"), KeyError("b"), ValueError("c"))
+    }
+    for row in WorkflowExecution.objects.all():
+        silent_for(row, 90)
+
+    def fail(row: WorkflowExecution, *_arguments: Any) -> None:
+        raise errors[row.pk]
+
+    monkeypatch.setattr(WorkflowExecution, "fail_over_time", fail)
+    monkeypatch.setattr(unchanged, "kinds", {})
+    for _ in range(2):
+        assert end_overdue() == (0, 0)
+    first, second, third = errors
+    sentence = "Upkeep could not change runs that are over time, or nodes of theirs (%s): %s."
+    pair = ", ".join(map(str, sorted([first, second])))
+    assert sorted(caplog.messages) == [sentence % (1, third), sentence % (2, pair)]
+
+
+def test_of_thousands_of_rows_twenty_are_named(monkeypatch: Any, caplog: Any) -> None:
+    monkeypatch.setattr(unchanged, "kinds", {})
+    runs = UnchangedRuns("end")
+    for _ in range(5_000):
+        runs.add(uuid4(), OSError("No space left on device"))
+    runs.log()
+    assert "nodes of theirs (5000): " in caplog.text
+    assert caplog.messages[0].count("-") == 20 * 4
+    assert "No space left" in caplog.text
 
 
 @ROWS
