@@ -29,4 +29,11 @@ def _past_the_pooler(known: Mapping[str, object]) -> dict[str, object]:
         return dict(known)
     address = {libpq: direct[name] for name, libpq in ADDRESS.items() if direct.get(name)}
     others = {name: value for name, value in known.items() if name not in ADDRESS.values()}
-    return others | dict(cast("dict[str, object]", direct.get("OPTIONS", {}))) | address
+    chosen = dict(cast("dict[str, object]", direct.get("OPTIONS", {})))
+    return others | chosen | _settings_of_both(others, chosen) | address
+
+
+def _settings_of_both(*found: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings of the session, in `options`: those of the last one win."""
+    options = " ".join(str(each["options"]) for each in found if each.get("options"))
+    return {"options": options} if options else {}

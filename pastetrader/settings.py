@@ -14,6 +14,7 @@ from ledgerkit.conf import LedgerkitSettings
 from local_postgres.ownership import OWNER
 from local_postgres.server import EmbeddedConnection
 from local_postgres.socket_path import socket_dir
+from pastetrader.connection_options import connection_options
 from pastetrader.logging_config import logging_config
 from pastetrader.metrics_folder import make_folder
 from pastetrader.pool_check import check_open
@@ -158,24 +159,17 @@ def _embedded_database() -> Parameters:
     }
 
 
-# Of connections by TCP, in seconds and milliseconds: where packets are lost, as those to a host that is gone, a
-# statement fails after less than a minute. By default the kernel tries for fifteen, or waits for two hours.
-LOST: Parameters = {"keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
-
-
 def _database(chosen: Parameters, pool: Parameters) -> Parameters:
     ours: Parameters = {
-        **LOST,
         "pool": pool,
         "application_name": f"pastetrader {COMMAND}"[:63],
-        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
     }
     if env.flag("DATABASE_PREPARE", default=True):
         ours |= {"server_side_binding": True, "prepare_threshold": PREPARED_AFTER}
     return {
         **chosen,
         "ENGINE": "local_postgres",
-        "OPTIONS": ours | chosen["OPTIONS"],
+        "OPTIONS": ours | connection_options(chosen["OPTIONS"], STATEMENT_TIMEOUT_MS),
         "CONN_HEALTH_CHECKS": True,
     }
 

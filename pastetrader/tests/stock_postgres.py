@@ -10,12 +10,13 @@ from pathlib import Path
 
 from local_postgres import cluster, system_user
 
-OPTIONS = "-c listen_addresses='' -c fsync=off -c unix_socket_directories='{}'"
+OPTIONS = "-c listen_addresses='{}' -c fsync=off -c unix_socket_directories='{}'"
 
 
 @contextmanager
-def server() -> Iterator[Path]:
-    """Run a server without TCP; yield the folder of its socket. Its superuser is `postgres`, without a password."""
+def server(address: str = "") -> Iterator[Path]:
+    """Run a server, with TCP only at the address; yield the folder of its socket. Its superuser is `postgres`, without
+    a password."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o711)  # PostgreSQL refuses to run as root, and its own account must pass through
     data, socket = folder / "data", folder / "socket"
@@ -24,7 +25,7 @@ def server() -> Iterator[Path]:
         system_user.give_to_system_user(each)
     try:
         _run("initdb", "-D", data, "-A", "trust", "-U", "postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-        _run("pg_ctl", "start", "-D", data, "-l", data / "log", "-w", "-s", "-o", OPTIONS.format(socket))
+        _run("pg_ctl", "start", "-D", data, "-l", data / "log", "-w", "-s", "-o", OPTIONS.format(address, socket))
         yield socket
     finally:
         _run("pg_ctl", "stop", "-D", data, "-m", "immediate", "-s", check=False)
