@@ -145,10 +145,15 @@ def test_its_second_attempt_has_leases_and_hears_of_a_cancel(site: Site, token: 
     assert leases == [run, newest(site, token)["nodes"][0]["id"]]
 
 
-def test_it_does_not_ask_for_ever_about_a_run_that_is_gone(tmp_path: Path) -> None:
-    refuses = """send() { echo '{"applied":0,"refused":1}'; }; RUN=gone STATUS=1\n"""
+def test_it_asks_while_the_ledger_is_away_and_not_for_ever_about_a_run_that_is_gone(tmp_path: Path) -> None:
+    send = 'send() { [ -e asked ] && echo \'{"applied":0,"refused":1}\' || { touch asked; return 22; }; }\n'
     done = subprocess.run(
-        ["bash", "-euc", refuses + RETRY], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=30
+        ["bash", "-euc", f"{send}RUN=gone STATUS=1\n{RETRY}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
     assert done.stdout == "nobody can retry it any more\n"
 
