@@ -62,8 +62,9 @@ def redact(record: logging.LogRecord, text: str) -> str:
     request = getattr(record, "request", None)
     if scrubber := getattr(request, "scrubber", None):
         text = scrubber.text(text)
-    for path in filter(None, (getattr(request, "path", ""), getattr(request, "path_info", ""))):
-        text = text.replace(path, clear_path(path))
+    if path := getattr(request, "path_info", ""):  # the end of the path with a prefix, which stays
+        for written in dict.fromkeys((path, path.encode("unicode_escape").decode("ascii"))):  # as Django's own lines do
+            text = text.replace(written, clear_path(written))
     return text
 
 
@@ -99,7 +100,8 @@ class AccessLogFilter(logging.Filter):
 def clear_path(path: str) -> str:
     """Return the path with a mask for each part that is neither an id, nor a word in the project's URLs, nor part of a
     static file's name."""
-    known = _static_words() if path.startswith(settings.STATIC_URL) else _words()
+    # Also behind a prefix that a proxy names: it is not known here.
+    known = _static_words() if settings.STATIC_URL in path else _words(settings.ROOT_URLCONF)
     return SEGMENT.sub(lambda part: part[0] if _is_known(part[0], known) else MASK, path)
 
 
@@ -114,9 +116,9 @@ def _static_words() -> frozenset[str]:
 
 
 @cache
-def _words() -> frozenset[str]:
-    found = set(WORD.findall(f"metrics {settings.FORCE_SCRIPT_NAME}"))
-    waiting = list(get_resolver().url_patterns)
+def _words(urls: str) -> frozenset[str]:
+    found = set(WORD.findall(f"metrics {settings.FORCE_SCRIPT_NAME or ''}"))
+    waiting = list(get_resolver(urls).url_patterns)
     while waiting:
         pattern: Any = waiting.pop()
         found.update(WORD.findall(str(pattern.pattern)))

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from contextlib import closing
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core import signals
@@ -22,6 +23,7 @@ from ledgerkit.rest.charset import CONTENT_TYPE, with_normalized_content_type
 from pastetrader.asgi_refusals import Refusal
 from pastetrader.health import ALIVE, health_response, is_health_probe
 from pastetrader.limited_body import LimitedBody
+from pastetrader.log_format import clear_path
 from pastetrader.path_prefix import path_info, with_prefix
 from pastetrader.request_threads import QueueFull, QueueLeft, RequestThreads
 
@@ -62,11 +64,12 @@ class ThreadedHandler(ASGIHandler):
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:
-            if settings.FORCE_SCRIPT_NAME or settings.TRUST_FORWARDED_PREFIX:
-                scope = with_prefix(scope, scope["headers"])
-            if scope["path"].endswith(ALIVE) and is_health_probe(scope):  # needs no thread: all may wait for PostgreSQL
+            # It needs no thread: all may wait for PostgreSQL.
+            if scope["path"].endswith(ALIVE) and is_health_probe(scope, scope["headers"]):
                 await self.send_response(health_response(), send)
                 return
+            if settings.FORCE_SCRIPT_NAME or settings.TRUST_FORWARDED_PREFIX:
+                scope = with_prefix(scope, scope["headers"])
             body = LimitedBody(scope, receive, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
             response = await self._response(scope, body)
         except Refusal as refusal:
@@ -138,8 +141,9 @@ def _too_slow(scope: Any) -> Refusal:
 
 
 def _begin_of_path(scope: Any) -> str:
-    """Return the path for the log without what follows the noun, which may be anything."""
-    return "/".join(path_info(scope).split("/")[:4])
+    """Return the path for the log, masked as in other lines, without what follows the noun. It is quoted: with line
+    feeds in it, a client would write lines of its own."""
+    return clear_path(quote("/".join(path_info(scope).split("/")[:4])))
 
 
 def _busy(scope: Any, threads: RequestThreads) -> Refusal:

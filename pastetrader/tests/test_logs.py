@@ -77,6 +77,8 @@ def test_addresses_of_static_files_show_the_names_of_our_files(log: io.StringIO,
         assert clear_path(path) == path
     assert clear_path("/static/executions/hunter2.js") == f"/static/executions/{MASK}"
     assert clear_path("/connection_notice.js") == f"/{MASK}"
+    assert clear_path("/ledger/static/admin/css/base.css") == f"/{MASK}/static/admin/css/base.css"
+    assert clear_path("/None/") == f"/{MASK}/", "a site without a prefix"
     assert client.get("/static/executions/connection_notice.0123456789ab.js").status_code == 404
     assert "Not Found: /static/executions/connection_notice.0123456789ab.js" in log.getvalue()
 
@@ -85,6 +87,11 @@ def test_a_line_of_a_request_ends_with_its_id(staff: Client, log: io.StringIO) -
     response = staff.get("/nowhere/", headers={"X-Request-ID": "proxy-7"})
     assert response["X-Request-ID"] == "proxy-7"
     assert log.getvalue().endswith(" WARNING django.request: Not Found: /***masked***/ [proxy-7]\n")
+
+
+def test_a_line_masks_words_in_any_script(staff: Client, log: io.StringIO) -> None:
+    staff.get("/비밀/x%0Ay/")
+    assert f"Not Found: /{MASK}/{MASK}/ [" in log.getvalue()
 
 
 def test_a_request_that_is_refused_before_a_view_has_an_id_too(client: Client, log: io.StringIO) -> None:

@@ -166,6 +166,23 @@ def test_a_body_that_is_cut_off_reaches_no_view_and_the_log_says_so(
     assert line == "A connection broke, or a client closed it, before its request was worked on: GET /page/."
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("x\n2026-11-30 02:00:00 ERROR executions: all lost\x1b[2J", "/***masked***/"),
+        ("reset/hunter2/more/words", "/***masked***/***masked***/***masked***"),
+        ("page/x y\r\nz/비밀", "/page/***masked***/***masked***"),
+    ],
+)
+def test_no_client_writes_lines_into_the_log(
+    path: str, shown: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threaded_handler.aborted, "last", NEVER)
+    asyncio.run(ask(ThreadedHandler(), path, HALF, DISCONNECT))
+    [line] = caplog.messages
+    assert line.endswith(f"worked on: GET {shown}.")
+
+
 def test_a_request_waits_for_a_thread_as_long_as_its_client_does_and_one_more_is_503(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
