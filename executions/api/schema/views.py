@@ -1,6 +1,7 @@
 """Public schema and docs: no data, no authentication."""
 
-from functools import lru_cache
+import json
+from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.http import HttpResponse
 from django.urls import get_script_prefix
 from django.utils.csp import CSP
 from django.utils.decorators import method_decorator
+from django.utils.encoding import force_str
 from django.views.decorators.csp import csp_override
 from drf_spectacular.renderers import (
     OpenApiJsonRenderer,
@@ -21,6 +23,7 @@ from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from ledgerkit.path_prefix import path_prefix
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.renderers import CompactJSONRenderer
 from tokens.base_views import LedgerView
@@ -74,14 +77,25 @@ class DocsView(PublicView):
         return Response({"title": SETTINGS["TITLE"]}, template_name="api/docs.html")
 
 
-def _rendered_schema(media_type: str) -> str | bytes:
+def _rendered_schema(media_type: str) -> str:
     """One at a time: drf-spectacular loads its extensions with the first schema, and fails where two threads do so."""
     with _one_at_a_time:
-        return _render(media_type, get_script_prefix())
+        schema = _render(media_type)
+    prefix = get_script_prefix().rstrip("/")
+    return _served_below(prefix, schema) if prefix else schema
 
 
-@lru_cache(maxsize=8)  # types of media, below the few prefixes of a site
-def _render(media_type: str, _prefix: str) -> str | bytes:
-    """Once in a process: it takes a second or two."""
+@cache  # of each type of media
+def _render(media_type: str) -> str:
+    """Once in a process, without the prefix, of which a proxy may name many: it takes a second or two."""
     renderer = next(known for known in SchemaView.renderer_classes if known.media_type == media_type)
-    return renderer().render(LedgerSchemaGenerator().get_schema(public=True), renderer_context={})
+    with path_prefix("/"):
+        return force_str(renderer().render(LedgerSchemaGenerator().get_schema(public=True), renderer_context={}))
+
+
+def _served_below(prefix: str, schema: str) -> str:
+    """Add the address of the API, from which paths of the schema count, as the last member."""
+    server = json.dumps(prefix)  # in YAML too
+    if schema.startswith("{"):
+        return f'{schema.rstrip().removesuffix("}").rstrip()},\n    "servers": [{{"url": {server}}}]\n}}'
+    return f"{schema}servers:\n- url: {server}\n"

@@ -21,10 +21,12 @@ from rest_framework.test import APIClient
 from alerts.models import Alert, Delivery
 from alerts.tests.factories import rule_for, webhook
 from executions.api.schema import examples
+from executions.api.schema.generator import LedgerSchemaGenerator
 from executions.live import reader
 from executions.live.server_sent_events import POLL
 from executions.models import ArchivedRun, ArchiveFile, ErrorFingerprint, ErrorGroup, ErrorOccurrence, WorkflowExecution
 from executions.tests.api.recording import CANCELLED, DELETED, WORKFLOW, Recorder, play
+from ledgerkit.path_prefix import path_prefix
 from pastetrader.tests.live_server import ROOT
 from tokens.models import Scope, Token
 from workflows.api.views import WorkflowViewSet
@@ -212,6 +214,20 @@ def test_anybody_may_read_the_schema_and_it_is_the_one_of_the_repository(client:
     assert client.get("/api/v1/schema/", headers={"Accept": "application/json"}).json() == document
     indented = client.get("/api/v1/schema/", headers={"Accept": "application/json; indent=4"})
     assert (indented.json(), indented["Content-Type"]) == (document, "application/json"), "not as the client writes it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["application/json", "application/yaml"])
+def test_the_schema_is_made_once_and_names_the_prefix_of_each_request(
+    client: Any, document: Any, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get("/api/v1/schema/", headers={"Accept": kind})
+    monkeypatch.setattr(LedgerSchemaGenerator, "get_schema", None)
+    for prefix in ("/ledger", "/my/ledger"):
+        with path_prefix(prefix):
+            answer = client.get("/api/v1/schema/", headers={"Accept": kind})
+        assert yaml.safe_load(answer.text) == document | {"servers": [{"url": prefix}]}
+    assert yaml.safe_load(client.get("/api/v1/schema/", headers={"Accept": kind}).text) == document
 
 
 def test_the_docs_take_scripts_and_styles_from_us_alone(client: Any) -> None:
