@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 from django.core.exceptions import ImproperlyConfigured
 
 from ledgerkit.conf import AppSettings, Number, OptionalNumber
+from pastetrader.prefix_patterns import PREFIX
 from tokens.conf import TokensSettings
 
 YES = frozenset({"1", "true", "yes", "on"})
@@ -101,8 +102,8 @@ def text_list(name: str, default: str = "") -> list[str]:
 def path_prefix(name: str) -> str:
     """Return a path such as /ledger, or ""."""
     value = text(name).rstrip("/")
-    if value and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
-        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a path such as /ledger.")
+    if value and not PREFIX.fullmatch(value):
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a path such as /ledger, without parts . and ..")
     return value
 
 

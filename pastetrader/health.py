@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from pastetrader.metrics import show_metrics
-from pastetrader.path_prefix import path_info
+from pastetrader.path_prefix import Headers, Scope, path_info, with_prefix
 from pastetrader.readiness import CHECKS, readiness
 
 ALIVE = "/healthz"
@@ -30,8 +30,10 @@ class ProbeMiddleware:
         return view(request) if request.method in METHODS else HttpResponseNotAllowed(METHODS)
 
 
-def is_health_probe(scope: Mapping[str, object]) -> bool:
-    return path_info(scope) == ALIVE and scope["method"] in METHODS
+def is_health_probe(scope: Scope, headers: Headers) -> bool:
+    """Return whether it asks if the process works, whatever prefix its header names. Raises Refusal."""
+    is_alive = scope["path"] == ALIVE or path_info(with_prefix(scope, headers)) == ALIVE
+    return is_alive and scope["method"] in METHODS
 
 
 def health_response(_request: HttpRequest | None = None) -> HttpResponse:

@@ -1,20 +1,19 @@
 """The prefix under which a proxy serves the site, before Django takes it off: FORCE_SCRIPT_NAME or, from a proxy that
 is trusted to name it, X-Forwarded-Prefix."""
 
-import re
 from collections.abc import Iterable, Mapping, MutableMapping
 
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
 
 from pastetrader.asgi_refusals import Refusal
+from pastetrader.prefix_patterns import PREFIX
 
 type Scope = MutableMapping[str, object]
 type Headers = Iterable[tuple[bytes, bytes]]
 
 HEADER = b"x-forwarded-prefix"
-PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
-BAD = "X-Forwarded-Prefix must be given once, as a path such as /ledger. The proxy sets it."
+BAD = "X-Forwarded-Prefix must be given once, as a path such as /ledger, without parts . and .. The proxy sets it."
 
 
 def path_info(scope: Mapping[str, object]) -> str:
@@ -26,18 +25,18 @@ def path_info(scope: Mapping[str, object]) -> str:
 def with_prefix(scope: Scope, headers: Headers) -> Scope:
     """Return the scope with the prefix in its path. Some proxies take it off, and Django would write addresses from the
     request without it. Raises Refusal."""
-    prefix = settings.FORCE_SCRIPT_NAME or (forwarded_prefix(headers) if settings.TRUST_FORWARDED_PREFIX else "")
+    path = str(scope["path"])
+    prefix = settings.FORCE_SCRIPT_NAME or (forwarded_prefix(path, headers) if settings.TRUST_FORWARDED_PREFIX else "")
     if not prefix:
         return scope
-    path = str(scope["path"])
     return {**scope, "root_path": prefix, "path": path if is_below(path, prefix) else f"{prefix}{path}"}
 
 
-def forwarded_prefix(headers: Headers) -> str:
-    """Return the prefix that the proxy names, "" at the root of its host. Raises Refusal."""
+def forwarded_prefix(path: str, headers: Headers) -> str:
+    """Return the prefix that the proxy names, "" at the root of its host. Raises Refusal, for the path."""
     prefixes = [value.decode("latin-1").rstrip("/") for name, value in headers if name == HEADER]
     if len(prefixes) > 1 or any(prefix and not PREFIX.fullmatch(prefix) for prefix in prefixes):
-        raise Refusal("/", 400, "invalid_request", BAD)
+        raise Refusal(path, 400, "invalid_request", BAD)
     return "".join(prefixes)
 
 

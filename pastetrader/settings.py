@@ -18,6 +18,7 @@ from pastetrader.connection_options import connection_options
 from pastetrader.logging_config import logging_config
 from pastetrader.metrics_folder import make_folder
 from pastetrader.pool_check import check_open
+from pastetrader.prefix_patterns import probe_pattern
 from pastetrader.secret_key import read_or_make
 from tokens.conf import TokensSettings
 from workflows.conf import WorkflowsSettings
@@ -32,8 +33,7 @@ COMMAND = sys.argv[1] if len(sys.argv) > 1 and Path(sys.argv[0]).name == "manage
 DEBUG = env.flag("PASTETRADER_DEBUG")
 SECRET_KEY = env.text("SECRET_KEY") or read_or_make(LOCAL_DIR / "secret_key")
 ALLOWED_HOSTS = env.text_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-# The path under which a proxy serves the site, such as /ledger; None at the root of its host.
-FORCE_SCRIPT_NAME = env.path_prefix("FORCE_SCRIPT_NAME") or None
+FORCE_SCRIPT_NAME = env.path_prefix("FORCE_SCRIPT_NAME") or None  # where a proxy serves the site, such as /ledger
 TRUST_FORWARDED_PREFIX = env.flag("PASTETRADER_FORWARDED_PREFIX")  # or the proxy names it in each request
 CSRF_TRUSTED_ORIGINS = env.text_list("CSRF_TRUSTED_ORIGINS")
 
@@ -194,7 +194,7 @@ if REPLICA:
 # Plain http is for 127.0.0.1. Behind a proxy that terminates https, PASTETRADER_HTTPS=1 requires https everywhere.
 HTTPS = env.flag("PASTETRADER_HTTPS")
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [rf"^{(FORCE_SCRIPT_NAME or '/')[1:]}/?(healthz|readyz|metrics)$"]  # probes come by http
+SECURE_REDIRECT_EXEMPT = [probe_pattern(FORCE_SCRIPT_NAME or "", named_by_proxy=TRUST_FORWARDED_PREFIX)]
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 LANGUAGE_COOKIE_SECURE = HTTPS

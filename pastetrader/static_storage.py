@@ -13,7 +13,7 @@ class StaticFilesStorage(CompressedManifestStaticFilesStorage):  # type: ignore[
     @property
     def base_url(self) -> str:
         """Return the address of static files below the path prefix of the request, which a proxy may name in each."""
-        return get_script_prefix() + settings.STATIC_URL.removeprefix(f"{settings.FORCE_SCRIPT_NAME or ''}/")
+        return get_script_prefix() + settings.STATIC_URL.removeprefix(settings.FORCE_SCRIPT_NAME or "").lstrip("/")
 
     @base_url.setter
     def base_url(self, _address: str) -> None:

@@ -49,6 +49,10 @@ LOUD = "LOG_LEVEL is 'loud'; it must be one of DEBUG, INFO, WARNING, ERROR, CRIT
             {"DATABASE_POOL_MIN": "9", "DATABASE_POOL_MAX": "4"},
             "DATABASE_POOL_MIN is 9; it must not be more than DATABASE_POOL_MAX, 4.",
         ),
+        (
+            {"FORCE_SCRIPT_NAME": "/a/../b"},
+            "FORCE_SCRIPT_NAME is '/a/../b'; it must be a path such as /ledger, without parts . and ..",
+        ),
         ({"DATABASE_POOL_MAX": "1001"}, "DATABASE_POOL_MAX is '1001'; it must be a whole number from 1 to 1000."),
         (
             {"DATABASE_STATEMENT_TIMEOUT_MS": "99999999999"},

@@ -16,6 +16,7 @@ from executions.models import UpkeepRun
 from executions.upkeep import lateness
 from pastetrader import readiness as checks
 from pastetrader.readiness import readiness
+from pastetrader.tests.test_env import read_settings
 from pastetrader.threaded_handler import ThreadedHandler
 
 
@@ -63,6 +64,24 @@ def test_a_probe_may_name_any_host_and_is_not_sent_to_https(path: str, client: C
     assert client.get(path, headers={"Host": "10.1.2.3:8000"}).status_code in {200, 404, 503}
     for other in ("/admin/login/", "/admin/metrics", f"/other{path}"):
         assert client.get(other, headers={"Host": "ledger.example"}).status_code == 301
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.django_db
+def test_a_probe_below_a_prefix_that_a_proxy_names_is_not_sent_to_https(
+    path: str, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASTETRADER_HTTPS", "1")
+    for prefix, named in (("/led.ger", ""), ("", "1")):
+        monkeypatch.setenv("FORCE_SCRIPT_NAME", prefix)
+        monkeypatch.setenv("PASTETRADER_FORWARDED_PREFIX", named)
+        settings.SECURE_SSL_REDIRECT = True
+        settings.SECURE_REDIRECT_EXEMPT = read_settings().SECURE_REDIRECT_EXEMPT
+        client = Client()
+        for probe in (path, f"/led.ger{path}", *([f"/my/led.ger{path}"] if named else [])):
+            assert client.get(probe).status_code != 301
+        for other in (f"{path}/", f"/led.ger{path}x", "/led.ger/admin/", *([] if named else [f"/ledxger{path}"])):
+            assert client.get(other).status_code == 301, other
 
 
 def test_a_migration_that_is_missing_makes_it_unready(client: Client, upkeep: UpkeepRun) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.http import HttpRequest, JsonResponse
 from django.urls import path, reverse
 
+from ledgerkit.path_prefix import path_prefix
+from pastetrader.static_storage import StaticFilesStorage
 from pastetrader.threaded_handler import ThreadedHandler
 
 HEADER = b"x-forwarded-prefix"
@@ -74,9 +77,30 @@ def test_the_setting_is_more_than_the_header(site: Any) -> None:
     "prefixes",
     [
         (b"ledger",), (b"//evil.example",), (b"https://evil.example",), (b"/a b",), (b"/<script>",), (b"/a/../..//b",),
-        (b"/\xff",), (b"/a, /b",), (b"/ledger", b"/ledger"), (b"/a\\b",),
+        (b"/\xff",), (b"/a, /b",), (b"/ledger", b"/ledger"), (b"/a\\b",), (b"/..",), (b"/a/../../b",), (b"/./a",),
     ],
 )  # fmt: skip
 def test_what_is_no_prefix_is_refused(prefixes: tuple[bytes, ...]) -> None:
     status, sentence = ask("/page/", *prefixes)
     assert (status, sentence.split()[0]) == (400, "X-Forwarded-Prefix")
+
+
+def test_a_prefix_may_hold_dots(site: Any) -> None:
+    assert ask("/page/", b"/.well-known/v1.2/...")[1]["link"] == "/.well-known/v1.2/.../page/"
+
+
+def test_what_is_no_prefix_is_a_problem_for_a_program() -> None:
+    status, problem = ask("/api/v1/executions/", b"no prefix")
+    assert (status, problem["code"], problem["status"]) == (400, "invalid_request", 400)
+
+
+def test_a_server_works_whatever_prefix_is_named() -> None:
+    assert ask("/healthz", b"no prefix")[0] == ask("/ledger/healthz", b"/ledger")[0] == 200
+
+
+def test_static_files_are_below_the_prefix_of_the_request(site: Any, tmp_path: Path) -> None:
+    for setting in ("", "/ledger"):
+        site.FORCE_SCRIPT_NAME = setting
+        assert site.STATIC_URL == "/static/"  # kept by Django from now on
+        with path_prefix("/ledger/"):
+            assert StaticFilesStorage(tmp_path).base_url == "/ledger/static/"
