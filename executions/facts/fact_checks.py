@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.core.exceptions import ValidationError
 
-from executions import leases, log_preparation, partitions, reported_texts, validators
+from executions import audit, leases, log_preparation, partitions, reported_texts, validators
 from executions.conf import executions_settings
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import json_validation
@@ -17,7 +17,7 @@ from .refusals import BadFact
 DAY = 86_400_000  # milliseconds
 wrong_clock = RateLimitedLogger(
     logging.getLogger(__name__),
-    "The clock of a client is %.0f seconds %s that of this server. The times of its facts are corrected.",
+    "The clock of a client of %r is %.0f seconds %s that of this server. The times of its facts are corrected.",
 )
 VERSION_AND_VARIANT, VERSION_7 = 15 << 76 | 3 << 62, 7 << 76 | 2 << 62  # of UUIDs
 
@@ -34,7 +34,8 @@ class Checks:
         # A request that took a while is not taken for a clock that is behind.
         self.ahead = ahead if abs(ahead) > validators.AHEAD else timedelta()
         if self.ahead:
-            wrong_clock(abs(ahead.total_seconds()), "ahead of" if self.ahead > timedelta() else "behind")
+            error = "ahead of" if self.ahead > timedelta() else "behind"
+            wrong_clock(audit.current().display_name, abs(ahead.total_seconds()), error)
         self.imports = imports
         now = int(moment.timestamp() * 1000)
         self.oldest, self.newest = now - executions_settings.LOG_ID_DAYS * DAY, now + DAY

@@ -51,7 +51,10 @@ def test_the_log_tells_of_a_wrong_clock_once_a_minute(
         wrong = timezone.now() + ahead
         send(engine, *facts(workflow, new_id(), wrong - timedelta(seconds=10)), headers=date(wrong))
     [line] = [record.getMessage() for record in caplog.records if record.name == fact_checks.__name__]
-    assert re.match(rf"The clock of a client is 3(599|600|601) seconds {sentence} that of this server\. ", line)
+    assert re.match(
+        rf"The clock of a client of '{workflow.owner}' is 3(599|600|601) seconds {sentence} that of this server\. ",
+        line,
+    )
 
 
 def test_a_time_in_the_future_of_the_clients_own_clock_is_refused(engine: Any, workflow: Workflow) -> None:
