@@ -144,16 +144,33 @@ def test_a_stream_brings_each_event_at_once(each: DeployedSite, token: dict[str,
     connection.close()
 
 
+def test_the_stream_of_a_page_links_below_the_prefix(each: DeployedSite, token: dict[str, str]) -> None:
+    run = create_run(each, token)
+    log_in(each)
+    connection = each.connect()
+    headers = {"Host": HOST, "Cookie": "; ".join(f"{name}={value}" for name, value in each.cookies.items())}
+    address = f"{PREFIX}/admin/executions/workflowexecution/{run}/stream/?lines=rows"
+    connection.request("GET", address, headers=headers)
+    response = connection.getresponse()
+    line = {"level": "info", "message": "a line"}
+    assert each.ask("POST", f"{API}/executions/{run}/logs/", line, **token).status == 201
+    lines = next_event(response, "logs")
+    assert "a line" in lines
+    assert f'href=\\"{PREFIX}/admin/executions/' in lines
+    response.close()
+    connection.close()
+
+
 def create_run(site: DeployedSite, token: dict[str, str], **more: Any) -> str:
     flow = site.ask("POST", f"{API}/workflows/", {"name": f"flow {os.urandom(4).hex()}"}, **token).json
     body = {"workflow": flow["id"], "trigger_type": "event", **more}
     return str(site.ask("POST", f"{API}/executions/", body, **token).json["id"])
 
 
-def next_event(response: Any) -> str:
-    """Return the data of the next event about the run."""
+def next_event(response: Any, kind: str = "execution") -> str:
+    """Return the data of the next event of a kind, by default about the run."""
     lines: list[str] = []
-    while not any(line.startswith("event: execution") for line in lines):
+    while not any(line.startswith(f"event: {kind}") for line in lines):
         lines.clear()
         while (line := response.readline().decode().rstrip("\n")) or not lines:
             lines.append(line)
