@@ -49,11 +49,12 @@ def cut_connections(environment: Environment) -> None:
 
 
 def cut_one_connection(environment: Environment) -> None:
+    """End a connection that works or was used a moment ago. One that nobody uses is noticed, and told, when it is."""
     time.sleep(environment.chance.uniform(0, 0.1))
     with environment.database.connect() as connection:
         connection.execute(
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OF_SERVER}"
-            " ORDER BY state = 'active' DESC, random() LIMIT 1"
+            " ORDER BY state = 'active' DESC, state_change > now() - interval '1 s' DESC, random() LIMIT 1"
         )
 
 
