@@ -177,25 +177,20 @@ class TestCost:
             counts.add(len(captured))
         assert counts == {1}
 
-    def test_the_history_of_a_workflow_is_read_by_its_index(self, only: Any, workflow: Workflow) -> None:
+    @pytest.mark.parametrize(
+        ("table", "index", "times"),
+        [
+            ("workflow_executions", "idx_workflow_executions_workflow", 2),
+            ("execution_deletions", "idx_execution_deletions_workflow", 1),
+        ],
+    )
+    def test_history_and_deletions_are_read_by_the_index_of_their_workflow(
+        self, only: Any, workflow: Workflow, table: str, index: str, times: int
+    ) -> None:
         run = queued_for(HOURS_2, workflow)
         ran(workflow, 3 * HOUR, 3 * HOUR - 60)
-        only("workflow_executions", "idx_workflow_executions_workflow")
-        scans = (
-            "SELECT pg_stat_get_xact_numscans('workflow_executions'::regclass),"
-            " pg_stat_get_xact_numscans('idx_workflow_executions_workflow'::regclass)"
-        )
-        [(table, index)] = rows(scans)
+        only(table, index)
+        scans = "SELECT pg_stat_get_xact_numscans(%s::regclass), pg_stat_get_xact_numscans(%s::regclass)"
+        [before] = rows(scans, table, index)
         rows("SELECT turn_since(%s)", run.pk)
-        assert rows(scans) == [(table, index + 2)]
-
-    def test_deletions_are_read_by_their_workflow(self, only: Any, workflow: Workflow) -> None:
-        run = queued_for(HOURS_2, workflow)
-        only("execution_deletions", "idx_execution_deletions_workflow")
-        scans = (
-            "SELECT pg_stat_get_xact_numscans('execution_deletions'::regclass),"
-            " pg_stat_get_xact_numscans('idx_execution_deletions_workflow'::regclass)"
-        )
-        [(table, index)] = rows(scans)
-        rows("SELECT turn_since(%s)", run.pk)
-        assert rows(scans) == [(table, index + 1)]
+        assert rows(scans, table, index) == [(before[0], before[1] + times)]

@@ -1,5 +1,7 @@
 """A folder for a cluster of its own, and programs that use it: real processes, so that they can be killed."""
 
+import io
+import logging
 import os
 import shutil
 import subprocess
@@ -7,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -174,3 +177,13 @@ def site_api(site: Site, token: str) -> Iterator[httpx.Client]:
     """Return a client of a module's `site`, with its `token`."""
     with httpx.Client(base_url=f"{site.address}/api/v1", headers={"Authorization": f"Token {token}"}) as client:
         yield client
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Yield the text that the handler of the settings writes to stderr."""
+    handler: Any = logging.getHandlerByName("stderr")
+    stream = io.StringIO()
+    before = handler.setStream(stream)
+    yield stream
+    handler.setStream(before)

@@ -20,16 +20,6 @@ RUNS = "/admin/executions/workflowexecution/"
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Yield the text that the handler of the settings writes to stderr."""
-    handler: Any = logging.getHandlerByName("stderr")
-    stream = io.StringIO()
-    before = handler.setStream(stream)
-    yield stream
-    handler.setStream(before)
-
-
-@pytest.fixture
 def staff(db: None) -> Client:
     client = Client()
     client.force_login(get_user_model().objects.create_superuser("log"))

@@ -1,16 +1,13 @@
 """Pages of the whole site, with its middleware, where a proxy names the path prefix in a header of each request."""
 
-import asyncio
 import io
-import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from executions.secrets.scrubber import MASK
 from pastetrader.prefix_patterns import probe_pattern
-from pastetrader.threaded_handler import ThreadedHandler
+from pastetrader.tests.asgi_requests import request_site
 
 PREFIX = "/ledger"
 
@@ -21,33 +18,9 @@ def site(settings: Any) -> Any:
     return settings
 
 
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Yield the text that the handler of the settings writes to stderr."""
-    handler: Any = logging.getHandlerByName("stderr")
-    stream = io.StringIO()
-    before = handler.setStream(stream)
-    yield stream
-    handler.setStream(before)
-
-
 def get(address: str) -> tuple[int, dict[str, str]]:
     """Return the status and the headers of the answer."""
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [(b"host", b"localhost"), (b"x-forwarded-prefix", PREFIX.encode())]
-    scope = {"type": "http", "method": "GET", "path": address, "query_string": b"", "headers": headers}
-    handler = ThreadedHandler()
-    try:
-        asyncio.run(asyncio.wait_for(handler(scope, receive, send), 10))
-    finally:
-        handler.stop()
+    sent = request_site(address, (b"x-forwarded-prefix", PREFIX.encode()))
     return sent[0]["status"], {name.decode().lower(): value.decode() for name, value in sent[0]["headers"]}
 
 

@@ -1,6 +1,5 @@
 """The path prefix of a proxy: the setting, or the header of a proxy that is trusted."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from django.urls import path, reverse
 
 from ledgerkit.path_prefix import path_prefix
 from pastetrader.static_storage import StaticFilesStorage
-from pastetrader.threaded_handler import ThreadedHandler
+from pastetrader.tests.asgi_requests import request_site
 
 HEADER = b"x-forwarded-prefix"
 ROOT = {"path_info": "/page/", "path": "/page/", "link": "/page/"}
@@ -32,21 +31,7 @@ def site(settings: Any) -> Any:
 
 
 def ask(address: str, *prefixes: bytes) -> tuple[int, Any]:
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    headers = [(b"host", b"localhost"), *((HEADER, prefix) for prefix in prefixes)]
-    scope = {"type": "http", "method": "GET", "path": address, "query_string": b"", "headers": headers}
-    handler = ThreadedHandler()
-    try:
-        asyncio.run(asyncio.wait_for(handler(scope, receive, send), 10))
-    finally:
-        handler.stop()
+    sent = request_site(address, *((HEADER, prefix) for prefix in prefixes))
     body = b"".join(message.get("body", b"") for message in sent)
     return sent[0]["status"], json.loads(body) if body.startswith(b"{") else body.decode()
 

@@ -17,6 +17,7 @@ from pastetrader.tests.proofs import LONG
 from workflows.models import Edge, Node, Workflow
 
 from .inputs import BODIES, GRAPHS, PATHS, QUERIES, VALUES
+from .sender import Sender
 
 GOOD: dict[str, tuple[str, str, dict[str, Any]]] = {
     "run": ("POST", "executions/", {
@@ -68,40 +69,20 @@ HOLDS = "SELECT " + ", ".join(
 )
 
 
-class Ledger:
-    """A client that sends bodies and checks that no row has changed."""
-
-    def __init__(self, client: Any, ids: dict[str, str]) -> None:
-        self.client, self.ids, self.held = client, ids, self.holds()
+class Ledger(Sender):
+    """The addresses of workflows and runs."""
 
     def holds(self) -> Any:
         with connection.cursor() as cursor:
             cursor.execute(HOLDS)
             return cursor.fetchone()
 
-    def send(self, method: str, path: str, body: str | bytes) -> int:
-        sent = body if isinstance(body, bytes) else body.encode()
-        for name, value in self.ids.items():
-            path, sent = path.replace("{" + name + "}", value), sent.replace(b"{%s}" % name.encode(), value.encode())
-        answer = self.client.generic(method, f"/api/v1/{path}", sent, content_type="application/json")
-        said = (method, path, sent[:200], answer.content[:500])
-        self.answer = answer
-        assert answer.status_code < 500, said
-        before, self.held = self.held, self.holds()
-        if answer.status_code >= 400:
-            assert self.held == before, said
-            assert answer["Content-Type"] == "application/problem+json", said
-            assert answer.json()["detail"], said
-        return int(answer.status_code)
-
 
 @pytest.fixture
 def ledger(api: Any, owner: Any, workflow: Workflow) -> Ledger:
     node = NodeExecutionFactory(workflow_execution=WorkflowExecutionFactory(workflow=workflow))
-    client = api(owner)
-    client.raise_request_exception = False
     ids = {"workflow": str(workflow.pk), "run": str(node.workflow_execution_id), "node": str(node.pk)}
-    return Ledger(client, ids)
+    return Ledger(api(owner), ids)
 
 
 def one_of_each_kind(fields: Sequence[tuple[str, str]], number: int) -> list[tuple[str, str]]:
