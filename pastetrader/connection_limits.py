@@ -25,7 +25,7 @@ FULL = (
 )
 REFUSAL = refusal(b"503 Service Unavailable", FULL, b"retry-after: %d\r\n" % RETRY_AFTER)
 
-refused = RateLimitedLogger(
+log_refused_connection = RateLimitedLogger(
     logging.getLogger(__name__),
     "A connection was refused: %s are open, of %s, the limit (CONNECTIONS, ..._PER_ADDRESS).",
 )
@@ -96,7 +96,7 @@ class CountedProtocol(TimedProtocol):
             opened.counts.add(self.network, 1 if is_counted else -1)
 
     def _refuse(self, count: int, whose: str) -> None:
-        refused(count, whose)
+        log_refused_connection(count, whose)
         self.is_refused = True
         opened.refused += 1
         self._stop_waiting()

@@ -8,7 +8,7 @@ from psycopg_pool import ConnectionPool
 
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 
-closed = RateLimitedLogger(
+log_closed_connection = RateLimitedLogger(
     logging.getLogger(__name__), "A connection to the database was closed while it was idle. It is replaced: %s"
 )
 
@@ -23,5 +23,5 @@ def check_open(connection: Connection[object]) -> None:
     try:
         ConnectionPool.check_connection(connection)
     except OperationalError as error:
-        closed(" ".join(str(error).split()))
+        log_closed_connection(" ".join(str(error).split()))
         raise

@@ -23,7 +23,7 @@ PATIENCE = LIMIT_MS / 1_000 + 1  # seconds of a check: a database that hangs end
 CACHE_SECONDS = 1.0  # seconds: however many ask, the database is asked once a second by each process
 
 logger = logging.getLogger(__name__)
-unready = RateLimitedLogger(logger, "Not ready: the check %s failed%s.")
+log_failed_check = RateLimitedLogger(logger, "Not ready: the check %s failed%s.")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Readiness:
         name, since = under_way
         if self.failed is not None and time.monotonic() - since < PATIENCE:
             return frozenset()
-        unready(name, f": it has not ended within {PATIENCE:.0f} seconds")
+        log_failed_check(name, f": it has not ended within {PATIENCE:.0f} seconds")
         return frozenset({name})
 
 
@@ -114,10 +114,10 @@ def _passes(check: Check) -> bool:
         with statement_timeout(LIMIT_MS):
             is_fine = check.is_fine()
     except (Error, StatementTimeout) as error:
-        unready(check.name, f": {' '.join(str(error).split()) or 'timed out'}")
+        log_failed_check(check.name, f": {' '.join(str(error).split()) or 'timed out'}")
         return False
     if not is_fine:
-        unready(check.name, "")
+        log_failed_check(check.name, "")
     return is_fine
 
 

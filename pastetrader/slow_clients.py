@@ -22,8 +22,12 @@ def refusal(status: bytes, text: bytes, more: bytes = b"") -> bytes:
 
 
 ANSWER = refusal(b"408 Request Timeout", b"The headers took too long: send them at once, or try again.\n")
-late = RateLimitedLogger(logger, "A client took longer than %s seconds to send its headers, and was disconnected.")
-unread = RateLimitedLogger(logger, "A client read nothing of its response for %s seconds, and was disconnected.")
+log_late_headers = RateLimitedLogger(
+    logger, "A client took longer than %s seconds to send its headers, and was disconnected."
+)
+log_unread_response = RateLimitedLogger(
+    logger, "A client read nothing of its response for %s seconds, and was disconnected."
+)
 
 
 class TimedProtocol(PipelinedProtocol):
@@ -74,11 +78,11 @@ class TimedProtocol(PipelinedProtocol):
             self._reading = None
 
     def _too_late(self) -> None:
-        late(settings.TIMEOUT_HEADERS)
+        log_late_headers(settings.TIMEOUT_HEADERS)
         if not self.transport.is_closing():
             self.transport.write(ANSWER)
             self.transport.close()
 
     def _never_read(self) -> None:
-        unread(settings.TIMEOUT_UNREAD)
+        log_unread_response(settings.TIMEOUT_UNREAD)
         self.transport.abort()

@@ -38,11 +38,13 @@ LATE = "The body took too long to arrive: send it at once, in several calls if i
 BUSY = "The server works on as many requests as it can: try again in a few seconds."
 
 logger = logging.getLogger(__name__)
-late = RateLimitedLogger(logger, "A body did not arrive within %s seconds: %s %s.")
-aborted = RateLimitedLogger(
+log_late_body = RateLimitedLogger(logger, "A body did not arrive within %s seconds: %s %s.")
+log_broken_connection = RateLimitedLogger(
     logger, "A connection broke, or a client closed it, before its request was worked on: %s %s."
 )
-refused = RateLimitedLogger(logger, "A request was refused: %s are under way, some of clients that have left.")
+log_refused_request = RateLimitedLogger(
+    logger, "A request was refused: %s are under way, some of clients that have left."
+)
 
 
 class ThreadedHandler(ASGIHandler):
@@ -76,7 +78,7 @@ class ThreadedHandler(ASGIHandler):
             for message in refusal.messages:
                 await send(message)
         except (RequestAborted, QueueLeft):
-            aborted(scope["method"], _begin_of_path(scope))
+            log_broken_connection(scope["method"], _begin_of_path(scope))
         except asyncio.CancelledError:  # the server stops before a slow client has sent its body, or during the work
             logger.warning("A request was not finished when the server stopped: %s", scope["method"])
         else:
@@ -136,7 +138,7 @@ class ThreadedHandler(ASGIHandler):
 
 def _too_slow(scope: Any) -> Refusal:
     """Return the response, after which the server closes the connection."""
-    late(settings.TIMEOUT_BODY, scope["method"], _begin_of_path(scope))
+    log_late_body(settings.TIMEOUT_BODY, scope["method"], _begin_of_path(scope))
     return Refusal(path_info(scope), 408, "too_slow", LATE, (b"connection", b"close"))
 
 
@@ -147,5 +149,5 @@ def _begin_of_path(scope: Any) -> str:
 
 
 def _busy(scope: Any, threads: RequestThreads) -> Refusal:
-    refused(len(threads.under_way))
+    log_refused_request(len(threads.under_way))
     return Refusal(path_info(scope), 503, "busy", BUSY, (b"retry-after", RETRY_AFTER))

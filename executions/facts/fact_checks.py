@@ -15,7 +15,7 @@ from .fact_kinds import Fact, Line, NodeCreate, NodeStart, RunCreate, RunStart, 
 from .refusals import BadFact
 
 DAY = 86_400_000  # milliseconds
-wrong_clock = RateLimitedLogger(
+log_wrong_clock = RateLimitedLogger(
     logging.getLogger(__name__),
     "The clock of a client of %r is %.0f seconds %s that of this server. The times of its facts are corrected.",
 )
@@ -35,7 +35,7 @@ class Checks:
         self.ahead = ahead if abs(ahead) > validators.AHEAD else timedelta()
         if self.ahead:
             error = "ahead of" if self.ahead > timedelta() else "behind"
-            wrong_clock(audit.current().display_name, abs(ahead.total_seconds()), error)
+            log_wrong_clock(audit.current().display_name, abs(ahead.total_seconds()), error)
         self.imports = imports
         now = int(moment.timestamp() * 1000)
         self.oldest, self.newest = now - executions_settings.LOG_ID_DAYS * DAY, now + DAY

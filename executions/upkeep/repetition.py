@@ -31,7 +31,7 @@ LOOK_FOR_WORK_EVERY = 1  # seconds between two looks for bulk actions
 IS_OURS = "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('execution_logs')"
 
 logger = logging.getLogger(__name__)
-put_off = RateLimitedLogger(logger, "Upkeep is put off (%s), as the database fails: %s")
+log_postponed_upkeep = RateLimitedLogger(logger, "Upkeep is put off (%s), as the database fails: %s")
 
 
 def repeat_upkeep() -> None:
@@ -80,7 +80,9 @@ def repeat(look: Callable[[], object], seconds: int) -> None:
 
 def _log(error: Exception) -> None:
     if isinstance(error, (django.db.Error, psycopg.Error)):
-        put_off.of(thread := current_thread().name, type(error).__name__)(thread, " ".join(str(error).split()))
+        log_postponed_upkeep.of(thread := current_thread().name, type(error).__name__)(
+            thread, " ".join(str(error).split())
+        )
     else:
         logger.error("A look of upkeep failed (%s). The next one is made.", current_thread().name, exc_info=error)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 
 NAMED = 20  # runs in a line
-unchanged = RateLimitedLogger(
+log_unchanged_runs = RateLimitedLogger(
     logging.getLogger(__name__),
     "Upkeep could not change runs that are over time, or nodes of theirs (%s): %s",
     logging.ERROR,
@@ -28,4 +28,4 @@ class UnchangedRuns:
     def log(self) -> None:
         for kind, (first, runs) in self.found.items():
             names = ", ".join(map(str, [*runs][:NAMED])) + (", ..." if len(runs) > NAMED else ".")
-            unchanged.of(self.act, kind.__name__)(len(runs), names, error=first)
+            log_unchanged_runs.of(self.act, kind.__name__)(len(runs), names, error=first)

@@ -29,7 +29,7 @@ def test_an_open_connection_is_used_without_a_query(pooled_connection: psycopg.C
 def test_a_connection_that_the_server_has_closed_is_refused_and_the_log_says_so(
     pooled_connection: psycopg.Connection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool_check.closed, "last", NEVER)
+    monkeypatch.setattr(pool_check.log_closed_connection, "last", NEVER)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pooled_connection.info.backend_pid])
     with pytest.raises(psycopg.OperationalError):

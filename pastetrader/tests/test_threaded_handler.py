@@ -159,7 +159,7 @@ def test_what_breaks_a_stream_is_raised() -> None:
 def test_a_body_that_is_cut_off_reaches_no_view_and_the_log_says_so(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threaded_handler.aborted, "last", NEVER)
+    monkeypatch.setattr(threaded_handler.log_broken_connection, "last", NEVER)
     assert asyncio.run(ask(ThreadedHandler(), "page", HALF, DISCONNECT)) == []
     assert "threads" not in seen
     [line] = [record.getMessage() for record in caplog.records]
@@ -177,7 +177,7 @@ def test_a_body_that_is_cut_off_reaches_no_view_and_the_log_says_so(
 def test_no_client_writes_lines_into_the_log(
     path: str, shown: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threaded_handler.aborted, "last", NEVER)
+    monkeypatch.setattr(threaded_handler.log_broken_connection, "last", NEVER)
     asyncio.run(ask(ThreadedHandler(), path, HALF, DISCONNECT))
     [line] = caplog.messages
     assert line.endswith(f"worked on: GET {shown}.")

@@ -46,7 +46,7 @@ def test_times_are_corrected_by_what_the_clock_is_off(engine: Any, workflow: Wor
 def test_the_log_tells_of_a_wrong_clock_once_a_minute(
     engine: Any, workflow: Workflow, caplog: Any, monkeypatch: pytest.MonkeyPatch, ahead: timedelta, sentence: str
 ) -> None:
-    monkeypatch.setattr(fact_checks.wrong_clock, "last", NEVER)
+    monkeypatch.setattr(fact_checks.log_wrong_clock, "last", NEVER)
     for _each in range(2):
         wrong = timezone.now() + ahead
         send(engine, *facts(workflow, new_id(), wrong - timedelta(seconds=10)), headers=date(wrong))

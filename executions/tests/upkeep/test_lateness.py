@@ -156,14 +156,14 @@ def test_a_database_that_goes_away_puts_it_off(error: Exception, looks: Any, mon
             raise each
 
     monkeypatch.setattr(repetition, "do_if_due", do_if_due)
-    monkeypatch.setattr(repetition.put_off, "kinds", {})
+    monkeypatch.setattr(repetition.log_postponed_upkeep, "kinds", {})
     with pytest.raises(Enough):
         repetition.repeat_upkeep()
     assert caplog.messages == ["Upkeep is put off (MainThread), as the database fails: gone"], "once a minute"
 
 
 def test_a_failure_of_one_thread_hides_none_of_another_nor_one_of_another_kind(monkeypatch: Any, caplog: Any) -> None:
-    monkeypatch.setattr(repetition.put_off, "kinds", {})
+    monkeypatch.setattr(repetition.log_postponed_upkeep, "kinds", {})
     gone, denied = OperationalError("gone"), ProgrammingError("permission denied")
     for name, error in [("alerts", gone), ("overdue", gone), ("overdue", denied), ("overdue", gone)]:
         thread = threading.Thread(target=repetition._log, args=[error], name=name)

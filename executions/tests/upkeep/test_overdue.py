@@ -17,7 +17,7 @@ from executions.tests.attention import ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
 from executions.upkeep import overdue
 from executions.upkeep.overdue import end_overdue
-from executions.upkeep.unchanged_runs import UnchangedRuns, unchanged
+from executions.upkeep.unchanged_runs import UnchangedRuns, log_unchanged_runs
 from pastetrader.tests.proofs import times
 from workflows.tests.factories import NodeFactory
 
@@ -112,7 +112,7 @@ def test_a_row_that_cannot_be_ended_holds_up_no_other(statement: str, monkeypatc
         fail_over_time(row, *arguments)
 
     monkeypatch.setattr(WorkflowExecution, "fail_over_time", fail)
-    monkeypatch.setattr(unchanged, "kinds", {})
+    monkeypatch.setattr(log_unchanged_runs, "kinds", {})
     assert end_overdue() == (2, 0)
     assert [fresh(row).status for row in rows] == ["running", "failed", "failed"]
     assert end_overdue() == (0, 0)  # ten seconds later: the log says it once a minute
@@ -135,7 +135,7 @@ def test_each_row_that_cannot_be_ended_is_in_the_log(monkeypatch: Any, caplog: A
         raise errors[row.pk]
 
     monkeypatch.setattr(WorkflowExecution, "fail_over_time", fail)
-    monkeypatch.setattr(unchanged, "kinds", {})
+    monkeypatch.setattr(log_unchanged_runs, "kinds", {})
     for _ in range(2):
         assert end_overdue() == (0, 0)
     first, second, third = errors
@@ -145,7 +145,7 @@ def test_each_row_that_cannot_be_ended_is_in_the_log(monkeypatch: Any, caplog: A
 
 
 def test_of_thousands_of_rows_twenty_are_named(monkeypatch: Any, caplog: Any) -> None:
-    monkeypatch.setattr(unchanged, "kinds", {})
+    monkeypatch.setattr(log_unchanged_runs, "kinds", {})
     runs = UnchangedRuns("end")
     for _ in range(5_000):
         runs.add(uuid4(), OSError("No space left on device"))
