@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Sum
+from django.db.models import F, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from executions import log_gaps, partitions
 from executions.log_gaps import MissingLines
-from executions.models import DroppedLines, KeptRun, LogRemoval, WorkflowExecution
+from executions.models import DroppedLines, HistoryEntry, KeptRun, LogRemoval, WorkflowExecution
 from workflows.retention_config import is_days
 
 YOUNGEST = timedelta(days=1)  # the shortest rule: no line of a younger run has been removed
@@ -66,13 +67,20 @@ def removed_lines(run: WorkflowExecution, now: datetime | None = None) -> list[R
     start, end = min(filter(None, [run.created_at, run.started_at])), run.ended_at or now
     if start > now - YOUNGEST:
         return []
-    rows = list(LogRemoval.objects.filter(start__lt=end, end__gt=start).order_by("start"))
+    found = LogRemoval.objects.filter(start__lt=end, end__gt=start, removed_at__gte=_stored_at(run))
+    rows = list(found.order_by("start"))
     if not rows:
         return []
     kept_at = KeptRun.objects.filter(pk=run.pk).values_list("kept_at", flat=True).first()
     own = run.workflow.config.get("log_retention_days", 0)
     rows = [row for row in rows if not _was_protected(row, kept_at, own)]
     return [_merge([row for row in rows if row.levels == levels]) for levels in _sets(rows)]
+
+
+def _stored_at(run: WorkflowExecution) -> Coalesce:
+    """Return when the ledger stored the run. One that an importer writes years later has lost nothing before."""
+    entries = HistoryEntry.objects.filter(workflow_execution=run.pk).order_by("happened_at")
+    return Coalesce(Subquery(entries.values("happened_at")[:1]), F("removed_at"))
 
 
 def dropped_lines(run: WorkflowExecution) -> Dropped | None:

@@ -38,6 +38,18 @@ def test_the_api_says_which_lines_were_removed(api: Any, owner: Any, run: Workfl
     assert api(owner).get(f"/api/v1/executions/{young.pk}/logs/").json().keys() == {"next", "previous", "results"}
 
 
+def test_a_run_that_is_imported_after_the_removal_has_lost_no_lines(
+    api: Any, staff: Any, owner: Any, removal: LogRemoval
+) -> None:
+    imported = run_of(45, workflow__owner=owner)
+    line_of(45, imported, message="still here")
+    assert "removed" not in api(owner).get(f"/api/v1/executions/{imported.pk}/logs/").json()
+    for address in (f"{RUNS}/{imported.pk}/change/", f"{RUNS}/{imported.pk}/logs/"):
+        page = client_of(staff).get(address).content.decode()
+        assert "still here" in page
+        assert "were removed" not in page
+
+
 def test_the_archive_and_the_levels_are_named(api: Any, owner: Any, run: WorkflowExecution, removal: Any) -> None:
     LogRemoval.objects.update(levels=["debug", "info"], files=["2026-10-01.ndjson.zst"] * 2)
     (part,) = api(owner).get(f"/api/v1/executions/{run.pk}/logs/").json()["removed"]
