@@ -39,15 +39,20 @@ MOST_GROUPS = 1_000  # whose runs a sending process remembers
 MOST_TASKS = 10_000  # that have not ended, as far as the process knows
 RETRY_SECONDS = 2.0  # that a retry waits for its report to be delivered
 ASKED = "The task asked for a retry."
+_recorders: "list[Recorder]" = []  # one at most, as signals are sent for the tasks of all apps of the process
 
 
 def instrument(app: Celery, client: Client | None = None, *, timeout_seconds: int = 0) -> "Recorder":
     """Record the tasks of this process. Without a client, PASTETRADER_URL and PASTETRADER_TOKEN name the ledger. The
     token needs the scopes executions:read, executions:report, executions:control and workflows:write. The ledger ends a
-    run that takes longer than `timeout_seconds`, unless they are 0. Raises ValueError if there is no ledger."""
-    recorder = Recorder(app, client or _client_of_environment(), timeout_seconds)
-    recorder.connect()
-    return recorder
+    run that takes longer than `timeout_seconds`, unless they are 0. Another call for the same app returns the recorder
+    of the first one. Raises ValueError if there is no ledger, or if the process records another app."""
+    if not _recorders:
+        _recorders.append(Recorder(app, client or _client_of_environment(), timeout_seconds))
+        _recorders[0].connect()
+    if _recorders[0].app is not app:
+        raise ValueError("This process records another Celery app already. Call instrument() for one of them.")
+    return _recorders[0]
 
 
 def _client_of_environment() -> Client:

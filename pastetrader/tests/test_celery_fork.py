@@ -1,4 +1,4 @@
-"""The recorder of Celery's tasks in a forked process, without a worker."""
+"""The recorder of Celery's tasks without a worker: in a forked process, and when it is asked for twice."""
 
 import os
 import subprocess
@@ -35,13 +35,47 @@ go.set()
 print("parent of", child, status, checked.is_set())
 """
 
+TWICE = """
+from celery import Celery
+from pastetrader_client import Client
+from pastetrader_client.celery import instrument
+
+def client():
+    return Client("http://127.0.0.1:9", "token", spool=False, exit_seconds=0)
+
+app = Celery("shop")
+recorder = instrument(app, client())
+created = []
+recorder._node = lambda *_arguments: created.append(1) or recorder
+recorder.create = lambda: None
+assert instrument(app) is recorder and instrument(app, client()) is recorder
+for receiver in __import__("celery").signals.before_task_publish.send(
+    "add", headers={"id": "a", "root_id": "a"}, body=((), {}, {})
+):
+    assert receiver[1] is None, receiver
+try:
+    instrument(Celery("other"), client())
+except ValueError as error:
+    print(len(created), error)
+"""
+
 
 def test_a_forked_process_checks_the_ends_of_runs_that_its_parent_expects_too() -> None:
+    child, parent = output_of(PROGRAM)
+    number = child.split()[0]
+    assert (child, parent) == (f"{number} run", f"parent of {number} 0 False")
+
+
+def test_an_app_that_is_instrumented_twice_is_recorded_once_and_another_is_refused() -> None:
+    (line,) = output_of(TWICE)
+    assert line == "1 This process records another Celery app already. Call instrument() for one of them."
+
+
+def output_of(program: str) -> list[str]:
+    """Return the lines that a program in a process of its own prints."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", PROGRAM], cwd=ROOT, env=os.environ,
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", program], cwd=ROOT, env=os.environ,
         text=True, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    child, parent = done.stdout.splitlines()
-    number = child.split()[0]
-    assert (child, parent) == (f"{number} run", f"parent of {number} 0 False")
+    return done.stdout.splitlines()
