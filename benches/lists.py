@@ -46,6 +46,7 @@ def addresses() -> Iterator[str]:
     busy = Workflow.objects.annotate(runs=Count("executions")).order_by("-runs")
     ranked = list(busy.exclude(runs=0))
     most, least = ranked[0], ranked[-1]
+    several = ",".join(str(workflow.pk) for workflow in (most, least, *ranked[1:9]))
     some = runs.filter(metadata__has_key="schedule_id").order_by("id")[runs.count() // 2]
     child = runs.filter(context__has_key="parent_execution_id").order_by("id").first()
     parent = (child or some).context.get("parent_execution_id", some.pk)
@@ -84,6 +85,8 @@ def addresses() -> Iterator[str]:
         f"workflow={least.pk}&ordering=started", f"workflow={most.pk}&ordering=-duration",
         "status=failed&ordering=duration",
         f"workflow={most.pk}&has_error=true", f"workflow={least.pk}&has_error=true", "has_error=true&page_size=500",
+        f"workflow={several}", f"workflow={several}&status=failed", f"workflow={several}&ordering=-duration",
+        f"workflow={several}&ordering=started", f"workflow={several}&started_before={_at(middle)}",
         "status=completed&page_size=500",
     ))  # fmt: skip
     period = f"created_after={_at(middle)}&created_before={_at(middle + timedelta(days=1))}"
@@ -97,6 +100,7 @@ def addresses() -> Iterator[str]:
         f"workflow={most.pk}&status=failed", f"workflow={least.pk}&status=failed", f"workflow={most.pk}&status=running",
         "q=quote+service", "q=nowhere+to+be+found", f"q=quote+service&{period}",
         f"{of_node}&{period}", f"status=failed&{period}", f"workflow={least.pk}&{period}", "ordering=created",
+        f"workflow={several}",
         "page_size=500",
     ):  # fmt: skip
         yield f"node-executions/?{each}"
@@ -119,6 +123,8 @@ def addresses() -> Iterator[str]:
             "&level=error&ordering=timestamp",
             "&q=refused",
             "&q=nowhere+to+be+found",
+            f"&workflow={least.pk}",
+            f"&workflow={several}",
         ):
             yield f"logs/?{period}{each}"
     yield f"logs/?{period}&page_size=500"

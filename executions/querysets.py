@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Model, Q, QuerySet, When
 
 from ledgerkit.db import bounded_rows, json_validation, keyset
 from ledgerkit.db.keyset import Firsts, Ids, Order
 from ledgerkit.db.models import VersionedQuerySet
 from ledgerkit.db.plain_rows import Columns
-from workflows.models import Node
+from workflows.models import Node, Workflow
 from workflows.querysets import User, can_view_all
 
 from . import audit, error_excerpts, ingest, limits, masking, reported_texts, validators
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
     from .models import Deletion, ExecutionLog, HistoryEntry, NodeExecution, WorkflowExecution  # noqa: F401  # bases below name them as texts
     from .models.attempt import Attempt
     from .models.base import Execution
+
+
+def _first_of_each(groups: QuerySet[Model], number_of_groups: int, column: str) -> Firsts:
+    """Return how the first rows are picked from the first ones of each group (keyset.first_of_each()). If these are
+    many, or of one group, the planner chooses."""
+
+    def firsts(rows: QuerySet[Model], order: Order, number: int) -> Ids | None:
+        if number_of_groups < 2 or number * number_of_groups > limits.MERGED_ROWS:
+            return None
+        return keyset.first_of_each(groups, rows, column, order, number)
+
+    return firsts
 
 
 class GuardedQuerySet[M: Attempt](models.QuerySet[M]):
@@ -116,8 +128,14 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
         return ingest.insert_runs(list(objs), self.db, insert, upsert=bool(kwargs.get("update_conflicts")))
 
     def found_in(self, parts: Sequence[Q]) -> Self:
-        """Let first_of() find the rows in each of these parts, which are bounded by the creation."""
-        return self.found_by(partial(keyset.first_of_parts, "created_at", parts))
+        """Let first_of() find the rows in each of these parts, which are bounded by the creation: as it would find
+        them without, if there is a way."""
+        return self.found_by(partial(keyset.first_of_parts, "created_at", parts, within=self.firsts))
+
+    def of_workflows(self, workflows: Collection[UUID]) -> Self:
+        """Filter to runs of these workflows. The first ones are picked from the first runs of each."""
+        named = Workflow.objects.filter(pk__in=workflows)
+        return self.filter(workflow__in=workflows).found_by(_first_of_each(named, len(workflows), "workflow"))
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
         """Defer input, output and context, which may each be megabytes, and select the beginning of an error only."""
@@ -171,15 +189,9 @@ class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):
         return masking.maskable_fields(self.model._meta.get_field("workflow_execution").related_model)
 
     def of_nodes(self, nodes: Collection[UUID]) -> Self:
-        """Filter to rows of these nodes. The first ones are picked from the first rows of each node if they are few
-        (keyset.first_of_each())."""
-
-        def firsts(rows: NodeExecutionQuerySet, order: Order, number: int) -> Ids | None:
-            if len(nodes) < 2 or number * len(nodes) > limits.MERGED_ROWS:
-                return None
-            return keyset.first_of_each(Node.objects.filter(pk__in=nodes), rows, "node", order, number)
-
-        return self.filter(node__in=nodes).found_by(firsts)
+        """Filter to rows of these nodes. The first ones are picked from the first rows of each."""
+        named = Node.objects.filter(pk__in=nodes)
+        return self.filter(node__in=nodes).found_by(_first_of_each(named, len(nodes), "node"))
 
     def visible_to(self, user: User) -> "NodeExecutionQuerySet":
         """Filter to rows of runs that the user may see."""

@@ -58,15 +58,22 @@ def first_of_each[M: Model](groups: QuerySet[Any], rows: QuerySet[M], column: st
     return groups.values_list(Func(ArraySubquery(firsts), function="unnest", output_field=UUIDField()))
 
 
-def first_of_parts[M: Model](column: str, parts: Sequence[Q], rows: QuerySet[M], order: Order, number: int) -> Ids:
+def first_of_parts[M: Model](
+    column: str, parts: Sequence[Q], rows: QuerySet[M], order: Order, number: int, within: Firsts | None = None
+) -> Ids:
     """Return a subquery of the ids of the first `number` rows of each part. The conditions of the parts bound a column
-    and have no row in common; in the order of another column the rows are not divided.
+    and have no row in common; in the order of another column the rows are not divided. `within` finds those of a part.
 
     Ids are found in an index alone if it includes all columns of the conditions. The rows are read for these few.
     """
     parts = parts if order[0].removeprefix("-") == column else [Q()]
-    first, *others = [rows.filter(part).order_by(*order).values("pk")[:number] for part in parts]
+    first, *others = [_first_ids(rows.filter(part), order, number, within) for part in parts]
     return first.union(*others, all=True) if others else first
+
+
+def _first_ids[M: Model](rows: QuerySet[M], order: Order, number: int, firsts: Firsts | None) -> Ids:
+    ids = firsts and firsts(rows, order, number)
+    return rows.order_by(*order).values("pk")[:number] if ids is None else ids
 
 
 def encode(key: Iterable[object]) -> list[str]:

@@ -5,9 +5,11 @@ from datetime import datetime
 from functools import reduce
 from operator import or_
 from typing import Any
+from uuid import UUID
 
 import django_filters as df
 from django import forms
+from django.core.validators import MaxLengthValidator
 from django.db.models import Q
 
 from ledgerkit.db import json_validation, names
@@ -38,7 +40,23 @@ class CommaSeparatedWidget(forms.SelectMultiple):
         return [word for text in data.getlist(name) for word in text.split(",")]
 
 
-class MultiChoiceFilter(df.MultipleChoiceFilter):  # type: ignore[misc]  # untyped
+class UUIDListField(forms.Field):
+    widget = CommaSeparatedWidget
+    default_error_messages = {"invalid": "Expected one or more UUIDs, separated by commas."}
+
+    def to_python(self, value: object) -> list[UUID]:
+        texts = value if isinstance(value, list) else []
+        found = [id for id in map(parse_uuid, texts) if id is not None]
+        if len(found) < len(texts):
+            raise forms.ValidationError(self.error_messages["invalid"], "invalid")
+        return found
+
+
+class SeveralValuesMixin:
+    """Mixin of filters that take several values, by CommaSeparatedWidget."""
+
+
+class MultiChoiceFilter(SeveralValuesMixin, df.MultipleChoiceFilter):  # type: ignore[misc]  # untyped
     def __init__(self, choices: list[tuple[str, Any]], **more: object) -> None:
         messages = invalid_choice_messages(choices)
         self.offered = [value for value, _label in choices]
@@ -92,6 +110,17 @@ class BooleanFilter(df.TypedChoiceFilter):  # type: ignore[misc]  # untyped
 class UUIDFilter(df.UUIDFilter):  # type: ignore[misc]  # untyped
     def __init__(self, **more: object) -> None:
         super().__init__(error_messages={"invalid": "Expected a UUID."}, **more)
+
+
+class UUIDListFilter(SeveralValuesMixin, df.Filter):  # type: ignore[misc]  # untyped
+    """Filter by one or more ids, of which there are `most`."""
+
+    field_class = UUIDListField
+
+    def __init__(self, most: int, **more: object) -> None:
+        self.most = most
+        too_many = MaxLengthValidator(most, f"Expected at most {most} UUIDs; found %(show_value)d.")
+        super().__init__(validators=[too_many], **more)
 
 
 class TextFilter(df.CharFilter):  # type: ignore[misc]  # untyped

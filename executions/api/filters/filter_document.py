@@ -8,7 +8,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from executions.querysets import WorkflowExecutionQuerySet
-from ledgerkit.rest.filters import MultiChoiceFilter
+from ledgerkit.rest.filters import SeveralValuesMixin
 from ledgerkit.rest.query_params import safe_name
 
 from .filtersets import WorkflowExecutionFilters
@@ -47,7 +47,7 @@ def _as_texts(document: Mapping[str, object]) -> dict[str, list[str]]:
             wrong[safe_name(name)] = [f"This filter is not known. Known are: {', '.join(sorted(known))}."]
         elif not texts or not all(texts) or len(texts) > MOST_VALUES:
             wrong[name] = [VALUE]
-        elif len(texts) > 1 and not isinstance(known[name], MultiChoiceFilter):
+        elif len(texts) > 1 and not isinstance(known[name], SeveralValuesMixin):
             wrong[name] = [ONCE]
         else:
             values[name] = [text for text in texts if text]

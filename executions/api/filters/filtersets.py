@@ -13,9 +13,10 @@ from django.db.models import Model, QuerySet
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 from django.forms import Form
 
-from executions import attention, creation_bounds, run_conditions, sort_keys
+from executions import attention, creation_bounds, limits, run_conditions, sort_keys
 from executions.error_groups import group_queries
 from executions.models import ExecutionStatus, TriggerType
+from executions.querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from ledgerkit.db.names import forms
 from ledgerkit.rest.filters import (
     BooleanFilter,
@@ -27,13 +28,15 @@ from ledgerkit.rest.filters import (
     SecondsFilter,
     TextFilter,
     UUIDFilter,
+    UUIDListFilter,
     execution_id,
     name_or_number,
 )
 from workflows.models import Node
 
-from .visibility import hidden, sees_all, visible_groups
+from .visibility import hidden, seen_workflows, sees_all, visible_groups
 
+WORKFLOWS = f"The ids of one or more workflows, {limits.NAMED_WORKFLOWS} at most."
 OF_TIMES = {"started_after", "started_before", "ended_after", "ended_before", "duration_min", "duration_max"}
 
 
@@ -64,7 +67,7 @@ def _form_class(kind: type[StrictFilterSet], names: tuple[str, ...]) -> type[For
 class WorkflowExecutionFilters(StrictFilterSet):
     status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
     not_status = ExcludedChoiceFilter(ExecutionStatus.choices, field_name="status", help_text="None of these statuses.")
-    workflow = UUIDFilter(method="filter_workflow", help_text="The id of a workflow.")
+    workflow = UUIDListFilter(limits.NAMED_WORKFLOWS, method="filter_workflow", help_text=WORKFLOWS)
     workflow_name = TextFilter(
         method="filter_workflow_name",
         help_text="The name of the workflow, in full, as it was when the run was created.",
@@ -166,8 +169,8 @@ class WorkflowExecutionFilters(StrictFilterSet):
     def filter_failed_node(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         return queryset.filter(run_conditions.has_failed_node(self.request.user, [value]))
 
-    def filter_workflow(self, queryset: QuerySet[Model], name: str, value: UUID) -> Any:
-        return queryset.none() if hidden(self.request, queryset, pk=value) else queryset.filter(workflow=value)
+    def filter_workflow(self, queryset: WorkflowExecutionQuerySet, name: str, value: list[UUID]) -> object:
+        return queryset.of_workflows(seen_workflows(self.request, queryset, value))
 
     def filter_has_failed_nodes(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(failed_nodes__gt=0) if value else queryset.filter(failed_nodes=0)
@@ -202,7 +205,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
 class NodeExecutionFilters(StrictFilterSet):
     status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
     node = UUIDFilter(method="filter_node", help_text="The id of a node.")
-    workflow = UUIDFilter(method="filter_workflow", help_text="The id of a workflow.")
+    workflow = UUIDListFilter(limits.NAMED_WORKFLOWS, method="filter_workflow", help_text=WORKFLOWS)
     created_after = DateTimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
@@ -243,14 +246,14 @@ class NodeExecutionFilters(StrictFilterSet):
             return queryset.none()
         return queryset.of_nodes([value])
 
-    def filter_workflow(self, queryset: Any, name: str, value: UUID) -> Any:
-        if hidden(self.request, queryset, pk=value):
-            return queryset.none()
+    def filter_workflow(self, queryset: NodeExecutionQuerySet, name: str, value: list[UUID]) -> object:
+        seen = seen_workflows(self.request, queryset, value)
         # With a list of ids the planner knows how common each one is; with a join it does not.
-        nodes = Node.objects.filter(workflow=value).values_list("id", flat=True)
-        rows = queryset.of_nodes(list(nodes))
-        # The rows of an owner are joined with their runs anyway, so only the runs of this workflow are joined.
-        return rows if sees_all(rows, self.request.user) else rows.filter(workflow_execution__workflow=value)
+        nodes = list(Node.objects.filter(workflow__in=seen).values_list("id", flat=True)[: limits.NAMED_NODES + 1])
+        are_few = len(nodes) <= limits.NAMED_NODES
+        rows = queryset.of_nodes(nodes) if are_few else queryset.filter(node__workflow__in=seen)
+        # The rows of an owner are joined with their runs anyway, so only the runs of these workflows are joined.
+        return rows if sees_all(rows, self.request.user) else rows.filter(workflow_execution__workflow__in=seen)
 
     def filter_queryset(self, queryset: QuerySet[Model]) -> object:
         """Filter. Most executions are completed, and the failed ones have an index by node; few are in another state,

@@ -1,5 +1,6 @@
 """Limits of lists to the rows that a caller may see."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
@@ -42,6 +43,13 @@ def hidden(request: Request, rows: QuerySet[Model], **workflow: UUID) -> bool:
     """Return whether rows of this workflow are hidden from the caller, so that no query is needed."""
     own = Workflow.objects.filter(owner=request.user.pk, **workflow)
     return not sees_all(rows, request.user) and not own.exists()
+
+
+def seen_workflows(request: Request, rows: QuerySet[Model], ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Return those of the workflows whose rows the caller may see. For those who may see all no query is needed."""
+    if sees_all(rows, request.user):
+        return ids
+    return list(Workflow.objects.filter(owner=request.user.pk, pk__in=ids).values_list("id", flat=True))
 
 
 def sees_all(rows: QuerySet[Model], user: User) -> bool:

@@ -16,6 +16,7 @@ from ledgerkit.rest.filters import (
     MultiChoiceFilter,
     SecondsFilter,
     UUIDFilter,
+    UUIDListFilter,
     execution_id,
 )
 from ledgerkit.rest.idempotency import HEADER, MAX_LENGTH, IdempotencyMixin
@@ -101,6 +102,8 @@ def _value(offered: Any) -> Schema:
     if choices := [value for value, _label in getattr(field, "choices", ()) if value]:
         enum = ENUMS.get(frozenset(choices)) or {"type": "string", "enum": choices}
         return _array_of(enum) if isinstance(offered, MultiChoiceFilter) else enum
+    if isinstance(offered, UUIDListFilter):
+        return _array_of(UUID) | {"maxItems": offered.most}
     if isinstance(offered, UUIDFilter) or getattr(offered, "as_held", None) is execution_id:
         return UUID
     return _text(field.min_length or 1, field.max_length)

@@ -66,6 +66,17 @@ def test_each_list_and_what_a_filter_by_the_run_leaves(client: Client, path: str
         assert [row["id"] for row in documents(client, f"{path}?{query}&export=ndjson")] == [str(expected)]
 
 
+@pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
+def test_rows_of_several_workflows(client: Client, path: str) -> None:
+    nodes = NodeExecutionFactory.create_batch(3)
+    lines = [ExecutionLogFactory(workflow_execution=node.workflow_execution, node_execution=node) for node in nodes]
+    chosen = lines[:2]
+    query = "workflow=" + ",".join(str(line.workflow_execution.workflow_id) for line in chosen)
+    attribute = {RUNS: "workflow_execution_id", NODES: "node_execution_id", LOGS: "pk"}[path]
+    found = {row["id"] for row in documents(client, f"{path}?{query}&export=ndjson")}
+    assert found == {str(getattr(line, attribute)) for line in chosen}
+
+
 def test_no_cell_is_a_formula_and_no_character_controls_a_terminal(client: Client) -> None:
     for text in ("=1+1", "+1", "-1", "@x", "\tx"):
         in_state(WorkflowExecutionFactory(), "running").fail(f"{text}\x1b[31m")

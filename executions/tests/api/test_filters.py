@@ -11,7 +11,7 @@ from executions.api import list_querysets
 from executions.api.filters import WorkflowExecutionFilters, filtersets
 from executions.models import WorkflowExecution
 from executions.rollups import Durations
-from executions.tests.api.list_requests import DAY, LOGS, NODES, RUNS, at, found, ids, pointers_of
+from executions.tests.api.list_requests import DAY, LOGS, NODES, RUNS, at, follow_pages, found, ids, pointers_of
 from executions.tests.factories import (
     NodeExecutionFactory,
     WorkflowExecutionFactory,
@@ -19,6 +19,7 @@ from executions.tests.factories import (
 )
 from ledgerkit.db.models import uuid7
 from workflows.models import Workflow
+from workflows.tests.factories import WorkflowFactory
 
 
 @pytest.fixture
@@ -154,7 +155,8 @@ REFUSED = [
     ("slow=1", "?slow", "true or false"),
     ("trigger_type=x", "?trigger_type", "schedule, event, manual"),
     ("workflow=x", "?workflow", "UUID"),
-    ("workflow=a&workflow=b", "?workflow", "once"),
+    ("workflow=01900000-0000-7000-8000-000000000000,x", "?workflow", "UUIDs, separated by commas"),
+    ("parent=a&parent=b", "?parent", "once"),
     ("parent=x", "?parent", "UUID"),
     ("created_after=yesterday", "?created_after", "ISO 8601"),
     ("created_after=2026-02-30", "?created_after", "ISO 8601"),
@@ -201,6 +203,58 @@ def test_no_text_makes_any_filter_fail(api: Any, owner: Any, workflow: Workflow,
         assert client.get(f"{RUNS}?{name}={text}").status_code in {200, 400}
 
 
+# --- Several workflows ---------------------------------------------------------
+def runs_of(workflow: Workflow, *seconds: int) -> list[WorkflowExecution]:
+    """Return runs of the workflow that were created and ended these seconds after DAY."""
+    runs = WorkflowExecutionFactory.create_batch(len(seconds), workflow=workflow)
+    for run, after in zip(runs, seconds, strict=True):
+        moment = DAY + timedelta(seconds=after)
+        ended = moment + timedelta(seconds=100 - after)
+        at(run, status="completed", created_at=moment, started_at=moment, ended_at=ended)
+    return runs
+
+
+ORDERS = ["-created", "created", "-started", "started", "-duration", "duration"]
+
+
+@pytest.mark.parametrize("who", ["owner", "staff"])
+@pytest.mark.parametrize("more", ["", "&started_after=2026-03-01T00:00:02Z", "&status=completed&duration_min=1"])
+def test_runs_of_several_workflows_are_one_list_in_each_order(
+    api: Any, owner: Any, staff: Any, who: str, more: str
+) -> None:
+    first, second, third = (WorkflowFactory(owner=owner) for _ in range(3))
+    one, three, five = runs_of(first, 1, 3, 5)
+    two, four = runs_of(second, 2, 4)
+    runs_of(third, 0, 6)
+    client = api({"owner": owner, "staff": staff}[who])
+    expected = [str(run.pk) for run in ([] if "started" in more else [one]) + [two, three, four, five]]
+    for query in (f"workflow={first.pk},{second.pk}", f"workflow={second.pk}&workflow={first.pk},{first.pk}"):
+        for order in ORDERS:
+            for size in (2, 500):
+                rows = follow_pages(client, f"{RUNS}?{query}{more}&ordering={order}&page_size={size}")
+                is_ascending = order in {"created", "started", "-duration"}  # the later ones are the shorter ones
+                assert [row["id"] for row in rows] == (expected if is_ascending else expected[::-1]), (query, order)
+
+
+def test_of_several_workflows_a_caller_sees_the_own_ones(
+    api: Any, owner: Any, stranger: Any, workflow: Workflow
+) -> None:
+    own, foreign = WorkflowExecutionFactory(workflow=workflow), WorkflowExecutionFactory()
+    query = f"workflow={workflow.pk},{foreign.workflow_id}"
+    assert found(api(owner), query) == {str(own.pk)}
+    assert found(api(stranger), query) == set()
+    assert found(api(owner, bound_to=[workflow.pk]), query) == {str(own.pk)}
+
+
+@pytest.mark.parametrize("url", [RUNS, NODES, f"{LOGS}?after=2026-03-01&before=2026-03-02"])
+def test_a_hundred_workflows_are_named_at_most(api: Any, owner: Any, workflow: Workflow, url: str) -> None:
+    sign, ids = "&" if "?" in url else "?", [str(workflow.pk)] * 100
+    assert api(owner).get(f"{url}{sign}workflow={','.join(ids)}").status_code == 200
+    answer = api(owner).get(f"{url}{sign}workflow={','.join([*ids, ids[0]])}")
+    assert pointers_of(answer) == ["?workflow"]
+    assert answer.json()["errors"][0]["detail"] == "Expected at most 100 UUIDs; found 101."
+
+
 # --- How much work -------------------------------------------------------------
 def test_no_filter_takes_more_than_six_queries(
     api: Any, owner: Any, workflow: Workflow, lines: Any, django_assert_max_num_queries: Any
@@ -208,6 +262,9 @@ def test_no_filter_takes_more_than_six_queries(
     client, node = api(owner), lines[1].node_execution
     queries = [
         f"{RUNS}?workflow={workflow.pk}&status=failed&tag=x&q=abc&has_error=true&ordering=-duration",
+        f"{RUNS}?workflow={workflow.pk},{uuid7()}&started_after=2026-03-01",
+        f"{NODES}?workflow={workflow.pk},{uuid7()}",
+        f"{LOGS}?after=2026-03-01&before=2026-03-02&workflow={workflow.pk},{uuid7()}",
         f"{NODES}?workflow={workflow.pk}&node={node.node_id}&status=failed",
         f"{RUNS}{node.workflow_execution_id}/logs/?node={node.pk}&level_min=info&q=x",
         f"{RUNS}{node.workflow_execution_id}/?expand=nodes,logs",

@@ -8,7 +8,7 @@ import pytest
 
 from executions.api import filters
 from ledgerkit.db.models import uuid7
-from ledgerkit.rest.filters import JSONKeyFilter, TextFilter, UUIDFilter
+from ledgerkit.rest.filters import JSONKeyFilter, TextFilter, UUIDFilter, UUIDListFilter
 
 from .fixtures import World, digest, period
 from .matrix import API, METHODS, table
@@ -102,7 +102,7 @@ FOREIGN = {
     "node-executions/": {
         "node": "node definition", "workflow": "workflow", "q": "went wrong", "error_group": "error group",
     },
-    "logs/": {"q": "astray warning !"},
+    "logs/": {"workflow": "workflow", "q": "astray warning !"},
 }  # fmt: skip
 OFFERED = {
     "executions/": filters.WorkflowExecutionFilters,
@@ -117,7 +117,7 @@ def test_no_filter_finds_rows_of_another_by_what_they_hold(world: World, cast: A
     by_content = {
         name
         for name, one in OFFERED[url].base_filters.items()
-        if isinstance(one, UUIDFilter | JSONKeyFilter | TextFilter)
+        if isinstance(one, UUIDFilter | UUIDListFilter | JSONKeyFilter | TextFilter)
     }
     assert by_content == set(FOREIGN[url]), "Say in FOREIGN what a stranger would look for by the new filter."
     for name, value in FOREIGN[url].items():

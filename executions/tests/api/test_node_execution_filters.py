@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from executions import limits
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.api.list_requests import DAY, NODES, RUNS, at, follow_pages, found, pointers_of
 from executions.tests.factories import (
@@ -37,6 +38,8 @@ def test_node_executions_across_runs_are_found_by_each_filter(
         "status=failed": {failed},
         f"node={fetch.pk}": {first, second},
         f"workflow={workflow.pk}": {first, second, failed},
+        f"workflow={workflow.pk},{other.pk}": {first, second, failed, elsewhere},
+        f"workflow={other.pk}&workflow={uuid7()}": {elsewhere},
         f"workflow={uuid7()}": set(),
         "created_before=2026-03-02": {second},
         "q=nowhere": set(),
@@ -77,6 +80,17 @@ def test_the_nodes_of_a_workflow_are_merged_in_the_order_of_the_list(api: Any, o
 @pytest.mark.parametrize("query", ["status=x", "node=x", "workflow=x", "created_after=x", "ordering=started", "q=ab"])
 def test_a_wrong_question_to_node_executions_is_400(api: Any, owner: Any, query: str) -> None:
     assert pointers_of(api(owner).get(f"{NODES}?{query}")) == [f"?{query.partition('=')[0]}"]
+
+
+def test_nodes_of_workflows_with_very_many_are_found_without_their_ids(
+    api: Any, owner: Any, workflow: Workflow, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(limits, "NAMED_NODES", 1)
+    other = WorkflowFactory(owner=owner, chain=["a"])
+    runs = [WorkflowExecutionFactory(workflow=each) for each in (workflow, other)]
+    nodes = [NodeExecutionFactory(workflow_execution=run, node=run.workflow.nodes.first()) for run in runs]
+    NodeExecutionFactory()  # of somebody else
+    assert found(api(owner), f"workflow={workflow.pk},{other.pk}", NODES) == {str(node.pk) for node in nodes}
 
 
 # --- Attempts ------------------------------------------------------------------

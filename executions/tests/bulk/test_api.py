@@ -12,6 +12,7 @@ from executions.tests.api.list_requests import first_row
 from executions.tests.bulk.test_work import begin, runs, statuses
 from tokens.models import Scope
 from workflows.models import Workflow
+from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
 ACTIONS = "/api/v1/executions/actions/"
@@ -43,6 +44,17 @@ class TestBegin:
         entry = chosen[0].history.get(act="retry")
         assert (entry.through, entry.username, entry.token_name, entry.reason) == ("api", "owner", "test", "again")
 
+    @pytest.mark.parametrize("is_list", [True, False])
+    def test_takes_several_workflows(self, engine: Any, workflow: Workflow, is_list: bool) -> None:
+        other = WorkflowFactory(owner=workflow.owner)
+        chosen = [*runs(1, workflow=workflow), *runs(1, workflow=other)]
+        runs(1, workflow=WorkflowFactory(owner=workflow.owner))
+        ids = [str(workflow.pk), str(other.pk)]
+        answer = post(engine, action="cancel", filter={"workflow": ids if is_list else ",".join(ids)})
+        assert answer.json()["sample"] == [str(run.pk) for run in reversed(chosen)]
+        runner.work_open()
+        assert statuses(chosen) == ["cancelled", "cancelled"]
+
     def test_a_dry_run_counts_and_changes_nothing(self, engine: Any, workflow: Workflow) -> None:
         runs(2, workflow=workflow)
         runs(1, "completed", workflow=workflow)
@@ -71,6 +83,7 @@ class TestBegin:
             ({"action": "cancel", "filter": {"status": [["pending"]]}}, "/filter/status"),
             ({"action": "cancel", "filter": {"status": ""}}, "/filter/status"),
             ({"action": "cancel", "filter": {"tag": ["a", "b"]}}, "/filter/tag"),
+            ({"action": "cancel", "filter": {"workflow": ["x", "y"]}}, "/filter/workflow"),
             ({"action": "cancel", "filter": {"created_after": "yesterday"}}, "/filter/created_after"),
             ({"action": "cancel", "filter": {"status": "completed"}}, "/filter"),
             ({"action": "delete", "filter": {"status": "completed"}}, "/reason"),

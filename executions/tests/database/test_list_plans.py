@@ -234,6 +234,44 @@ def test_the_newest_of_several_nodes_are_read_off_the_index_of_each(only: Any) -
     assert "Filter" not in each
 
 
+SEVERAL = "workflow={workflow},01900000-0000-7000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("query", "order", "index"),
+    [
+        (SEVERAL, ("-created_at", "-id"), "workflow"),
+        (SEVERAL, ("by_duration", "id"), "workflow_duration"),
+        (SEVERAL, ("-by_duration", "-id"), "workflow_duration"),
+        (f"{SEVERAL}&status=failed", ("-created_at", "-id"), "workflow_status"),
+        (f"{SEVERAL}&started_after={AFTER}&ended_before={BEFORE}", ("-created_at", "-id"), "workflow"),
+        (f"{SEVERAL}&ordering=started", ("by_start", "id"), "workflow"),
+    ],
+)
+def test_the_first_runs_of_several_workflows_are_read_off_the_index_of_each(
+    only: Any, query: str, order: tuple[str, str], index: str
+) -> None:
+    run = WorkflowExecutionFactory()
+    only("workflow_executions", f"idx_workflow_executions_{index}")
+    rows = WorkflowExecution.objects.annotate(by_start=sort_keys.STARTED, by_duration=sort_keys.DURATION)
+    question = filter_queryset(WorkflowExecutionFilters, rows, query.format(workflow=run.workflow_id))
+    found = plan(question.first_of(order, 51))
+    each = found.split(f'using idx_workflow_executions_{index} on workflow_executions "U0"')[1].split("->")[0]
+    assert '(workflow_id = "V0".id)' in each.split("Index Cond: ")[1].split(" Filter:")[0]
+
+
+def test_lines_of_workflows_are_found_by_their_runs(only: Any) -> None:
+    """The planner may also walk along the lines of the period, where most are of these workflows."""
+    run = WorkflowExecutionFactory()
+    only("workflow_executions", "idx_workflow_executions_workflow")
+    only("execution_logs", "idx_execution_logs_workflow_execution")
+    query = f"after={AFTER}&before={BEFORE}&{SEVERAL}".format(workflow=run.workflow_id)
+    found = plan(filter_queryset(LogFilters, ExecutionLog.objects.all(), query).order_by())
+    assert uses(found, "idx_workflow_executions_workflow")
+    assert "_workflow_execution_id_timesta_idx" in found
+    assert "(workflow_execution_id = workflow_executions.id)" in found.split("_workflow_execution_id_timesta_idx")[1]
+
+
 PERIOD = f"started_after={AFTER}&ended_before={BEFORE}"
 
 

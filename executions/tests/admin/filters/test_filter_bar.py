@@ -91,8 +91,10 @@ class TestTheForm:
 
     def test_a_saved_view_keeps_all_of_it(self, client: Client) -> None:
         query = "duration_min=5m&error=time&failed_node=Load&from=2026-01-01T00%3A00%3A00Z&owner=me&status=failed&tag=t"
-        html = client.get(f"{RUNS}?{query}&time=ended").content.decode()
-        assert f'name="filters" value="{query}&time=ended"'.replace("&", "&amp;") in html
+        several = f"{WorkflowFactory().pk},{WorkflowFactory().pk}"
+        query = f"{query}&time=ended&workflow={several}"
+        html = client.get(f"{RUNS}?{query}").content.decode()
+        assert f'name="filters" value="{query}"'.replace("&", "&amp;").replace(",", "%2C") in html
 
 
 class TestTexts:
