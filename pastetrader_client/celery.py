@@ -20,6 +20,7 @@ from celery.states import IGNORED  # type: ignore[import-untyped]  # it has no t
 
 from .bounded_dict import remember
 from .celery_graphs import GraphDefinitions
+from .celery_requests import key_of, root_of, traceback_of
 from .celery_run_ends import RunEnds
 from .client import Client
 from .encoding import moment
@@ -45,8 +46,8 @@ _recorders: "list[Recorder]" = []  # one at most, as signals are sent for the ta
 def instrument(app: Celery, client: Client | None = None, *, timeout_seconds: int = 0) -> "Recorder":
     """Record the tasks of this process. Without a client, PASTETRADER_URL and PASTETRADER_TOKEN name the ledger. The
     token needs the scopes executions:read, executions:report, executions:control and workflows:write. The ledger ends a
-    run that takes longer than `timeout_seconds`, unless they are 0. Another call for the same app returns the recorder
-    of the first one. Raises ValueError if there is no ledger, or if the process records another app."""
+    run that takes longer than `timeout_seconds`, unless they are 0. A second call returns the same recorder. Raises
+    ValueError if there is no ledger, or if the process records another app."""
     if not _recorders:
         _recorders.append(Recorder(app, client or _client_of_environment(), timeout_seconds))
         _recorders[0].connect()
@@ -125,7 +126,7 @@ class Recorder:
         if is_first:
             self.graphs.define(sender, embed.get("chain"), embed.get("chord"))
         run = self._run(headers[RUN], headers[WORKFLOW], headers[ROOT], headers[SENT])
-        self._node(run, _key_of(headers["id"], headers.get(NESTING)), sender, args, kwargs).create()
+        self._node(run, key_of(headers["id"], headers.get(NESTING)), sender, args, kwargs).create()
 
     def _run_to_send(self, headers: Mapping[str, Any]) -> str:
         """Return a new id, or the one with which other tasks of the same group were sent."""
@@ -142,12 +143,12 @@ class Recorder:
         """Watch the run. Only the worker's main process sends this signal."""
         found = request.request_dict
         remember(self.received, request.id, Context(found), most=MOST_TASKS)
-        self.ends.watch(found.get(RUN) or derive(BASE, _root_of(request)))
+        self.ends.watch(found.get(RUN) or derive(BASE, root_of(request)))
 
     def on_start(self, task_id: str, task: Any, args: Any, kwargs: Any, **_kwargs: Any) -> None:
         request = task.request
         if getattr(request, RUN, None) is None:  # its sender does not report
-            root = _root_of(request)
+            root = root_of(request)
             sent = moment(time.time_ns())
             vars(request).update({RUN: derive(BASE, root), WORKFLOW: task.name, ROOT: root, SENT: sent})
         if request.parent_id is None:  # its facts may arrive before those of the sender
@@ -173,7 +174,7 @@ class Recorder:
         node = self.nodes.get(task_id) or self.left.pop(task_id, None)
         if node is None and (node := self._node_elsewhere(sender.name, task_id, request)) is None:
             return  # its failure was reported before
-        node.fail(exception, traceback=_traceback(einfo))
+        node.fail(exception, traceback=traceback_of(einfo))
         self.ends.expect(node.run.id)
 
     def _node_elsewhere(self, name: str, task_id: str, request: Any) -> Node | None:
@@ -188,7 +189,7 @@ class Recorder:
         return node
 
     def on_retry(self, request: Any, reason: Any, einfo: Any, **_kwargs: Any) -> None:
-        self._retry(request.id, getattr(reason, "exc", None) or str(reason), _traceback(einfo))
+        self._retry(request.id, getattr(reason, "exc", None) or str(reason), traceback_of(einfo))
 
     def _retry(self, task_id: str, error: BaseException | str, traceback: str | None = None) -> None:
         """Report the retry of a task, once, before its message is sent, and wait for the delivery: another process may
@@ -266,10 +267,10 @@ class Recorder:
 
     # --- runs and nodes ---------------------------------------------------------
     def _node_of(self, name: str, request: Any, args: Any, kwargs: Any) -> Node:
-        root = getattr(request, ROOT, None) or _root_of(request)
+        root = getattr(request, ROOT, None) or root_of(request)
         id, workflow = getattr(request, RUN, None) or derive(BASE, root), getattr(request, WORKFLOW, None) or name
         run = self._run(id, workflow, root, getattr(request, SENT, None))
-        key = _key_of(request.id, getattr(request, NESTING, 0))
+        key = key_of(request.id, getattr(request, NESTING, 0))
         return self._node(run, key, name, args, kwargs, attempt=(request.retries or 0) + 1)
 
     def _run(self, id: str, workflow: str, root: str, sent: str | None) -> Run:
@@ -286,18 +287,3 @@ class Recorder:
             name, id=derive(run.id, key), attempt=attempt, input=given,
             retries=UNLIMITED if retries is None else retries,
         )  # fmt: skip
-
-
-def _key_of(task_id: str, nesting: int | None) -> str:
-    """Return what identifies the node of a task: one that replaces another has its id."""
-    return f"{task_id}:{nesting}" if nesting else task_id
-
-
-def _root_of(request: Any) -> str:
-    """Return the id of the group or of the task with which the run of a task without headers began."""
-    is_first = request.parent_id is None
-    return str(request.group if is_first and request.group else request.root_id or request.id)
-
-
-def _traceback(einfo: Any) -> str | None:
-    return str(getattr(einfo, "traceback", "") or "") or None
