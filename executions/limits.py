@@ -60,6 +60,7 @@ INDEXED_MATCHES = 10_000
 # Rows of the front page and of the page of a workflow
 FRONT_PAGE_ROWS = 10  # of each section
 COUNTED_RUNS = 1_000
+COUNTED_GROUPS = 1_000  # of errors, muted ones
 RUNS_AHEAD = 100  # `?expand=ahead`
 RUNS_BEHIND = 1_000  # counted behind a queued run that nobody starts
 COUNTED_RETENTION = 20_000  # runs that the next upkeep removes

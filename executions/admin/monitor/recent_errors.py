@@ -65,7 +65,7 @@ def error_groups_section(user: User) -> Context:
     """Return the open and acknowledged groups of what failed lately: those that are new or came back first, then by the
     last failure. Users who may not see groups have none."""
     if not user.has_perm("executions.view_errorgroup"):
-        return {"rows": [], "is_more": False, "muted": 0}
+        return {"rows": [], "is_more": False, "muted": None}
     since = timezone.now() - PERIOD
     lately = ErrorGroup.objects.visible_to(user).current().filter(last_seen__gte=since)
     found = _newest_groups(lately.filter(state__in=UNRESOLVED), since)
@@ -73,8 +73,15 @@ def error_groups_section(user: User) -> Context:
     return {
         "rows": _rows(user, shown, since),
         "is_more": len(found) > limits.FRONT_PAGE_ROWS,
-        "muted": lately.filter(state=ErrorState.MUTED)[: limits.MERGED_GROUPS].count(),
+        "muted": _count_muted(lately),
     }
+
+
+def _count_muted(lately: QuerySet[ErrorGroup]) -> Count:
+    """Count at most COUNTED_GROUPS groups, which bounds the cost of the query."""
+    number = lately.filter(state=ErrorState.MUTED).order_by()[: limits.COUNTED_GROUPS + 1].count()
+    address = filter_presets.list_url("errorgroup", state=ErrorState.MUTED, period=1)
+    return Count(min(number, limits.COUNTED_GROUPS), address, is_more=number > limits.COUNTED_GROUPS)
 
 
 def _newest_groups(lately: QuerySet[ErrorGroup], since: datetime) -> list[ErrorGroup]:

@@ -88,6 +88,15 @@ class TestGroups:
         assert [row.shown.group.title for row in found(staff, "error_groups")["rows"]] == ["open"]
         assert 'href="/admin/executions/errorgroup/?state=muted&amp;period=1">1 muted group failed too</a>' in html
 
+    def test_muted_ones_are_counted_up_to_a_limit_which_is_said(self, staff: Any, monkeypatch: Any) -> None:
+        flow = WorkflowFactory()
+        for title in ("a", "b", "c"):
+            grouped_at("load", title, flow)
+        ErrorGroup.objects.update(state="muted", muted_until=timezone.now() + HOUR)
+        for most, words in ((3, "3 muted groups"), (2, "over 2 muted groups")):
+            monkeypatch.setattr(limits, "COUNTED_GROUPS", most)
+            assert f"{words} failed too</a>" in section(front_page_of(staff), "failed")
+
     def test_places_beyond_the_first_are_counted(self, staff: Any) -> None:
         flow = WorkflowFactory()
         for name in "abcde":
