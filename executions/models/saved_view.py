@@ -82,7 +82,9 @@ class SavedView(UUID7Model):
         db_table = "saved_views"
         verbose_name = _("saved view")
         verbose_name_plural = _("saved views")
-        permissions = [("share_savedview", gettext_noop("Can share views of the list of runs with everybody"))]
+        permissions = [
+            ("share_savedview", gettext_noop("Can share saved views of all lists, and choose everybody’s default"))
+        ]
         constraints = [
             models.UniqueConstraint(fields=["owner", "listed", "name"], name=ONE_NAME),
             models.UniqueConstraint(fields=["owner", "listed"], condition=Q(is_default=True), name=ONE_DEFAULT),

@@ -1,6 +1,6 @@
 """Migration operations for PostgreSQL features that Django's operations do not cover."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -103,3 +103,16 @@ def remove_permissions(app_label: str, *codenames: str) -> RunPython:
         permissions.filter(content_type__app_label=app_label, codename__in=codenames).delete()
 
     return RunPython(remove, RunPython.noop)
+
+
+def rename_permission(app_label: str, codename: str, old: str, new: str) -> RunPython:
+    """Change what people read of a permission: migrate writes it once, when it creates the permission."""
+
+    def change(name: str) -> Callable[[StateApps, BaseDatabaseSchemaEditor], None]:
+        def write(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+            permissions = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
+            permissions.filter(content_type__app_label=app_label, codename=codename).update(name=name)
+
+        return write
+
+    return RunPython(change(new), change(old))

@@ -1,14 +1,17 @@
 """Migrations of ledgerkit on a database that has rows."""
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from ledgerkit.db.operations import rename_permission
 from ledgerkit.models import IdempotencyKey
 
+SHARE = "share_savedview"
 BEFORE = [("ledgerkit", None), ("tokens", "0007_track_changes")]
 
 
@@ -29,3 +32,13 @@ def test_idempotency_keys_keep_their_rows_and_lose_their_permissions() -> None:
     assert not Permission.objects.filter(codename__endswith="idempotencykey").exists()
     types = ContentType.objects.filter(model="idempotencykey")
     assert list(types.values_list("app_label", flat=True)) == ["ledgerkit"]
+
+
+@pytest.mark.django_db
+def test_a_permission_gets_its_new_name_and_the_former_one_back() -> None:
+    Permission.objects.filter(codename=SHARE).update(name="old")
+    operation = rename_permission("executions", SHARE, "old", "new")
+    for change, name in ((operation.code, "new"), (operation.reverse_code, "old")):
+        with connection.schema_editor() as editor:
+            change(apps, editor)
+        assert Permission.objects.get(codename=SHARE).name == name

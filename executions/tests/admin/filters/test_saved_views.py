@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from executions.models import SavedView, saved_view
+from executions.models import Listed, SavedView, saved_view
 from executions.tests.cast import permissions
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan, uses
@@ -137,6 +138,15 @@ class TestWhoMay:
         view = SavedView.objects.get()
         assert (view.is_shared, view.is_default_for_all) == (False, False)
         assert 'name="new-is_shared"' not in client_of(teammate).get(f"{RUNS}?status=failed").content.decode()
+
+    @pytest.mark.parametrize("listed", Listed.values)
+    def test_the_permission_is_named_after_what_it_allows(self, colleague: Any, listed: str) -> None:
+        data = {"new-name": "x", "filters": "", "list": listed, "new-is_shared": "on", "new-is_default_for_all": "on"}
+        client_of(colleague).post(VIEWS, data)
+        view = SavedView.objects.get()
+        assert (view.listed, view.is_shared, view.is_default_for_all) == (listed, True, True)
+        name = Permission.objects.get(codename="share_savedview").name
+        assert name == "Can share saved views of all lists, and choose everybody’s default"
 
     @pytest.mark.parametrize("act", ["change", "delete"])
     def test_anothers_view_is_changed_only_with_the_permission(self, act: str, teammate: Any, colleague: Any) -> None:
