@@ -96,6 +96,12 @@ class Deletion(AuditFields):
                 name="idx_execution_deletions_workflow",
                 condition=~models.Q(through="in_process", username="upkeep"),
             ),
+            # For the activity of a user. Those of upkeep are most rows, and are found soon without an index.
+            Index(
+                fields=["username", "id"],
+                name="idx_execution_deletions_username",
+                condition=models.Q(token_id=None) & ~models.Q(username="") & ~models.Q(username="upkeep"),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -35,6 +35,12 @@ class RunNote(AuditFields):
         ordering = ["number", "id"]
         indexes = [
             Index(fields=["workflow_execution", "number", "id"], name="idx_execution_notes_workflow_execution"),
+            # For the activity of a user.
+            Index(
+                fields=["username", "id"],
+                name="idx_execution_notes_username",
+                condition=models.Q(token_id=None) & ~models.Q(username=""),
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(act__in=NoteAct.values), name="execution_note_act_known"),

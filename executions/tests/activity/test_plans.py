@@ -8,10 +8,11 @@ import pytest
 from django.db import connection
 
 from executions.api.filters.activity_filters import ActivityFilters
-from executions.models import Activity, HistoryEntry
+from executions.models import Activity, Deletion, HistoryEntry, RunNote
 from executions.tests.activity.test_activity import done_by
 from executions.tests.database.test_list_plans import filter_queryset
 from executions.tests.factories import WorkflowExecutionFactory
+from ledgerkit.db.models import uuid7
 from tokens.models import Token
 from workflows.tests.factories import UserFactory
 
@@ -43,6 +44,22 @@ def test_all_is_merged_from_the_ids_and_what_people_did_has_indexes(staff: Any) 
     assert "idx_execution_history_username" in indexes_of_query("user=ann")
     assert "idx_execution_history_by_hand" in indexes_of_query("through=admin,command")
     assert "execution_history_pkey" in indexes_of_query("after=2026-01-01&before=2026-01-02")
+
+
+def test_the_notes_and_deletions_of_a_user_have_indexes(staff: Any) -> None:
+    run = WorkflowExecutionFactory()
+    by_ben = {"through": "admin", "username": "ben"}
+    RunNote.objects.bulk_create(
+        RunNote(workflow_execution=run, number=number, act="note", **by_ben) for number in range(ENTRIES)
+    )
+    gone = {"workflow_id": run.workflow_id, "trigger_type": "manual", "status": "failed", "attempt": 1}
+    by_upkeep = {"through": "in_process", "username": "upkeep", "made_at": run.created_at}
+    Deletion.objects.bulk_create(Deletion(workflow_execution_id=uuid7(), **gone, **by_upkeep) for _ in range(ENTRIES))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE execution_notes, execution_deletions")
+    found = indexes_of_query("user=ann")
+    assert {"idx_execution_notes_username", "idx_execution_deletions_username"} <= found
+    assert not {"execution_notes_pkey", "execution_deletions_pkey"} & found
 
 
 def test_the_part_of_a_workflow_looks_for_the_run_of_each_row_by_its_key(staff: Any) -> None:
