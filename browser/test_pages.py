@@ -1,4 +1,4 @@
-"""Layout and accessibility of every page of ours."""
+"""Layout, accessibility and print of every page of ours."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from browser.live_site import LiveSite
 from browser.pages import PAGES, View
 from pastetrader.tests.proofs import LONG
 
-from . import axe, layout_checks
+from . import axe, layout_checks, print_checks
 
 OURS = [view for view in PAGES if view.name != "api"]  # Swagger UI's markup and layout cannot be mended from here
 SCHEMES = {1440: "light", 375: "dark"}  # in which axe examines a page of that width
@@ -54,7 +54,7 @@ def plain(plain_tab: Page, without_scripts: Guard, guards: list[Guard], session:
 
 
 @pytest.mark.parametrize("view", OURS, ids=lambda view: view.name)
-def test_a_page_keeps_its_place_takes_its_clicks_and_violates_no_rule_of_wcag(
+def test_a_page_keeps_its_place_takes_its_clicks_violates_no_rule_of_wcag_and_fits_a_sheet(
     view: View, page: Page, site: LiveSite
 ) -> None:
     if not view.signed_in:
@@ -63,11 +63,13 @@ def test_a_page_keeps_its_place_takes_its_clicks_and_violates_no_rule_of_wcag(
     for width in widths(view):
         scheme: Any = SCHEMES.get(width, "light")
         size = ViewportSize(width=width, height=layout_checks.HEIGHT)
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.emulate_media(media="screen", color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size(size)
         faults += [*layout_checks.load(page, view, site), *layout_checks.faults_of(page)]
         if is_examined(view, width):
             faults += axe.faults_of(page, [(scheme, size)])
+    if view.signed_in:
+        faults += print_checks.faults_of(page)
     assert not faults, "\n".join(faults)
 
 
