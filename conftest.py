@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 
 from local_postgres.server import release_all
 from local_postgres.socket_path import socket_dir
-from pastetrader.tests.scheduling import SERVERS_FOLDERS, SITE, GroupScheduling
+from pastetrader.tests.scheduling import LONG, SERVERS_FOLDERS, SITE, GroupScheduling
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -26,6 +26,7 @@ hypothesis.settings.load_profile("steady")
 pytest_plugins = ["executions.tests.cast", "executions.tests.query_plans", "pastetrader.tests.prepared_folder"]
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DATABASE = {"db", "transactional_db", "django_db_setup"}  # fixtures: whatever else opens the database requests one
 # Threads that race hold a connection each; a stock server takes 100.
 POOL = {"min_size": 0, "max_size": 80, "timeout": 30}
 
@@ -73,6 +74,14 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if item.nodeid.startswith(SITE) or SERVERS_FOLDERS.intersection(item.fixturenames):
             item.add_marker("site")
+        if uses_database(item):
+            item.add_marker("database")
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+def uses_database(item: pytest.Function) -> bool:
+    """Return whether the test may use the suite's database: pytest-django refuses a connection to any other one."""
+    return item.get_closest_marker("django_db") is not None or not DATABASE.isdisjoint(item.fixturenames)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -6,16 +6,19 @@ two processes started a server and a browser each."""
 from xdist.scheduler import LoadScopeScheduling
 
 # Of the start of a test's name. xdist begins with the unit of the most tests: nothing long is left for the end.
-UNITS = {"browser/": "browser"} | {
+# The pages have a server and a browser of their own: one process would look at pages for longer than the others work.
+LOOKS = ("header", "layout", "pages", "phone", "print", "run_tasks")
+UNITS = {f"browser/test_{name}.py": "pages" for name in LOOKS} | {"browser/": "browser"}
+UNITS |= {
     f"pastetrader/tests/test_{name}.py": "servers"
     for name in (
-        "body_limit",
         "celery",
         "client",
         "cut_connections",
         "engines",
         "lineage_clients",
         "live_streams",
+        "memory",
         "serve",
     )
 }
@@ -29,12 +32,21 @@ SITE = (
     *(
         f"pastetrader/tests/test_{name}.py"
         for name in (
-            "client", "cluster_folders", "command_errors", "commands", "connections", "env", "faults", "serve", "setup",
-            "slow_clients", "wheel",
+            "client", "cluster_folders", "command_errors", "commands", "connections", "deployment", "env", "faults",
+            "serve", "setup", "slow_clients", "wheel",
         )
     ),
 )  # fmt: skip
 SERVERS_FOLDERS = {"prepared", "data_dir"}  # fixtures
+
+# Single tests that begin before the others: at the end, the other processes would wait for them.
+LONG = tuple(
+    f"pastetrader/tests/test_{name}.py"
+    for name in (
+        "lost_packets", "wheel", "upgrade", "killed_engine", "stopped_database", "heavy_requests", "soak", "body_limit",
+        "stop",
+    )
+)  # fmt: skip
 
 
 class GroupScheduling(LoadScopeScheduling):
