@@ -100,11 +100,13 @@ def read(rows: Rows | CompiledRows) -> tuple[Table, bool]:
     except EmptyResultSet:  # of none()
         return Table((), []), False
     found = plain_rows.read(statement, rows.model, SMALL)
-    if found.names[-1] != SIZE:
+    if SIZE not in found.names:
         return found, False
-    sizes, share = [row[-1] for row in found.rows], _share()
+    place = found.names.index(SIZE)  # before annotations that were added to a columns() query
+    sizes, share = [row[place] for row in found.rows], _share()
     number = _number_within_limit(sizes)
-    kept = Table(found.names[:-1], [row[:-1] for row in found.rows[:number]])
+    names = (*found.names[:place], *found.names[place + 1 :])
+    kept = Table(names, [row[:place] + row[place + 1 :] for row in found.rows[:number]])
     is_large = [size > share for size in sizes[:number]]
     return (_with_large_values(rows.model, kept, is_large) if any(is_large) else kept), number < len(sizes)
 

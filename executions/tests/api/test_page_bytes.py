@@ -180,3 +180,14 @@ def test_a_step_of_a_stream_ends_early_and_the_next_goes_on(workflow: Workflow) 
         if not cursor.until:
             break
     assert told == [str(n) for n in range(7)]
+
+
+@pytest.mark.parametrize("ordering", ["created", "started", "-duration"])
+def test_a_list_in_any_order_has_its_large_documents_and_ends_its_pages_early(
+    api: Any, owner: Any, workflow: Workflow, ordering: str
+) -> None:
+    metadata = {"large": "x" * 30_000}
+    WorkflowExecutionFactory.create_batch(6, workflow=workflow, metadata=metadata)
+    pages = walk(api(owner), f"{API}executions/?ordering={ordering}")
+    assert [row["metadata"] for page in pages for row in page] == [metadata] * 6
+    assert len(pages) > 1
