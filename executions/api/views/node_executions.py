@@ -6,7 +6,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import attention
+from executions import attention, sort_keys
 from executions.api.action_serializers import (
     CompleteNodeSerializer,
     FailNodeSerializer,
@@ -33,7 +33,15 @@ from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 
-from .base import NEWEST, VERBS, WORKFLOW_OF_RUN_ROW, RunChildView, TransitionViewMixin, grants_of_verbs
+from .base import (
+    BY_NODE_DURATION,
+    NEWEST,
+    VERBS,
+    WORKFLOW_OF_RUN_ROW,
+    RunChildView,
+    TransitionViewMixin,
+    grants_of_verbs,
+)
 
 CHANGE = "executions.change_nodeexecution"
 
@@ -44,8 +52,8 @@ CHANGE = "executions.change_nodeexecution"
         operation_id="listNodeExecutions",
         summary="List node executions across runs",
         description=(
-            "Newest first. Payloads (`input_data`, `output_data`, tracebacks) are left out; read the single node "
-            "execution for them."
+            "Newest first, unless `ordering` is given; by `duration` those alone that ran and ended. Payloads "
+            "(`input_data`, `output_data`, tracebacks) are left out; read the single node execution for them."
         ),
     ),
     retrieve=extend_schema(
@@ -111,7 +119,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionVi
     response_classes = {"start": StartedNodeExecutionSerializer, "heartbeat": LeaseSerializer}
     lookups = dict.fromkeys([*VERBS, "skip"], NODE)
     filterset_class = NodeExecutionFilters
-    orderings = {"created": ("created_at", "id")}
+    orderings = {"created": ("created_at", "id"), "duration": (BY_NODE_DURATION, "id")}
     ordering = NEWEST
     expandable = ("attention",)
     grants = {
@@ -128,6 +136,8 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionVi
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
             listed = listed_nodes(self.fields)
+            if self.ordering[0].endswith(BY_NODE_DURATION):  # the index has those alone that ran and ended
+                listed = listed.filter(sort_keys.HAS_NODE_DURATION)
             nodes = limit_to_owner(listed, self.request.user, WORKFLOW_OF_RUN_ROW, by_node=not narrower)
         else:
             nodes = NodeExecution.objects.visible_to(self.request.user).select_related("node")
@@ -165,8 +175,8 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionVi
         operation_id="listExecutionNodes",
         summary="List the nodes of a run",
         description=(
-            "Ordered by topological level. Payloads (`input_data`, `output_data`, tracebacks) are left out; read the "
-            "single node execution for them."
+            "Ordered by topological level, unless `ordering` is given. Payloads (`input_data`, `output_data`, "
+            "tracebacks) are left out; read the single node execution for them."
         ),
     ),
     create=extend_schema(
@@ -181,6 +191,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionVi
 )
 class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChildView):
     serializer_class = NodeExecutionSerializer
+    orderings = {"execution_order": ("execution_order", "id"), "duration": ("by_duration", "id")}
     ordering = ("execution_order", "id")
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_nodeexecution")}
     parents = {"create": PARENT_OF_NEW_NODE}
@@ -190,7 +201,7 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChild
 
     def get_queryset(self) -> NodeExecutionQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
         """Return the rows of a list, or those that a repeated creation may find, which it answers in full."""
-        if self.lists_all("nodeexecution"):
+        if self.lists_all("nodeexecution") and not self.ordering[0].endswith("by_duration"):
             return RowsUnder(NodeExecution, nodes_of_run, self.execution.pk)
         is_list = self.action == "list"
         rows = listed_nodes(self.fields) if is_list else NodeExecution.objects.select_related("node")
