@@ -1,21 +1,38 @@
-"""Links that open and fold the fan-outs of a run's graph. What is open is in the address: `?open=1a2b3c4d,...`, or
-`?open=all`. In an address without it, the fan-out of the selected node is open."""
+"""Links that open and fold the fan-outs of a graph, of a run or a workflow. What is open is in the address:
+`?open=1a2b3c4d,...`, or `?open=all`. In an address without it, the fan-out of the selected node is open."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpRequest
 
+from workflows.drawing import Box
 from workflows.fan_outs import FanOut
 
-from .graph_chart import RunDrawing
+from .folded_graph import FoldedDrawing
 
 OPEN, EVERY = "open", "all"
-PAGE_PARAMETERS = ("node", "nodes", "lanes", "compare")  # the other parameters that the page of a run takes
-ANCHOR = "#graph"
 MAX_FOLD_LINKS = 20  # links that fold one; another one folds all
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the graph is: the parameters of the page that the links keep, others that they set, and the anchor."""
+
+    anchor: str
+    kept: tuple[str, ...]
+    given: Mapping[str, str] = field(default_factory=dict)
+
+    def address(self, request: HttpRequest, opened: Iterable[str]) -> str:
+        """Return the address with these opened. `open` comes first: "?node=" begins the links of nodes."""
+        others = {**{name: request.GET[name] for name in self.kept if name in request.GET}, **self.given}
+        more = f"&{urlencode(others)}" if others else ""
+        return f"?{OPEN}={','.join(sorted(opened))}{more}#{self.anchor}"
+
+
+ON_RUN = Place("graph", ("node", "nodes", "lanes", "compare"))
 
 
 @dataclass(frozen=True)
@@ -56,20 +73,13 @@ def opened_by_node(request: HttpRequest, chosen: UUID | None) -> UUID | None:
     return None if OPEN in request.GET else chosen
 
 
-def fan_out_links(request: HttpRequest, drawn: RunDrawing) -> FanOutLinks:
+def fan_out_links[B: Box](request: HttpRequest, drawn: FoldedDrawing[B], place: Place) -> FanOutLinks:
     folded = {each.key for each in drawn.folded}
     opened = [each for each in drawn.fan_outs if each.key not in folded]
     keys = {each.key for each in opened}
     return FanOutLinks(
-        {key: _address(request, keys | {key}) for key in folded},
-        [FoldLink(each, _address(request, keys - {each.key})) for each in opened[:MAX_FOLD_LINKS]],
-        _address(request, [EVERY] if folded else []) if drawn.fan_outs else "",
+        {key: place.address(request, keys | {key}) for key in folded},
+        [FoldLink(each, place.address(request, keys - {each.key})) for each in opened[:MAX_FOLD_LINKS]],
+        place.address(request, [EVERY] if folded else []) if drawn.fan_outs else "",
         ",".join(sorted(keys)),
     )
-
-
-def _address(request: HttpRequest, opened: Iterable[str]) -> str:
-    """Return the address of the page with these opened. `open` comes first: "?node=" begins the links of nodes."""
-    kept = {name: request.GET[name] for name in PAGE_PARAMETERS if name in request.GET}
-    others = f"&{urlencode(kept)}" if kept else ""
-    return f"?{OPEN}={','.join(sorted(opened))}{others}{ANCHOR}"

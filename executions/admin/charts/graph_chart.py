@@ -12,9 +12,11 @@ from django.utils.translation import ngettext
 
 from executions.admin import formatting, statuses
 from executions.admin.statuses import PRIORITY
-from workflows.drawing import MOST_NODES, Box, Drawing, names_of, plan_graph
-from workflows.fan_outs import FanOut, find_fan_outs, fold
+from workflows.drawing import Box, names_of
+from workflows.fan_outs import FanOut
 from workflows.models import Graph
+
+from .folded_graph import FoldedDrawing, FoldedGraph, fold_graph
 
 NAMED = 3  # preceding nodes that are named to a screen reader
 
@@ -94,10 +96,8 @@ class FanOutBox(RunBox):
 
 
 @dataclass
-class RunDrawing(Drawing[RunBox]):
+class RunDrawing(FoldedDrawing[RunBox]):
     ways: set[UUID]  # nodes whose failure affected the nodes behind them
-    fan_outs: list[FanOut]
-    folded: list[FanOut]  # those that are drawn as one box
 
     @property
     def lines(self) -> list[str]:
@@ -125,24 +125,13 @@ def draw_run(
     """Draw the graph with the executions of its nodes, and each fan-out of equals as one box, without those whose keys
     are in `opened` and that of the execution whose id is `chosen`; None in `opened` opens all. Return None for a graph
     without nodes, or one that is too large."""
-    if len(graph.nodes) > MOST_NODES:
+    found = _by_node(rows)
+    selected = [node for node, rows in found.items() if any(row.pk == chosen for row in rows)]
+    if (shown := fold_graph(graph, opened, selected)) is None:
         return None
-    fan_outs, found = find_fan_outs(graph), _by_node(rows)
-    folded = [] if opened is None else _without(fan_outs, opened, found, chosen)
-    shown = fold(graph, folded)
-    if (plan := plan_graph(shown)) is None:
-        return None
-    stand_ins = {UUID(node): UUID(each.first) for each in folded for node in each.nodes}
-    boxes = _boxes(shown, plan.places, found, {each.first: each for each in folded})
-    return RunDrawing(plan, boxes, {stand_ins.get(node, node) for node in ways}, fan_outs, folded)
-
-
-def _without(
-    fan_outs: Iterable[FanOut], opened: Collection[str], found: Mapping[str, list[Any]], chosen: UUID | None
-) -> list[FanOut]:
-    """Return the fan-outs whose keys are not in `opened` and that have no node with the `chosen` execution."""
-    nodes = {node for node, rows in found.items() if any(row.pk == chosen for row in rows)}
-    return [each for each in fan_outs if each.key not in opened and nodes.isdisjoint(each.nodes)]
+    stand_ins = {UUID(node): UUID(each.first) for each in shown.folded for node in each.nodes}
+    ways = {stand_ins.get(node, node) for node in ways}
+    return RunDrawing(shown.plan, _boxes(shown, found), shown.fan_outs, shown.folded, ways)
 
 
 def _by_node(rows: Iterable[Any]) -> Mapping[str, list[Any]]:
@@ -153,18 +142,13 @@ def _by_node(rows: Iterable[Any]) -> Mapping[str, list[Any]]:
     return found
 
 
-def _boxes(
-    graph: Graph,
-    places: Mapping[str, tuple[int, int]],
-    found: Mapping[str, list[Any]],
-    folded: Mapping[str, FanOut],
-) -> list[RunBox]:
-    """Return the boxes in the order of their places. `folded` are fan-outs by their first nodes."""
-    names, before = names_of(graph), defaultdict(list)
-    for edge in graph.edges:
+def _boxes(shown: FoldedGraph, found: Mapping[str, list[Any]]) -> list[RunBox]:
+    """Return the boxes in the order of their places."""
+    names, before, folded = names_of(shown.graph), defaultdict(list), shown.by_node
+    for edge in shown.graph.edges:
         before[edge["target_node"]].append(names[edge["source_node"]])
     boxes: list[RunBox] = []
-    for node, (x, y) in places.items():
+    for node, (x, y) in shown.plan.places.items():
         if node in folded:
             boxes.append(_fan_out_box(folded[node], (x, y), found, before[node]))
         else:

@@ -127,7 +127,7 @@ def graph_context(request: HttpRequest, run: WorkflowExecution) -> Context:
 def _graph_context(request: HttpRequest, drawn: RunDrawing | None, chosen: UUID | None) -> Context:
     if drawn is None:
         return {"drawing": None}
-    links = fan_out_links.fan_out_links(request, drawn)
+    links = fan_out_links.fan_out_links(request, drawn, fan_out_links.ON_RUN)
     return {
         "drawing": drawn,
         "boxes": svg.render_boxes(drawn, chosen, links.to_open),

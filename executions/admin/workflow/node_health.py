@@ -1,6 +1,7 @@
 """Results of a workflow's nodes in its newest runs. Each number is the length of the list that it links to."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -14,17 +15,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions.admin import formatting
+from executions.admin.charts.folded_graph import FoldedDrawing, fold_graph
 from executions.admin.counts import Count
 from executions.admin.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
 from executions.admin.filters import recent_runs
 from executions.admin.monitor.workflow_health import COMPLETED, OF_STATUS, success_percent
 from executions.admin.types import JSON, User
 from executions.models import NodeExecution
-from workflows.drawing import Box, Drawing
+from workflows.drawing import Box, names_of
+from workflows.fan_outs import FanOut
 from workflows.models import Graph
 from workflows.natural_order import natural_key
 
 WORST = 3
+WORST_FIRST = ("many", "some", "all", "none")  # the worst first
+TITLE_NAMES = 20  # of a fan-out, shown under the pointer
 OFTEN = 90  # percent; below it the rate is "many"
 RATES = {
     "all": gettext_lazy("all completed"),
@@ -97,6 +102,7 @@ class NodeBox:
     node: UUID
     box: Box
     health: NodeHealth
+    fan_out: FanOut | None = None
 
     @cached_property
     def label(self) -> str:
@@ -111,6 +117,39 @@ class NodeBox:
         if health.success is None:
             return _("%(name)s: %(word)s") % values
         return _("%(name)s: %(word)s; success %(success)s, %(number)d completed, p95 %(p95)s") % (values | counted)
+
+
+@dataclass(frozen=True)
+class FanOutBox:
+    """A folded fan-out of the drawn graph. `address` leads to the page with it opened."""
+
+    box: Box
+    fan_out: FanOut
+    healths: list[NodeHealth]
+    address: str
+
+    @property
+    def rate(self) -> str:
+        """Return the worst rate of its nodes."""
+        return self.numbers[0][0]
+
+    @cached_property
+    def numbers(self) -> list[tuple[str, str, int]]:
+        """Return the rates, the worst first, with their signs and the numbers of nodes."""
+        counted = Counter(each.rate for each in self.healths)
+        return [(rate, SHAPES[rate], counted[rate]) for rate in WORST_FIRST if counted[rate]]
+
+    @property
+    def shown_names(self) -> Sequence[str]:
+        names = self.fan_out.names
+        return names if len(names) <= TITLE_NAMES else [*names[:TITLE_NAMES], "…"]
+
+    @property
+    def label(self) -> str:
+        """Return the text for screen readers."""
+        words = ", ".join(f"{RATES[rate]}: {number}" for rate, _shape, number in self.numbers)
+        values = {"name": self.box.name, "count": len(self.fan_out.nodes), "numbers": words}
+        return _("%(name)s: %(count)d equal nodes, folded; %(numbers)s") % values
 
 
 def get_node_health(user: User, window: Window, nodes: Iterable[UUID]) -> dict[UUID, NodeHealth]:
@@ -138,7 +177,24 @@ def worst_nodes(rows: list[tuple[str, NodeHealth]]) -> list[tuple[str, NodeHealt
     return sorted(failed, key=lambda row: (row[1].success, -row[1].failed.number))[:WORST]
 
 
-def build_boxes(drawn: Drawing[Box], found: dict[UUID, NodeHealth]) -> list[NodeBox]:
-    """Pair each node with its box."""
-    nodes = map(UUID, drawn.plan.places)
-    return [NodeBox(node, box, found[node]) for node, box in zip(nodes, drawn.boxes, strict=True)]
+def draw_graph(graph: Graph, opened: Collection[str] | None) -> FoldedDrawing[Box] | None:
+    """Draw the graph with its fan-outs folded, but for those in `opened`. Return None for one that is too large."""
+    if (shown := fold_graph(graph, opened)) is None:
+        return None
+    names = names_of(shown.graph)
+    boxes = [Box(x, y, names[node]) for node, (x, y) in shown.plan.places.items()]
+    return FoldedDrawing(shown.plan, boxes, shown.fan_outs, shown.folded)
+
+
+def build_boxes(
+    drawn: FoldedDrawing[Box], found: Mapping[UUID, NodeHealth], addresses: Mapping[str, str]
+) -> list[NodeBox | FanOutBox]:
+    """Give each box the results of its nodes. `addresses` lead to the page with a fan-out opened."""
+    folded = {each.first: each for each in drawn.folded}
+    boxes: list[NodeBox | FanOutBox] = []
+    for node, box in zip(drawn.plan.places, drawn.boxes, strict=True):
+        if each := folded.get(node):
+            boxes.append(FanOutBox(box, each, [found[UUID(name)] for name in each.nodes], addresses[each.key]))
+        else:
+            boxes.append(NodeBox(UUID(node), box, found[UUID(node)]))
+    return boxes

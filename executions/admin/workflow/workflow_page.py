@@ -15,7 +15,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import duration_cells, filter_presets, page_notices, page_streams, statuses
+from executions.admin import duration_cells, filter_presets, page_notices, page_streams, pagination, statuses
+from executions.admin.charts import fan_out_links
 from executions.admin.filters import recent_runs
 from executions.admin.monitor import workflow_health
 from executions.admin.runs import bulk_confirmation
@@ -24,13 +25,13 @@ from executions.admin.types import Context
 from executions.admin.visible_workflows import visible_workflows
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
-from workflows import drawing
 from workflows.models import Graph, Workflow
 
 from . import duration_chart, graph_changes, node_health, slower_nodes, status_grid
 
 VIEWS = ("grid", "graph")
 FOLDER = "admin/executions/workflow"
+OF_GRAPH = fan_out_links.Place("view", (pagination.OLDER, pagination.NEWER), {"view": "graph"})
 OWNER = f"owner__{get_user_model().USERNAME_FIELD}"
 WORKFLOW_COLUMNS = ("name", "description", "is_active", "deleted_at", "version", "created_at", "updated_at", OWNER)
 
@@ -140,7 +141,7 @@ class Sections:
         found = query_or_none(
             "nodes", lambda: node_health.get_node_health(self.user, window, nodes), limits.WORKFLOW_PAGE_MS
         )
-        return None if found is None else _with_node_health(today, found) | {"number": window.number}
+        return None if found is None else _with_node_health(self.request, today, found) | {"number": window.number}
 
     def _weeks(self) -> slower_nodes.Weeks | None:
         number = len(self.today.nodes) if self.today else 0
@@ -164,11 +165,14 @@ class Sections:
         return {"page": found, "drawn": drawn}
 
 
-def _with_node_health(today: Graph, found: dict[UUID, node_health.NodeHealth]) -> Context:
-    plan, rows = drawing.draw_graph(today), node_health.sort_topologically(today, found)
+def _with_node_health(request: HttpRequest, today: Graph, found: dict[UUID, node_health.NodeHealth]) -> Context:
+    drawn = node_health.draw_graph(today, fan_out_links.opened_keys(request))
+    links = fan_out_links.fan_out_links(request, drawn, OF_GRAPH) if drawn else None
+    rows = node_health.sort_topologically(today, found)
     return {
-        "drawing": plan,
-        "boxes": node_health.build_boxes(plan, found) if plan else [],
+        "drawing": drawn,
+        "fan_outs": links,
+        "boxes": node_health.build_boxes(drawn, found, links.to_open) if drawn and links else [],
         "rows": rows,
         "worst": node_health.worst_nodes(rows),
         "rates": [(rate, node_health.SHAPES[rate], word) for rate, word in node_health.RATES.items()],
