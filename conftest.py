@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 
 from local_postgres.server import release_all
 from local_postgres.socket_path import socket_dir
-from pastetrader.tests.scheduling import LONG, SERVERS_FOLDERS, SITE, GroupScheduling
+from pastetrader.tests.scheduling import FIRST, SERVERS_FOLDERS, SITE, GroupScheduling
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
             item.add_marker("site")
         if uses_database(item):
             item.add_marker("database")
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
 def uses_database(item: pytest.Function) -> bool:

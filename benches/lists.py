@@ -123,8 +123,6 @@ def addresses() -> Iterator[str]:
             "&level=error&ordering=timestamp",
             "&q=refused",
             "&q=nowhere+to+be+found",
-            f"&workflow={least.pk}",
-            f"&workflow={several}",
         ):
             yield f"logs/?{period}{each}"
     yield f"logs/?{period}&page_size=500"

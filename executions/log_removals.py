@@ -78,7 +78,8 @@ def removed_lines(run: WorkflowExecution, now: datetime | None = None) -> list[R
 
 
 def _stored_at(run: WorkflowExecution) -> Coalesce:
-    """Return when the ledger stored the run. One that an importer writes years later has lost nothing before."""
+    """Return the time of the run's first history entry as an expression; without history, the time of the removal. An
+    imported run may be of a time whose lines were removed before it was stored."""
     entries = HistoryEntry.objects.filter(workflow_execution=run.pk).order_by("happened_at")
     return Coalesce(Subquery(entries.values("happened_at")[:1]), F("removed_at"))
 

@@ -21,6 +21,7 @@ from .exceptions import ImmutableLog, SecretsUnknown
 from .secrets.scrubber import MASK
 from .states import ACTIVE, ENDED, ExecutionStatus
 
+ORDERS_OF_WORKFLOW = {"created_at", "by_duration"}  # that an index has of the runs of a workflow
 NODES_RETRY_CONFIG = "nodes_retry_config"  # annotation of failed rows in lists
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     from .models.base import Execution
 
 
-def _first_of_each(groups: QuerySet[Model], number_of_groups: int, column: str) -> Firsts:
+def _first_of_each(groups: QuerySet[Model], number_of_groups: int, column: str, orders: Collection[str] = ()) -> Firsts:
     """Return how the first rows are picked from the first ones of each group (keyset.first_of_each()). If these are
-    many, or of one group, the planner chooses."""
+    many, or of one group, or in another order than `orders`, if some are given, the planner chooses."""
 
     def firsts(rows: QuerySet[Model], order: Order, number: int) -> Ids | None:
-        if number_of_groups < 2 or number * number_of_groups > limits.MERGED_ROWS:
+        is_other = bool(orders) and order[0].removeprefix("-") not in orders
+        if number_of_groups < 2 or number * number_of_groups > limits.MERGED_ROWS or is_other:
             return None
         return keyset.first_of_each(groups, rows, column, order, number)
 
@@ -135,7 +137,9 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
     def of_workflows(self, workflows: Collection[UUID]) -> Self:
         """Filter to runs of these workflows. The first ones are picked from the first runs of each."""
         named = Workflow.objects.filter(pk__in=workflows)
-        return self.filter(workflow__in=workflows).found_by(_first_of_each(named, len(workflows), "workflow"))
+        return self.filter(workflow__in=workflows).found_by(
+            _first_of_each(named, len(workflows), "workflow", ORDERS_OF_WORKFLOW)
+        )
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
         """Defer input, output and context, which may each be megabytes, and select the beginning of an error only."""

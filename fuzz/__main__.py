@@ -1,7 +1,7 @@
 """`python -m fuzz`: start a server with a small ledger, run schemathesis against it, remove both.
 
-Options are passed to `schemathesis run`. It runs twice at once, for half of its phases each: one uses one processor.
-A traceback in the server's log is a failure too, whatever the response was.
+Options are passed to `schemathesis run`, but for `--phases`. It runs twice at once, for half of its phases each: one
+uses one processor. A traceback in the server's log is a failure too, whatever the response was.
 """
 
 import os

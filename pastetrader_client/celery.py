@@ -46,11 +46,12 @@ _recorders: "list[Recorder]" = []  # one at most, as signals are sent for the ta
 def instrument(app: Celery, client: Client | None = None, *, timeout_seconds: int = 0) -> "Recorder":
     """Record the tasks of this process. Without a client, PASTETRADER_URL and PASTETRADER_TOKEN name the ledger. The
     token needs the scopes executions:read, executions:report, executions:control and workflows:write. The ledger ends a
-    run that takes longer than `timeout_seconds`, unless they are 0. A second call returns the same recorder. Raises
-    ValueError if there is no ledger, or if the process records another app."""
+    run that takes longer than `timeout_seconds`, unless they are 0. A second call returns the recorder of
+    the first. Raises ValueError if there is no ledger, or if the process records another app."""
     if not _recorders:
-        _recorders.append(Recorder(app, client or _client_of_environment(), timeout_seconds))
-        _recorders[0].connect()
+        recorder = Recorder(app, client or _client_of_environment(), timeout_seconds)
+        recorder.connect()
+        _recorders.append(recorder)
     if _recorders[0].app is not app:
         raise ValueError("This process records another Celery app already. Call instrument() for one of them.")
     return _recorders[0]

@@ -43,7 +43,7 @@ SEND_AGAIN = ("POST", "alerts/deliveries/{delivery}/send-again/")
 
 
 class Alerts(Sender):
-    """The addresses of alerts."""
+    """Sender to the addresses of alerts."""
 
     def __init__(self, client: Any, workflow: Workflow, owner: Any) -> None:
         self.owner, self.channel = owner, (channel := webhook(owner=owner))
@@ -66,7 +66,8 @@ class Alerts(Sender):
 
     def send(self, method: str, path: str, body: str | bytes) -> int:
         status = super().send(method, path, body)
-        assert method == "GET" or status != 404, (method, path)  # a body for a row that is gone is not read
+        is_read = method == "GET" or status != 404  # a body for a row that is gone is not read
+        assert is_read, (method, path, body[:200], self.answer.content[:500])
         return status
 
 

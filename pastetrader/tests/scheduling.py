@@ -40,7 +40,7 @@ SITE = (
 SERVERS_FOLDERS = {"prepared", "data_dir"}  # fixtures
 
 # Single tests that begin before the others: at the end, the other processes would wait for them.
-LONG = tuple(
+FIRST = tuple(
     f"pastetrader/tests/test_{name}.py"
     for name in (
         "lost_packets", "wheel", "upgrade", "killed_engine", "stopped_database", "heavy_requests", "soak", "body_limit",

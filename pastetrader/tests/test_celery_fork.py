@@ -36,7 +36,7 @@ print("parent of", child, status, checked.is_set())
 """
 
 TWICE = """
-from celery import Celery
+from celery import Celery, signals
 from pastetrader_client import Client
 from pastetrader_client.celery import instrument
 
@@ -45,18 +45,11 @@ def client():
 
 app = Celery("shop")
 recorder = instrument(app, client())
-created = []
-recorder._node = lambda *_arguments: created.append(1) or recorder
-recorder.create = lambda: None
 assert instrument(app) is recorder and instrument(app, client()) is recorder
-for receiver in __import__("celery").signals.before_task_publish.send(
-    "add", headers={"id": "a", "root_id": "a"}, body=((), {}, {})
-):
-    assert receiver[1] is None, receiver
 try:
     instrument(Celery("other"), client())
 except ValueError as error:
-    print(len(created), error)
+    print(len(signals.before_task_publish.receivers), error)
 """
 
 

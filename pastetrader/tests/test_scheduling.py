@@ -7,7 +7,7 @@ import pytest
 from xdist.workermanage import WorkerController
 
 from pastetrader.tests.live_server import ROOT
-from pastetrader.tests.scheduling import LONG, SITE, UNITS, GroupScheduling
+from pastetrader.tests.scheduling import FIRST, SITE, UNITS, GroupScheduling
 
 SHARED = ["browser/test_a.py::test_1", "browser/test_b.py::test_2[x]", "browser/test_b.py::test_3[y@z]"]
 
@@ -38,7 +38,7 @@ def test_what_shares_a_server_goes_to_one_process_and_first() -> None:
     assert [worker.told for worker in workers] == [[1, 2, 3], [0, 4]]
 
 
-@pytest.mark.parametrize("start", [*UNITS, *SITE, *LONG])
+@pytest.mark.parametrize("start", [*UNITS, *SITE, *FIRST])
 def test_a_unit_is_of_tests_that_are_there(start: str) -> None:
     assert (ROOT / start).exists()
 

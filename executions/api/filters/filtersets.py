@@ -34,7 +34,7 @@ from ledgerkit.rest.filters import (
 )
 from workflows.models import Node
 
-from .visibility import hidden, seen_workflows, sees_all, visible_groups
+from .visibility import hidden, sees_all, visible_groups, visible_workflows
 
 WORKFLOWS = f"The ids of one or more workflows, {limits.NAMED_WORKFLOWS} at most."
 OF_TIMES = {"started_after", "started_before", "ended_after", "ended_before", "duration_min", "duration_max"}
@@ -170,7 +170,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
         return queryset.filter(run_conditions.has_failed_node(self.request.user, [value]))
 
     def filter_workflow(self, queryset: WorkflowExecutionQuerySet, name: str, value: list[UUID]) -> object:
-        return queryset.of_workflows(seen_workflows(self.request, queryset, value))
+        return queryset.of_workflows(visible_workflows(self.request, queryset, value))
 
     def filter_has_failed_nodes(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(failed_nodes__gt=0) if value else queryset.filter(failed_nodes=0)
@@ -247,18 +247,18 @@ class NodeExecutionFilters(StrictFilterSet):
         return queryset.of_nodes([value])
 
     def filter_workflow(self, queryset: NodeExecutionQuerySet, name: str, value: list[UUID]) -> object:
-        seen = seen_workflows(self.request, queryset, value)
-        # With a list of ids the planner knows how common each one is; with a join it does not.
-        nodes = list(Node.objects.filter(workflow__in=seen).values_list("id", flat=True)[: limits.NAMED_NODES + 1])
-        are_few = len(nodes) <= limits.NAMED_NODES
+        seen = visible_workflows(self.request, queryset, value)
+        # With a list of ids the planner knows how common each one is; with a join it does not, but the list is long.
+        ids = Node.objects.filter(workflow__in=seen).values_list("id", flat=True)
+        nodes = list(ids if len(seen) == 1 else ids[: limits.NAMED_NODES + 1])
+        are_few = len(seen) == 1 or len(nodes) <= limits.NAMED_NODES
         rows = queryset.of_nodes(nodes) if are_few else queryset.filter(node__workflow__in=seen)
         # The rows of an owner are joined with their runs anyway, so only the runs of these workflows are joined.
         return rows if sees_all(rows, self.request.user) else rows.filter(workflow_execution__workflow__in=seen)
 
     def filter_queryset(self, queryset: QuerySet[Model]) -> object:
         """Filter. Most executions are completed, and the failed ones have an index by node; few are in another state,
-        and are found by an index on the status. In the order of the durations, the planner chooses."""
+        and are found by an index on the status."""
         rows, status = super().filter_queryset(queryset), self.form.cleaned_data.get("status")
         has_index = not status or ExecutionStatus.COMPLETED in status or status == [ExecutionStatus.FAILED]
-        is_by_duration = str(self.data.get("ordering", "")).endswith("duration")
-        return rows if has_index and not is_by_duration else rows.found_by(None)
+        return rows if has_index else rows.found_by(None)

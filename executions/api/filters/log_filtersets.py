@@ -6,7 +6,6 @@ from uuid import UUID
 import django_filters as df
 from django.db.models import Model, Q, QuerySet
 
-from executions import limits
 from executions.models import LogLevel, NodeExecution
 from executions.models.log import INDEXED_LEVELS
 from ledgerkit.db.names import contains, nfc
@@ -17,13 +16,11 @@ from ledgerkit.rest.filters import (
     MultiChoiceFilter,
     TextFilter,
     UUIDFilter,
-    UUIDListFilter,
     invalid_choice_messages,
 )
 from ledgerkit.rest.query_params import BadQuery
 
-from .filtersets import WORKFLOWS, StrictFilterSet
-from .visibility import seen_workflows
+from .filtersets import StrictFilterSet
 
 MAX_PERIOD = timedelta(days=31)
 PERIOD_NEEDED = {
@@ -83,16 +80,11 @@ class LogFilters(LevelFilters):
         help_text="Before this time.",
     )
 
-    workflow = UUIDListFilter(limits.NAMED_WORKFLOWS, method="filter_workflow", help_text=WORKFLOWS)
     q = ContainsFilter(
         method="filter_text",
         min_length=3,
         help_text="A text in the message of warnings and errors; other lines are not searched across runs.",
     )
-
-    def filter_workflow(self, queryset: QuerySet[Model], name: str, value: list[UUID]) -> object:
-        """Filter by the run: by runs of few lines, or along the lines of the period, as the planner expects."""
-        return queryset.filter(workflow_execution__workflow__in=seen_workflows(self.request, queryset, value))
 
     def filter_text(self, queryset: QuerySet[Model], name: str, value: str) -> object:
         """Search the lines whose messages have an index."""

@@ -45,7 +45,7 @@ def hidden(request: Request, rows: QuerySet[Model], **workflow: UUID) -> bool:
     return not sees_all(rows, request.user) and not own.exists()
 
 
-def seen_workflows(request: Request, rows: QuerySet[Model], ids: Sequence[UUID]) -> Sequence[UUID]:
+def visible_workflows(request: Request, rows: QuerySet[Model], ids: Sequence[UUID]) -> Sequence[UUID]:
     """Return those of the workflows whose rows the caller may see. For those who may see all no query is needed."""
     if sees_all(rows, request.user):
         return ids

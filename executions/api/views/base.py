@@ -41,12 +41,7 @@ from tokens.models import Scope
 NEWEST = ("-created_at", "-id")
 BY_TIME = {"timestamp": ("timestamp", "id")}
 UNFILTERED = {"ordering", "page_size", "cursor"}
-BY_NODE_DURATION = "by_node_duration"
-KEYS = {
-    "by_start": sort_keys.STARTED,
-    "by_duration": sort_keys.DURATION,
-    BY_NODE_DURATION: sort_keys.NODE_DURATION,
-}
+KEYS = {"by_start": sort_keys.STARTED, "by_duration": sort_keys.DURATION}
 WORKFLOW_OF_RUN_ROW = "workflow_execution__workflow_id"  # lookup from a row of a run to the workflow
 
 

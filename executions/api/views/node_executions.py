@@ -6,7 +6,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import attention, sort_keys
+from executions import attention
 from executions.api.action_serializers import (
     CompleteNodeSerializer,
     FailNodeSerializer,
@@ -33,15 +33,7 @@ from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
 from tokens.permissions import limit_to_token
 
-from .base import (
-    BY_NODE_DURATION,
-    NEWEST,
-    VERBS,
-    WORKFLOW_OF_RUN_ROW,
-    RunChildView,
-    TransitionViewMixin,
-    grants_of_verbs,
-)
+from .base import NEWEST, VERBS, WORKFLOW_OF_RUN_ROW, RunChildView, TransitionViewMixin, grants_of_verbs
 
 CHANGE = "executions.change_nodeexecution"
 
@@ -52,8 +44,8 @@ CHANGE = "executions.change_nodeexecution"
         operation_id="listNodeExecutions",
         summary="List node executions across runs",
         description=(
-            "Newest first, unless `ordering` is given; by `duration` those alone that ran and ended. Payloads "
-            "(`input_data`, `output_data`, tracebacks) are left out; read the single node execution for them."
+            "Newest first. Payloads (`input_data`, `output_data`, tracebacks) are left out; read the single node "
+            "execution for them."
         ),
     ),
     retrieve=extend_schema(
@@ -119,7 +111,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionVi
     response_classes = {"start": StartedNodeExecutionSerializer, "heartbeat": LeaseSerializer}
     lookups = dict.fromkeys([*VERBS, "skip"], NODE)
     filterset_class = NodeExecutionFilters
-    orderings = {"created": ("created_at", "id"), "duration": (BY_NODE_DURATION, "id")}
+    orderings = {"created": ("created_at", "id")}
     ordering = NEWEST
     expandable = ("attention",)
     grants = {
@@ -136,8 +128,6 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionVi
         if self.action == "list":
             narrower = {"node", "workflow"} & set(self.request.query_params)
             listed = listed_nodes(self.fields)
-            if self.ordering[0].endswith(BY_NODE_DURATION):  # the index has those alone that ran and ended
-                listed = listed.filter(sort_keys.HAS_NODE_DURATION)
             nodes = limit_to_owner(listed, self.request.user, WORKFLOW_OF_RUN_ROW, by_node=not narrower)
         else:
             nodes = NodeExecution.objects.visible_to(self.request.user).select_related("node")

@@ -217,6 +217,7 @@ def runs_of(workflow: Workflow, *seconds: int) -> list[WorkflowExecution]:
 ORDERS = ["-created", "created", "-started", "started", "-duration", "duration"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["owner", "staff"])
 @pytest.mark.parametrize("more", ["", "&started_after=2026-03-01T00:00:02Z", "&status=completed&duration_min=1"])
 def test_runs_of_several_workflows_are_one_list_in_each_order(
@@ -240,17 +241,18 @@ def test_of_several_workflows_a_caller_sees_the_own_ones(
     api: Any, owner: Any, stranger: Any, workflow: Workflow
 ) -> None:
     own, foreign = WorkflowExecutionFactory(workflow=workflow), WorkflowExecutionFactory()
-    query = f"workflow={workflow.pk},{foreign.workflow_id}"
-    assert found(api(owner), query) == {str(own.pk)}
+    second = WorkflowExecutionFactory(workflow=WorkflowFactory(owner=owner))
+    query = f"workflow={workflow.pk},{foreign.workflow_id},{second.workflow_id}"
+    assert found(api(owner), query) == {str(own.pk), str(second.pk)}
     assert found(api(stranger), query) == set()
     assert found(api(owner, bound_to=[workflow.pk]), query) == {str(own.pk)}
 
 
-@pytest.mark.parametrize("url", [RUNS, NODES, f"{LOGS}?after=2026-03-01&before=2026-03-02"])
+@pytest.mark.parametrize("url", [RUNS, NODES])
 def test_a_hundred_workflows_are_named_at_most(api: Any, owner: Any, workflow: Workflow, url: str) -> None:
-    sign, ids = "&" if "?" in url else "?", [str(workflow.pk)] * 100
-    assert api(owner).get(f"{url}{sign}workflow={','.join(ids)}").status_code == 200
-    answer = api(owner).get(f"{url}{sign}workflow={','.join([*ids, ids[0]])}")
+    ids = [str(workflow.pk)] * 100
+    assert api(owner).get(f"{url}?workflow={','.join(ids)}").status_code == 200
+    answer = api(owner).get(f"{url}?workflow={','.join([*ids, ids[0]])}")
     assert pointers_of(answer) == ["?workflow"]
     assert answer.json()["errors"][0]["detail"] == "Expected at most 100 UUIDs; found 101."
 
@@ -264,7 +266,6 @@ def test_no_filter_takes_more_than_six_queries(
         f"{RUNS}?workflow={workflow.pk}&status=failed&tag=x&q=abc&has_error=true&ordering=-duration",
         f"{RUNS}?workflow={workflow.pk},{uuid7()}&started_after=2026-03-01",
         f"{NODES}?workflow={workflow.pk},{uuid7()}",
-        f"{LOGS}?after=2026-03-01&before=2026-03-02&workflow={workflow.pk},{uuid7()}",
         f"{NODES}?workflow={workflow.pk}&node={node.node_id}&status=failed",
         f"{RUNS}{node.workflow_execution_id}/logs/?node={node.pk}&level_min=info&q=x",
         f"{RUNS}{node.workflow_execution_id}/?expand=nodes,logs",

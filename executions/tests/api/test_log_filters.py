@@ -7,10 +7,8 @@ import pytest
 from executions.tests.api.list_requests import DAY, LOGS, RUNS, follow_pages, found, ids, pointers_of
 from executions.tests.factories import (
     ExecutionLogFactory,
-    WorkflowExecutionFactory,
 )
 from ledgerkit.db.models import uuid7
-from workflows.tests.factories import WorkflowFactory
 
 # --- Lines ---------------------------------------------------------------------
 LINES_FOUND: dict[str, list[int]] = {
@@ -60,19 +58,6 @@ def test_lines_across_runs_are_listed_newest_first_within_a_period(
     assert [row["id"] for row in follow_pages(api(owner), f"{LOGS}?{period}&page_size=1&ordering=timestamp")] == [
         str(line.pk) for line in lines
     ]
-
-
-def test_lines_across_runs_are_those_of_one_or_more_workflows(
-    api: Any, owner: Any, stranger: Any, staff: Any, lines: Any
-) -> None:
-    own, other, third = (
-        WorkflowExecutionFactory(workflow=WorkflowFactory(owner=user)) for user in (owner, stranger, stranger)
-    )
-    mine, theirs, _apart = (ExecutionLogFactory(workflow_execution=run, timestamp=DAY) for run in (own, other, third))
-    query = f"after=2026-03-01&before=2026-04-01&workflow={own.workflow_id},{other.workflow_id}"
-    assert found(api(owner), query, LOGS) == {str(mine.pk)}
-    assert found(api(staff), query, LOGS) == {str(mine.pk), str(theirs.pk)}
-    assert found(api(staff), f"{query}&level=error", LOGS) == set()
 
 
 @pytest.mark.parametrize(

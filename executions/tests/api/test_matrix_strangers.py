@@ -102,7 +102,7 @@ FOREIGN = {
     "node-executions/": {
         "node": "node definition", "workflow": "workflow", "q": "went wrong", "error_group": "error group",
     },
-    "logs/": {"workflow": "workflow", "q": "astray warning !"},
+    "logs/": {"q": "astray warning !"},
 }  # fmt: skip
 OFFERED = {
     "executions/": filters.WorkflowExecutionFilters,

@@ -70,7 +70,7 @@ HOLDS = "SELECT " + ", ".join(
 
 
 class Ledger(Sender):
-    """The addresses of workflows and runs."""
+    """Sender to the addresses of workflows and runs."""
 
     def holds(self) -> Any:
         with connection.cursor() as cursor:
