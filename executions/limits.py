@@ -22,7 +22,7 @@ SEARCHED_DAYS = 30  # by a search in errors or lines, unless a filter gives anot
 MERGED_ROWS = 5_000  # read to find one page of several nodes' executions
 VISIBLE_IDS = 2_000  # of workflows, or of their nodes, passed to a query of the API as ids
 NAMED_WORKFLOWS = 100  # by one filter of the API
-NAMED_NODES = 5_000  # of these workflows, passed to a query as ids
+NAMED_NODES = 5_000  # of several of them, passed to a query as ids; the caller asked for these
 EXPANDED_LINES = 200  # `?expand=logs`
 STREAM_ROWS = 2_000  # log lines or transitions in one step of a stream
 OFFERED_WORKFLOWS = 30  # by a filter

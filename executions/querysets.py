@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from .models.base import Execution
 
 
-def _first_of_each(groups: QuerySet[Model], number_of_groups: int, column: str, orders: Collection[str] = ()) -> Firsts:
+def _firsts_of_each(
+    groups: QuerySet[Model], number_of_groups: int, column: str, orders: Collection[str] = ()
+) -> Firsts:
     """Return how the first rows are picked from the first ones of each group (keyset.first_of_each()). If these are
     many, or of one group, or in another order than `orders`, if some are given, the planner chooses."""
 
@@ -138,7 +140,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
         """Filter to runs of these workflows. The first ones are picked from the first runs of each."""
         named = Workflow.objects.filter(pk__in=workflows)
         return self.filter(workflow__in=workflows).found_by(
-            _first_of_each(named, len(workflows), "workflow", ORDERS_OF_WORKFLOW)
+            _firsts_of_each(named, len(workflows), "workflow", ORDERS_OF_WORKFLOW)
         )
 
     def without_payload(self, *, errors: bool = True) -> "WorkflowExecutionQuerySet":
@@ -195,7 +197,7 @@ class NodeExecutionQuerySet(ExecutionQuerySet["NodeExecution"]):
     def of_nodes(self, nodes: Collection[UUID]) -> Self:
         """Filter to rows of these nodes. The first ones are picked from the first rows of each."""
         named = Node.objects.filter(pk__in=nodes)
-        return self.filter(node__in=nodes).found_by(_first_of_each(named, len(nodes), "node"))
+        return self.filter(node__in=nodes).found_by(_firsts_of_each(named, len(nodes), "node"))
 
     def visible_to(self, user: User) -> "NodeExecutionQuerySet":
         """Filter to rows of runs that the user may see."""

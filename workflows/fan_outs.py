@@ -11,6 +11,7 @@ from .models import Graph
 from .natural_order import NUMBERS, natural_key
 
 LEAST = 5  # nodes that are folded
+TITLE_NAMES = 20
 BRACKETS = {")": "(", "]": "["}
 ANY = "…"
 
@@ -32,6 +33,11 @@ class FanOut:
     def key(self) -> str:
         """Return a short name for addresses: the random end of the first id."""
         return self.first[-8:]
+
+    @property
+    def title(self) -> str:
+        """Return the first names, which are shown under the pointer."""
+        return ", ".join([*self.names[:TITLE_NAMES], *["…"] * (len(self.names) > TITLE_NAMES)])
 
 
 def find_fan_outs(graph: Graph) -> list[FanOut]:

@@ -1,6 +1,6 @@
 """Filters and form fields for query parameters, with error messages that list the allowed values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import or_
@@ -121,6 +121,11 @@ class UUIDListFilter(SeveralValuesMixin, df.Filter):  # type: ignore[misc]  # un
         self.most = most
         too_many = MaxLengthValidator(most, f"Expected at most {most} UUIDs; found %(show_value)d.")
         super().__init__(validators=[too_many], **more)
+
+
+def names_of_several(filters: Mapping[str, object]) -> list[str]:
+    """Return the names of the filters that take several values."""
+    return [name for name, offered in filters.items() if isinstance(offered, SeveralValuesMixin)]
 
 
 class TextFilter(df.CharFilter):  # type: ignore[misc]  # untyped

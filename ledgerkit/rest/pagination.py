@@ -18,7 +18,7 @@ from ledgerkit.db.json_validation import iter_errors
 from ledgerkit.db.models import Column
 from ledgerkit.db.plain_rows import Table
 from ledgerkit.page_sizes import MAX_PAGE_SIZE, PAGE_SIZE
-from ledgerkit.rest.filters import SeveralValuesMixin
+from ledgerkit.rest.filters import names_of_several
 from ledgerkit.rest.query_params import BadQuery
 
 from .parameter_names import PAGING, check_names
@@ -42,8 +42,7 @@ class KeysetPagination(BasePagination):
         """Return the rows of a bounded_rows.columns() query."""
         if not hasattr(view, "orderings"):  # the view has no QueryMixin that checked the names
             filters = getattr(getattr(view, "filterset_class", None), "base_filters", {})
-            several = [name for name, offered in filters.items() if isinstance(offered, SeveralValuesMixin)]
-            check_names(request, [*PAGING, *filters], several)
+            check_names(request, [*PAGING, *filters], names_of_several(filters))
         self.request, self.ordering, self.name = request, list(view.ordering), ",".join(view.ordering)
         text = request.query_params.get("cursor")
         cursor, backwards = (

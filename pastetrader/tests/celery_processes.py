@@ -78,10 +78,11 @@ type Send = Callable[[str], str]
 
 @contextmanager
 def started_sender(environment: dict[str, str]) -> Iterator[Send]:
-    """Start a process that sends tasks; yield a function that sends one and returns its id."""
+    """Start a process that sends tasks; yield a function that sends one and returns its id. What it logs is shown with
+    the output of a test that fails; in a pipe that nobody reads it would block."""
     process = subprocess.Popen(
         [sys.executable, "-c", SENDER], cwd=ROOT, env=environment, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
@@ -91,13 +92,13 @@ def started_sender(environment: dict[str, str]) -> Iterator[Send]:
         given.write(f"{code}\n")
         given.flush()
         id = said.readline().strip()
-        assert id, process.communicate()[1]
+        assert id, f"The sender has ended: {process.wait(60)}."
         return id
 
     try:
         yield send
-        _out, err = process.communicate(timeout=60)
-        assert process.returncode == 0, err
+        process.communicate(timeout=60)
+        assert process.returncode == 0
     finally:
         process.kill()
         process.wait()

@@ -185,7 +185,7 @@ def test_a_task_and_what_replaces_it_are_two_nodes(sent: dict[str, str], find: F
 def apart(environment: dict[str, str]) -> dict[str, str]:
     """Return the environment of processes with a queue of their own, which delivers again after a second."""
     broker = environment["BROKER"].removesuffix("/0") + "/1"
-    return environment | {"BROKER": broker, "VISIBILITY_TIMEOUT": "1", "RUN_SECONDS": "6"}
+    return environment | {"BROKER": broker, "VISIBILITY_TIMEOUT": "1", "RUN_SECONDS": "10"}
 
 
 SEND_ONE = "from pastetrader.tests.celery_app import *; print({task}.id)"

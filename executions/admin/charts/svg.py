@@ -42,7 +42,6 @@ LANE = (
 BAR = '<rect class="bar bar-{kind}" x="{left}%" width="{width}%"><title>{label}</title></rect>'
 HATCH = '<rect class="bar hatch" x="{left}%" width="{width}%"/>'
 CURRENT = ' aria-current="true"'
-TITLE_NAMES = 20  # of a fan-out, shown under the pointer
 
 
 def render_boxes(drawn: RunDrawing, chosen: UUID | None, addresses: Mapping[str, str]) -> SafeString:
@@ -85,13 +84,12 @@ def _box(box: RunBox, chosen: UUID | None, first_shown: Any) -> str:
 
 def _fan_out(box: FanOutBox, chosen: UUID | None, first_shown: Any, address: str) -> str:
     names = box.fan_out.names
-    shown = names if len(names) <= TITLE_NAMES else [*names[:TITLE_NAMES], "…"]
     is_first = first_shown is not None and any(row is first_shown for row in box.shown)
     return FAN_OUT.format(
         key=box.fan_out.key,
         address=escape(address),
         names=escape("\n".join(names)),
-        all_names=escape(", ".join(shown)),
+        all_names=escape(box.fan_out.title),
         status=box.row.status if box.row else "none",
         anchor=f' id="box-{first_shown.pk}"' if is_first else "",
         executions=" ".join(str(row.pk) for row in box.shown),

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from executions import limits
 from executions.admin import duration_cells, filter_presets, formatting, run_failures
-from executions.admin.counts import Count, count_runs
+from executions.admin.counts import Count, count_runs, count_up_to
 from executions.admin.error_groups.rows import ErrorGroupRow
 from executions.admin.filters.error_group_filters import FAILED, GROUP, NONE, runs_of_group_url
 from executions.admin.run_failures import RunFailure
@@ -78,10 +78,8 @@ def error_groups_section(user: User) -> Context:
 
 
 def _count_muted(lately: QuerySet[ErrorGroup]) -> Count:
-    """Count at most COUNTED_GROUPS groups, which bounds the cost of the query."""
-    number = lately.filter(state=ErrorState.MUTED).order_by()[: limits.COUNTED_GROUPS + 1].count()
     address = filter_presets.list_url("errorgroup", state=ErrorState.MUTED, period=1)
-    return Count(min(number, limits.COUNTED_GROUPS), address, is_more=number > limits.COUNTED_GROUPS)
+    return count_up_to(limits.COUNTED_GROUPS, lately.filter(state=ErrorState.MUTED), address)
 
 
 def _newest_groups(lately: QuerySet[ErrorGroup], since: datetime) -> list[ErrorGroup]:

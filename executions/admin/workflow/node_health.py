@@ -1,7 +1,7 @@
 """Results of a workflow's nodes in its newest runs. Each number is the length of the list that it links to."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -29,7 +29,6 @@ from workflows.natural_order import natural_key
 
 WORST = 3
 WORST_FIRST = ("many", "some", "all", "none")  # the worst first
-TITLE_NAMES = 20  # of a fan-out, shown under the pointer
 OFTEN = 90  # percent; below it the rate is "many"
 RATES = {
     "all": gettext_lazy("all completed"),
@@ -120,7 +119,7 @@ class NodeBox:
 
 
 @dataclass(frozen=True)
-class FanOutBox:
+class FanOutHealthBox:
     """A folded fan-out of the drawn graph. `address` leads to the page with it opened."""
 
     box: Box
@@ -138,11 +137,6 @@ class FanOutBox:
         """Return the rates, the worst first, with their signs and the numbers of nodes."""
         counted = Counter(each.rate for each in self.healths)
         return [(rate, SHAPES[rate], counted[rate]) for rate in WORST_FIRST if counted[rate]]
-
-    @property
-    def shown_names(self) -> Sequence[str]:
-        names = self.fan_out.names
-        return names if len(names) <= TITLE_NAMES else [*names[:TITLE_NAMES], "…"]
 
     @property
     def label(self) -> str:
@@ -188,13 +182,13 @@ def draw_graph(graph: Graph, opened: Collection[str] | None) -> FoldedDrawing[Bo
 
 def build_boxes(
     drawn: FoldedDrawing[Box], found: Mapping[UUID, NodeHealth], addresses: Mapping[str, str]
-) -> list[NodeBox | FanOutBox]:
+) -> list[NodeBox | FanOutHealthBox]:
     """Give each box the results of its nodes. `addresses` lead to the page with a fan-out opened."""
     folded = {each.first: each for each in drawn.folded}
-    boxes: list[NodeBox | FanOutBox] = []
+    boxes: list[NodeBox | FanOutHealthBox] = []
     for node, box in zip(drawn.plan.places, drawn.boxes, strict=True):
         if each := folded.get(node):
-            boxes.append(FanOutBox(box, each, [found[UUID(name)] for name in each.nodes], addresses[each.key]))
+            boxes.append(FanOutHealthBox(box, each, [found[UUID(name)] for name in each.nodes], addresses[each.key]))
         else:
             boxes.append(NodeBox(UUID(node), box, found[UUID(node)]))
     return boxes

@@ -7,6 +7,7 @@ from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from executions import limits
 from executions.querysets import WorkflowExecutionQuerySet
 from ledgerkit.rest.filters import SeveralValuesMixin
 from ledgerkit.rest.query_params import safe_name
@@ -16,7 +17,7 @@ from .filtersets import WorkflowExecutionFilters
 EMPTY = "Name one filter at least: an action on all runs of the ledger is not offered."
 VALUE = "Expected a text, a number, true or false, or a list of these."
 ONCE = "Expected one value."
-MOST_VALUES = 100
+TOO_MANY = "Expected at most {most} values; found {number}."
 
 
 def filtered_by(
@@ -45,8 +46,10 @@ def _as_texts(document: Mapping[str, object]) -> dict[str, list[str]]:
         texts = [_text(each) for each in (value if isinstance(value, list) else [value])]
         if name not in known:
             wrong[safe_name(name)] = [f"This filter is not known. Known are: {', '.join(sorted(known))}."]
-        elif not texts or not all(texts) or len(texts) > MOST_VALUES:
+        elif not texts or not all(texts):
             wrong[name] = [VALUE]
+        elif len(texts) > limits.NAMED_WORKFLOWS:
+            wrong[name] = [TOO_MANY.format(most=limits.NAMED_WORKFLOWS, number=len(texts))]
         elif len(texts) > 1 and not isinstance(known[name], SeveralValuesMixin):
             wrong[name] = [ONCE]
         else:

@@ -34,7 +34,7 @@ from ledgerkit.rest.filters import (
 )
 from workflows.models import Node
 
-from .visibility import hidden, sees_all, visible_groups, visible_workflows
+from .visibility import is_node_hidden, sees_all, visible_groups, visible_workflows
 
 WORKFLOWS = f"The ids of one or more workflows, {limits.NAMED_WORKFLOWS} at most."
 OF_TIMES = {"started_after", "started_before", "ended_after", "ended_before", "duration_min", "duration_max"}
@@ -242,7 +242,7 @@ class NodeExecutionFilters(StrictFilterSet):
         return queryset.filter(sort_keys.HAS_NODE_DURATION, most)
 
     def filter_node(self, queryset: Any, name: str, value: UUID) -> object:
-        if hidden(self.request, queryset, nodes=value):
+        if is_node_hidden(self.request, queryset, value):
             return queryset.none()
         return queryset.of_nodes([value])
 

@@ -39,9 +39,9 @@ def visible_groups(request: Request) -> ErrorGroupQuerySet:
     return groups.of_workflows_alone(Q(workflow__in=bound_to)) if bound_to else groups
 
 
-def hidden(request: Request, rows: QuerySet[Model], **workflow: UUID) -> bool:
-    """Return whether rows of this workflow are hidden from the caller, so that no query is needed."""
-    own = Workflow.objects.filter(owner=request.user.pk, **workflow)
+def is_node_hidden(request: Request, rows: QuerySet[Model], node: UUID) -> bool:
+    """Return whether rows of this node are hidden from the caller, so that no query is needed."""
+    own = Workflow.objects.filter(owner=request.user.pk, nodes=node)
     return not sees_all(rows, request.user) and not own.exists()
 
 

@@ -29,7 +29,7 @@ from executions.querysets import can_see
 from executions.secrets import masked_request_body
 from ledgerkit.db.bounded_rows import RowsUnder
 from ledgerkit.db.row_lookup import RowByKey, RowLookup
-from ledgerkit.rest.filters import SeveralValuesMixin
+from ledgerkit.rest.filters import names_of_several
 from ledgerkit.rest.http_methods import METHODS
 from ledgerkit.rest.idempotency import IdempotencyMixin
 from ledgerkit.rest.parameter_names import PAGING, check_names, parse_name_list
@@ -66,10 +66,9 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
         if self.action not in {"list", "retrieve"}:
             return
         filters = getattr(self.filterset_class, "base_filters", {}) if self.action == "list" else {}
-        several = [name for name, offered in filters.items() if isinstance(offered, SeveralValuesMixin)]
         known = [*PAGING, *(["ordering"] if self.orderings else [])] if self.action == "list" else []
         expand = ["expand"] if self.action == "retrieve" and self.expandable else []
-        check_names(request, ["fields", *known, *expand, *filters], ["fields", "expand", *several])
+        check_names(request, ["fields", *known, *expand, *filters], ["fields", "expand", *names_of_several(filters)])
         allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]  # the stubs know less than the views that this is mixed into
         self.fields = parse_name_list(request, "fields", allowed)
         self.expand = parse_name_list(request, "expand", self.expandable) or ()

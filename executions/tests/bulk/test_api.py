@@ -55,6 +55,11 @@ class TestBegin:
         runner.work_open()
         assert statuses(chosen) == ["cancelled", "cancelled"]
 
+    def test_too_many_values_of_a_filter_are_refused_with_their_number(self, engine: Any, workflow: Workflow) -> None:
+        answer = post(engine, action="cancel", filter={"workflow": [str(workflow.pk)] * 101}, dry_run=True)
+        assert answer.status_code == 400
+        assert "Expected at most 100 values; found 101." in answer.content.decode()
+
     def test_a_dry_run_counts_and_changes_nothing(self, engine: Any, workflow: Workflow) -> None:
         runs(2, workflow=workflow)
         runs(1, "completed", workflow=workflow)
