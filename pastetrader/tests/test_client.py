@@ -152,10 +152,10 @@ def test_it_follows_the_pages_of_a_filtered_list(ledger: Any) -> None:
         if number % 3 == 0:
             ledger.cancel_execution(run.id)
     states = [models.ExecutionStatus.PENDING, models.ExecutionStatus.CANCELLED]
-    found = list(pages(ledger, status=states, tag="even", workflow=workflow.id))
+    found = list(pages(ledger, status=states, tag="even", workflow=[str(workflow.id)]))
     assert [len(page) for page in found] == [2, 2]
     assert len({row.id for page in found for row in page}) == 4
-    assert [len(page) for page in pages(ledger, status=states[1:], workflow=workflow.id)] == [2, 1]
+    assert [len(page) for page in pages(ledger, status=states[1:], workflow=[str(workflow.id)])] == [2, 1]
 
 
 def pages(ledger: Any, **filters: Any) -> Iterator[Any]:

@@ -28,6 +28,9 @@ from .field_schemas import MOMENT
 type Schema = dict[str, Any]
 
 UUID = {"type": "string", "format": "uuid"}
+UUID_IN_LIST = {  # without a format, for which Swagger UI looks for a component that it lacks, and warns
+    "type": "string", "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+}  # fmt: skip
 PATH: dict[str, Schema] = {"uuid": UUID, "int": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}}
 
 KINDS: dict[type, Schema] = {
@@ -103,7 +106,7 @@ def _value(offered: Any) -> Schema:
         enum = ENUMS.get(frozenset(choices)) or {"type": "string", "enum": choices}
         return _array_of(enum) if isinstance(offered, MultiChoiceFilter) else enum
     if isinstance(offered, UUIDListFilter):
-        return _array_of(UUID) | {"maxItems": offered.most}
+        return _array_of(UUID_IN_LIST) | {"maxItems": offered.most}
     if isinstance(offered, UUIDFilter) or getattr(offered, "as_held", None) is execution_id:
         return UUID
     return _text(field.min_length or 1, field.max_length)
