@@ -53,9 +53,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def ended(process: subprocess.Popen[str], status: int = 0) -> str:
+def ended(process: subprocess.Popen[str], *statuses: int) -> str:
     out, err = process.communicate(timeout=60)
-    assert process.returncode == status, err
+    assert process.returncode in (statuses or (0,)), err
     return out + err
 
 
@@ -195,7 +195,8 @@ def test_an_interrupt_fails_the_run(start: Start, stub: Stub) -> None:
     process = start(stub.url, IN_A_NODE, before=hears)
     ready(process)
     process.send_signal(signal.SIGINT)
-    ended(process, 1)
+    # Python ends by the signal itself, or with 1 if anything was imported after the error: its own flag is reset then.
+    ended(process, -signal.SIGINT, 1)
     assert stub.facts[-1]["error_message"] == "a: KeyboardInterrupt: "
 
 
