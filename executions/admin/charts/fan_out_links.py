@@ -19,7 +19,7 @@ MAX_FOLD_LINKS = 20  # links that fold one; another one folds all
 
 @dataclass(frozen=True)
 class Place:
-    """Where the graph is: the parameters of the page that the links keep, others that they set, and the anchor."""
+    """Position of a graph: the parameters of the page that links keep, others that they set, and the anchor."""
 
     anchor: str
     kept: tuple[str, ...]
