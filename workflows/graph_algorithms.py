@@ -1,7 +1,7 @@
 """Graph algorithms: pure functions on node keys and (source, target) pairs."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from graphlib import CycleError, TopologicalSorter
 
 from .exceptions import CyclicGraph
@@ -26,6 +26,23 @@ def check_acyclic[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> 
     _topological_order(_predecessors(nodes, edges))
 
 
+def additions[K: Hashable](edges: Collection[Pair[K]], wanted: Collection[Pair[K]]) -> set[Pair[K]]:
+    """Return the wanted pairs, taken in their order, that close no cycle with the edges and the pairs before them. The
+    work grows with the product of nodes and wanted pairs. Raises CyclicGraph if the edges alone have a cycle."""
+    nodes = dict.fromkeys(node for pair in (*edges, *wanted) for node in pair)
+    own = {node: 1 << number for number, node in enumerate(nodes)}
+    reach = _reach(own, edges)
+    added: set[Pair[K]] = set()
+    for source, target in wanted:
+        if reach[target] & own[source]:
+            continue
+        added.add((source, target))
+        if not reach[source] & own[target]:
+            new = reach[target]
+            reach = {node: there | new if there & own[source] else there for node, there in reach.items()}
+    return added
+
+
 def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Pair[K]]) -> set[K]:
     """Return all nodes reachable from `starts`; a start itself only if it is reachable."""
     after = defaultdict(set)
@@ -38,6 +55,16 @@ def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Pair[K]]) -> s
         found |= new
         waiting.extend(new)
     return found
+
+
+def _reach[K: Hashable](own: dict[K, int], edges: Iterable[Pair[K]]) -> dict[K, int]:
+    """Return the bits of each node and of all that it leads to: numbers, as a set for each node takes too much."""
+    before = _predecessors(own, edges)
+    reach = dict(own)
+    for node in reversed(_topological_order(before)):
+        for source in before[node]:
+            reach[source] |= reach[node]
+    return reach
 
 
 def _predecessors[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> dict[K, list[K]]:

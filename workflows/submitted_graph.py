@@ -134,24 +134,26 @@ class SubmittedGraph:
         """Refuse the node or edge whose documents are the first that a body of the API has no room for: a field that is
         left out keeps its value, and so a graph could grow by one body after the other."""
         most = room = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        nodes = [("nodes", *each) for each in enumerate(self.nodes)] if self.changed_nodes else []
-        edges = [("edges", *each) for each in enumerate(self.edges)] if self.changed_edges else []
-        for kind, index, row in (*nodes, *edges):
+        for kind, index, row in self._measured():
             for name, size in _sizes(row):
                 room -= size
                 if room < 0:
                     return self._fault(kind, index, name, TOO_LARGE % {"most": f"{most:,}"})
         return None
 
+    def _measured(self) -> Iterator[tuple[str, int, Node | Edge]]:
+        """Yield the rows that are submitted, with their kind and their place in the list."""
+        if self.changed_nodes:
+            yield from (("nodes", *each) for each in enumerate(self.nodes))
+        if self.changed_edges:
+            yield from (("edges", *each) for each in enumerate(self.edges))
+
     def _kept_edges(self) -> list[Edge]:
         kept = {node.pk for node in self.nodes}
         return [edge for edge in self.old_edges if {edge.source_node_id, edge.target_node_id} <= kept]
 
     def _resolve_edges(self, edges: list[dict[str, Any]]) -> list[Edge]:
-        find = _finder(self.nodes)
-        resolved = [
-            Edge(**fields | {end: self._end(i, end, fields, find) for end in ENDS}) for i, fields in enumerate(edges)
-        ]
+        resolved = self._with_ends(edges)
         for index, edge in enumerate(resolved):
             if edge.source_node_id and edge.source_node_id == edge.target_node_id:
                 self._fault(
@@ -161,6 +163,13 @@ class SubmittedGraph:
         self._refuse_doubles("edges", "target_node", identities, gettext("The same edge occurs earlier in the list."))
         old = {edge.identity: edge for edge in self.old_edges}
         return [self._same_or(edge, old.get(edge.identity), edges[i]) for i, edge in enumerate(resolved)]
+
+    def _with_ends(self, edges: list[dict[str, Any]]) -> list[Edge]:
+        """Return new edges between the nodes that the submitted ones name."""
+        find = _finder(self.nodes)
+        return [
+            Edge(**fields | {end: self._end(i, end, fields, find) for end in ENDS}) for i, fields in enumerate(edges)
+        ]
 
     def _same_or(self, new: Edge, old: Edge | None, fields: dict[str, object]) -> Edge:
         """Return the existing edge with the same identity, or a new one: the same edge keeps its row."""

@@ -54,7 +54,7 @@ def trusted_caller(user: Any) -> Caller:
 @transaction.atomic
 def ensure_workflow(body: Mapping[str, Any], user: Any) -> str:
     """Find or make the workflow as POST workflows/ensure/ does it. Return what is wrong with it, "" if nothing is."""
-    found = lock_workflow_name(str(body.get("name")), user)
+    found = lock_workflow_name(str(body.get("name")), user, with_row=body.get("only_add") is True)
     wish = EnsureSerializer(found, data=dict(body))
     if not wish.is_valid():
         return json.dumps(wish.errors, default=str)[:MAX_DETAIL]
@@ -62,7 +62,9 @@ def ensure_workflow(body: Mapping[str, Any], user: Any) -> str:
     return ""
 
 
-def lock_workflow_name(name: str, user: Any) -> Workflow | None:
-    """Return the user's first workflow of this name. Until the transaction ends, nobody makes one."""
+def lock_workflow_name(name: str, user: Any, *, with_row: bool = False) -> Workflow | None:
+    """Return the user's first workflow of this name. Until the transaction ends, nobody makes one or, `with_row`,
+    changes this one."""
     lock(f"workflow {user and user.pk} {nfc(name)}")
-    return Workflow.objects.alive().filter(owner=user, name=nfc(name)).order_by("id").first()
+    found = Workflow.objects.alive().filter(owner=user, name=nfc(name)).order_by("id")
+    return (found.select_for_update(no_key=True) if with_row else found).first()

@@ -12,6 +12,7 @@ from ledgerkit.rest.fields import NameField, ObjectField, StrictModelSerializer,
 from ledgerkit.rest.query_params import safe_name
 from ledgerkit.rest.strict_types import StrictTypes
 from workflows import grouping_config, retention_config, retry_config
+from workflows.added_graph import AddedGraph
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 from workflows.submitted_graph import SubmittedGraph, differs, too_many
 
@@ -77,6 +78,7 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
     version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
     nodes = NodeSerializer(many=True, required=False)
     edges = EdgeSerializer(many=True, required=False)
+    graph_class = SubmittedGraph
 
     class Meta:
         model = Workflow
@@ -99,7 +101,8 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs["definition"] = wanted = SubmittedGraph(self.instance, attrs.pop("nodes", None), attrs.pop("edges", None))
+        wanted = self.graph_class(self.instance, attrs.pop("nodes", None), attrs.pop("edges", None))
+        attrs["definition"] = wanted
         if wanted.faults:
             raise serializers.ValidationError({kind: _as_list(faults) for kind, faults in wanted.faults.items()})
         if wanted.cycle:
@@ -127,8 +130,26 @@ class WorkflowSerializer(StrictTypes, StrictModelSerializer[Workflow]):
 class EnsureSerializer(WorkflowSerializer):
     """The name and the expected content of a workflow; missing fields keep their value or get their default."""
 
+    only_add = serializers.BooleanField(
+        required=False, write_only=True,
+        help_text=(
+            "Of a workflow that is there, only add the nodes and edges that it lacks: nothing is changed or removed. "
+            "An edge that would close a cycle is left out."
+        ),
+    )  # fmt: skip
+
     class Meta(WorkflowSerializer.Meta):
+        fields = [*WorkflowSerializer.Meta.fields, "only_add"]
         read_only_fields = [*WorkflowSerializer.Meta.read_only_fields, "id", "version"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.pop("only_add", False):
+            return super().validate(attrs)
+        self.graph_class = AddedGraph
+        wanted = super().validate(attrs)
+        if faults := wanted["definition"].too_many():
+            raise serializers.ValidationError(faults, code="too_many")
+        return wanted if self.instance is None else {name: wanted[name] for name in ("name", "definition")}
 
     def update(self, instance: Workflow, validated_data: dict[str, object]) -> Workflow:
         """Write only differences, so that the version is incremented only by a change."""

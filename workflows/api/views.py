@@ -85,7 +85,8 @@ WRITE = Scope.WORKFLOWS_WRITE
         description=(
             "For an engine that starts: creates the workflow if the caller owns none of this name (201). Otherwise "
             "returns it (200), after updating it, with a higher version, if the body differs. Missing fields keep "
-            "their value. Of several workflows with this name, the oldest is used."
+            "their value. Of several workflows with this name, the oldest is used. With `only_add`, what "
+            "it lacks of the nodes and edges is added, and nothing else changed: for programs that each know a part."
         ),
     ),
     duplicate=extend_schema(
@@ -189,13 +190,15 @@ class WorkflowViewSet(
             super().check_object_permissions(request, obj)
 
     def _mine_named(self, body: object) -> Workflow | None:
-        """Return the caller's first workflow with the name in the body. A lock prevents concurrent creation."""
-        name = body.get("name") if isinstance(body, dict) else None
-        if not isinstance(name, str):
+        """Return the caller's first workflow with the name in the body. A lock prevents concurrent creation; what is
+        only added waits for those who change the workflow, and does not conflict with them."""
+        if not isinstance(body, dict) or not isinstance(body.get("name"), str):
             return None  # which the serializer refuses
-        name = normalize_name(name)
+        name = normalize_name(body["name"])
         lock(f"workflow {self.request.user.pk} {name}")
         own = Workflow.objects.filter(owner=self.request.user.pk, name=name).alive()
+        if body.get("only_add") is True:
+            own = own.select_for_update(no_key=True)
         first: Workflow | None = limit_to_token(own, self.request, "id").order_by("id").first()
         return first
 

@@ -1,5 +1,6 @@
 """The pure functions on graphs, held against plain definitions of the same, on graphs of any shape."""
 
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -47,6 +48,26 @@ def test_an_edge_back_closes_a_circle_that_is_named_along_its_arrows(edges: Edge
     cycle = caught.value.cycle
     assert cycle[0] == cycle[-1]
     assert set(pairwise(cycle)) <= set(closed)
+
+
+@given(dags, st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(0, SIZE - 1)), max_size=30))
+def test_pairs_are_added_that_close_no_circle_with_those_before(edges: Edges, wanted: Edges) -> None:
+    added = graph_algorithms.additions(edges, wanted)
+    there = list(edges)
+    for source, target in wanted:
+        closes = source == target or reachable(target, source, there)
+        assert ((source, target) in added) is not closes
+        if not closes:
+            there.append((source, target))
+
+
+def test_a_thousand_pairs_are_chosen_in_a_bounded_time() -> None:
+    size = 5_000
+    edges = [(a, b) for a, b in pairwise(range(size)) if b % 5] + [(a, a + 7) for a in range(0, size - 7, 5)]
+    wanted = [(a % size, b % size) for a, b in zip(range(0, 40_000, 40), range(9_000, 49_000, 40), strict=True)]
+    began = time.process_time()
+    graph_algorithms.additions(edges, wanted)
+    assert time.process_time() - began < 5
 
 
 def test_parallel_nodes_share_a_level() -> None:

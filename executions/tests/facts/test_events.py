@@ -97,6 +97,25 @@ def test_a_workflow_is_made_before_its_runs(engine: Any, owner: Any) -> None:
     assert Workflow.objects.get(name="backtest").version == 2
 
 
+def test_a_part_of_a_workflow_is_added_before_its_runs(engine: Any, workflow: Workflow) -> None:
+    part = {
+        "name": workflow.name, "only_add": True, "nodes": [{"name": "check", "node_type": "tool"}],
+        "edges": [{"source_node": "report", "target_node": "check"}, {"source_node": "check", "target_node": "fetch"}],
+    }  # fmt: skip
+    run = new_id()
+    facts = [
+        {"kind": "execution.create", "id": run, "workflow": workflow.name, "trigger_type": "manual"},
+        {"kind": "workflow.ensure", "workflow": part},
+    ]
+    assert send(engine, *facts)["applied"] == 2
+    assert send(engine, *facts)["known"] == 2
+    graph = WorkflowExecution.objects.get(pk=run).graph
+    assert graph is not None
+    assert (len(graph.nodes), len(graph.edges)) == (4, 3)  # the edge back is left out
+    refused = send(engine, {"kind": "workflow.ensure", "workflow": part | {"only_add": "yes"}})["refusals"]
+    assert [each["detail"] for each in refused] == ["/workflow/only_add: Expected true or false."]
+
+
 def test_a_refused_workflow(api: Any, engine: Any, owner: Any, workflow: Workflow) -> None:
     bad = {"kind": "workflow.ensure", "workflow": {"name": "x", "nodes": [{"name": "load", "node_type": "tol"}]}}
     answer = send(engine, bad, *run_facts(workflow, new_id()))
@@ -104,8 +123,9 @@ def test_a_refused_workflow(api: Any, engine: Any, owner: Any, workflow: Workflo
     assert answer["refusals"][0]["index"] == 0
     assert "/nodes/0/node_type: Expected one of: " in answer["refusals"][0]["detail"]
     good = {"kind": "workflow.ensure", "workflow": {"name": "x"}}
-    refused = send(api(owner, scopes=["executions:report"]), good)["refusals"]
-    assert [each["code"] for each in refused] == ["permission_denied"]
+    for wish in (good, {"kind": "workflow.ensure", "workflow": {"name": workflow.name, "only_add": True}}):
+        refused = send(api(owner, scopes=["executions:report"]), wish)["refusals"]
+        assert [each["code"] for each in refused] == ["permission_denied"]
 
 
 PACK = {"": bytes, "gzip": gzip.compress, "zstd": zstd.compress}

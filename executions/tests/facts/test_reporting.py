@@ -43,6 +43,19 @@ def test_a_run_is_recorded_as_over_http(client: Client, owner: Any) -> None:
     assert set(row.workflow.nodes.values_list("name", flat=True)) == {"load", "rank", "extra"}
 
 
+def test_a_part_of_a_workflow_is_added(workflow: Workflow, owner: Any) -> None:
+    edges = [{"source_node": "report", "target_node": name} for name in ("check", "fetch")]
+    part = {"name": workflow.name, "only_add": True, "nodes": [{"name": "check", "node_type": "tool"}], "edges": edges}
+    for _time in range(2):
+        assert reporting.report([{"kind": "workflow.ensure", "workflow": part}], owner).known == 1
+    assert set(workflow.edges.values_list("source_node__name", "target_node__name")) == {
+        ("fetch", "rank"), ("rank", "report"), ("report", "check"),
+    }  # fmt: skip
+    assert Workflow.objects.get(pk=workflow.pk).version == 2
+    refused = reporting.report([{"kind": "workflow.ensure", "workflow": part | {"only_add": 1}}], owner).refusals
+    assert "only_add" in refused[0].detail
+
+
 def test_the_history_names_the_user(client: Client, owner: Any) -> None:
     with client.run(workflow="w"):
         pass

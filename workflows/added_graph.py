@@ -1,0 +1,84 @@
+"""Nodes and edges that are added to the graph of a workflow. What is there is neither changed nor removed: of several
+programs that each know a part of the graph, none undoes what another has added."""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext
+
+from . import graph_algorithms
+from .exceptions import CyclicGraph
+from .models import Edge, Node, Workflow
+from .submitted_graph import SubmittedGraph, too_many
+
+MOST_CHOSEN = 1_000  # new edges of which those that would close a cycle are left out; more are refused with the cycle
+
+
+class AddedGraph(SubmittedGraph):
+    """The graph of the workflow with what it lacks of the submitted nodes and edges. An edge that would close a cycle
+    with those before it is left out: a task that is twice in a chain is one node."""
+
+    def __init__(
+        self, workflow: Workflow | None, nodes: list[dict[str, object]] | None, edges: list[dict[str, Any]] | None
+    ) -> None:
+        self.places: dict[UUID, int] = {}  # of new rows in the submitted lists
+        super().__init__(workflow, nodes, edges)
+
+    def too_many(self) -> dict[str, list[str]]:
+        """Return the errors of a graph that would get too many nodes or edges."""
+        grown = {"nodes": self.nodes, "edges": self.edges} if self.is_new else {}
+        return {kind: [sentence] for kind, rows in grown.items() if (sentence := too_many(kind, rows))}
+
+    def _plan_nodes(self, nodes: list[dict[str, object]]) -> list[Node]:
+        planned = super()._plan_nodes(nodes)
+        ids = {node.name: node.pk for node in self.there.values()}
+        for index, node in enumerate(planned):
+            if ids.get(node.name, node.pk) != node.pk:
+                self._fault("nodes", index, "name", gettext("Another node has this name."))
+        new = [(index, node) for index, node in enumerate(planned) if node.pk not in self.there]
+        return [*self.there.values(), *self._place(new)]
+
+    def _fill[M: Node | Edge](self, row: M, fields: dict[str, object]) -> M:
+        """Fill new nodes, and retired ones, which come back."""
+        return row if row.pk in self.there else super()._fill(row, fields)
+
+    def _resolve_edges(self, edges: list[dict[str, Any]]) -> list[Edge]:
+        known = {edge.identity for edge in self.old_edges}
+        new: dict[tuple[object, ...], tuple[int, Edge]] = {}
+        for index, edge in enumerate(self._with_ends(edges)):
+            if edge.identity not in known:
+                new.setdefault(edge.identity, (index, edge))
+        added = self._place(new.values())
+        return [*self.old_edges, *(added if self.faults else _without_cycles(self.old_edges, added))]
+
+    def _place[M: Node | Edge](self, rows: Collection[tuple[int, M]]) -> list[M]:
+        self.places |= {row.pk: index for index, row in rows}
+        return [row for _index, row in rows]
+
+    def _measured(self) -> Iterator[tuple[str, int, Node | Edge]]:
+        """Yield the rows, those that are there first, unless nothing is added."""
+        if self.is_new:
+            yield from (("nodes", self.places.get(node.pk, 0), node) for node in self.nodes)
+            yield from (("edges", self.places.get(edge.pk, 0), edge) for edge in self.edges)
+
+
+def _without_cycles(old: list[Edge], new: list[Edge]) -> list[Edge]:
+    """Return the new edges without those that would close a cycle; all of them if they are too many to choose from."""
+    there, wanted = [*map(_ends, old)], [*map(_ends, new)]
+    if len(new) > MOST_CHOSEN or _is_acyclic([*there, *wanted]):
+        return new
+    added = graph_algorithms.additions(there, wanted)
+    return [edge for edge in new if _ends(edge) in added]
+
+
+def _is_acyclic(pairs: list[tuple[UUID, UUID]]) -> bool:
+    try:
+        graph_algorithms.check_acyclic((), pairs)
+    except CyclicGraph:
+        return False
+    return True
+
+
+def _ends(edge: Edge) -> tuple[UUID, UUID]:
+    return edge.source_node_id, edge.target_node_id
