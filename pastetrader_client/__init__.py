@@ -11,6 +11,7 @@ network.
     tracebacks.py   exceptions → what a traceback is made of → its text
     safe_text.py    lengths of texts, and texts of any object
     graphs.py       graph= → nodes and edges
+    definitions.py  the definitions that this process has reported
     ids.py          UUIDs of version 7
     bounded_dict.py dicts that forget their oldest entries
     outbox.py       facts that wait in memory
@@ -25,7 +26,7 @@ network.
     trace_context.py  the traceparent of a run
     transport.py    what a way to the ledger must be able to do; http_transport.py does it over HTTP
     process_exit.py exit, fork and SIGTERM
-    celery.py       Celery's tasks as nodes; celery_graphs.py, celery_run_ends.py
+    celery.py       Celery's tasks as nodes; celery_graphs.py, celery_headers.py, celery_run_ends.py
 """
 
 from .client import Client

@@ -9,6 +9,7 @@ from typing import Any
 
 from .bounded_dict import remember
 from .cancellation import Watch
+from .definitions import Definitions
 from .early_facts import EarlyFacts
 from .encoding import Draft, Fact, without_node
 from .graphs import TYPE
@@ -18,6 +19,7 @@ from .transport import Answer, Refusal, TooLarge, Transport, Unavailable
 
 ROUNDS = 5  # in which what was refused is left out, before the rest is sent in halves
 MISSING = {"execution.create", "node.create"}  # the kinds that name what a workflow may not have yet
+FIRST, LAST = {"workflow.ensure": 0, "execution.create": 1}, 2  # places of kinds in a call
 ENDED = {"completed", "failed", "skipped", "cancelled"}
 RETRIES = {"execution.retry", "node.retry"}
 NO_MOVES = {"log", *MISSING}
@@ -31,7 +33,7 @@ logger = logging.getLogger("pastetrader_client")
 class Batches:
     """Sends batches. `gone` has the runs and nodes that the ledger does not take, `no_moves` the runs that have not
     started or have been ended by somebody else, `resumed` the attempts of runs that were resumed; `specs` has the nodes
-    that the engine has described, by run and name.
+    that the engine has described, by run and name; `definitions` the graphs that were reported.
     """
 
     def __init__(self, transport: Transport, watch: Watch, leases: Leases) -> None:
@@ -40,6 +42,7 @@ class Batches:
         self.no_moves: dict[str, None] = {}
         self.resumed: dict[str, int | None] = {}
         self.specs: dict[tuple[str, str], Mapping[str, object] | None] = {}
+        self.definitions = Definitions()
         self.early = EarlyFacts()
         self.logged: dict[tuple[str, str, str], None] = {}
 
@@ -96,10 +99,10 @@ class Batches:
         self.no_moves.pop(run, None)
 
     def _keep_accepted(self, facts: Sequence[Fact]) -> list[Fact]:
-        """Return the facts that the ledger may take, creations of runs first: those that another process has left may
-        come late. The lines of a node that it refused are lines of the run."""
+        """Return the facts that the ledger may take, definitions and creations of runs first: those that another
+        process has left may come late. The lines of a node that it refused are lines of the run."""
         wanted: list[Fact] = []
-        for fact in sorted(facts, key=lambda fact: fact.kind != "execution.create"):
+        for fact in sorted(facts, key=lambda fact: FIRST.get(fact.kind, LAST)):
             if fact.kind == "execution.create":  # what was not found before comes now
                 self.gone.pop(fact.run, None)
             if self._is_in_vain(fact):
@@ -158,10 +161,12 @@ class Batches:
             logger.error("the ledger refused %s of run %s: %s: %s", fact.kind, fact.run, refusal.code, refusal.detail)
 
     def _note_refused(self, fact: Fact, refusal: Refusal) -> None:
-        """Note which later facts would be refused too."""
+        """Note which later facts would be refused too, and which definition is reported again."""
         if fact.kind == "execution.create" or (refusal.code == "not_found" and fact.run and not fact.node):
             remember(self.gone, fact.run, most=MAX_KNOWN)
             self.watch.forget(fact.run)
+        elif fact.kind == "workflow.ensure":
+            self.definitions.forget(fact.body)
         elif fact.kind == "node.create":
             remember(self.gone, fact.node, most=MAX_KNOWN)
         elif fact.kind.startswith("execution.") and (fact.kind == "execution.start" or refusal.state in ENDED):

@@ -19,22 +19,18 @@ from celery.app.task import Context  # type: ignore[import-untyped]  # it has no
 from celery.states import IGNORED  # type: ignore[import-untyped]  # it has no type hints
 
 from .bounded_dict import remember
-from .celery_graphs import GraphDefinitions
+from .celery_graphs import header_of, stages_in, stages_of
+from .celery_headers import GRAPH, ROOT, RUN, SENT, WORKFLOW, complete, graph_of, inherit, run_of
 from .celery_requests import key_of, root_of, traceback_of
 from .celery_run_ends import RunEnds
 from .client import Client
 from .encoding import moment
+from .graphs import Stages
 from .ids import derive, uuid7
 from .log_handler import CurrentNodeHandler
 from .runs import Node, Run, current_node
 
-# Headers of messages: the id of the run, the name of its workflow, the id of the task or group that it began with, and
-# the time at which that was sent.
-RUN, WORKFLOW, ROOT, SENT = HEADERS = (
-    "pastetrader_run", "pastetrader_workflow", "pastetrader_root", "pastetrader_sent",
-)  # fmt: skip
 NESTING = "replaced_task_nesting"  # Celery's header: how many tasks this one replaces
-BASE = "00000000-0000-7000-8000-000000000000"  # of the ids of runs that no header names
 UNLIMITED = 1_000  # retries of a task with max_retries=None
 MOST_GROUPS = 1_000  # whose runs a sending process remembers
 MOST_TASKS = 10_000  # that have not ended, as far as the process knows
@@ -70,7 +66,7 @@ class Recorder:
     def __init__(self, app: Celery, client: Client, timeout_seconds: int = 0) -> None:
         self.app, self.client = app, client
         self.metadata = {"timeout_seconds": timeout_seconds} if timeout_seconds else {}
-        self.ends, self.graphs = RunEnds(client), GraphDefinitions(client)
+        self.ends = RunEnds(client)
         self.nodes: dict[str, Node] = {}  # by the id of the task
         self.left: dict[str, Node | None] = {}  # those whose end was not reported when their task was left
         self.received: dict[str, Any] = {}  # requests of tasks, in the worker's main process
@@ -111,10 +107,7 @@ class Recorder:
     # --- in the process that sends --------------------------------------------
     def on_publish(self, sender: str, headers: dict[str, Any], body: Any, **_kwargs: Any) -> None:
         """Create the node and, with its first task, the run."""
-        parent = current_task.request if current_task else None
-        for name in HEADERS:
-            if (inherited := getattr(parent, name, None)) is not None:
-                headers[name] = inherited
+        inherit(headers, current_task.request if current_task else None)
         is_first = RUN not in headers
         headers.setdefault(RUN, self._run_to_send(headers))
         headers.setdefault(WORKFLOW, sender)
@@ -125,8 +118,12 @@ class Recorder:
             return
         args, kwargs, embed = body if isinstance(body, tuple | list) and len(body) == 3 else ((), {}, {})
         if is_first:
-            self.graphs.define(sender, embed.get("chain"), embed.get("chord"))
-        run = self._run(headers[RUN], headers[WORKFLOW], headers[ROOT], headers[SENT])
+            stages = stages_of(sender, embed.get("chain"), embed.get("chord"))
+            if header := header_of(stages):
+                headers[GRAPH] = header
+        else:
+            stages = stages_in(headers.get(GRAPH))
+        run = self._run(headers[RUN], headers[WORKFLOW], headers[ROOT], headers[SENT], stages)
         self._node(run, key_of(headers["id"], headers.get(NESTING)), sender, args, kwargs).create()
 
     def _run_to_send(self, headers: Mapping[str, Any]) -> str:
@@ -142,18 +139,13 @@ class Recorder:
     # --- in a worker -----------------------------------------------------------
     def on_receive(self, request: Any, **_kwargs: Any) -> None:
         """Watch the run. Only the worker's main process sends this signal."""
-        found = request.request_dict
-        remember(self.received, request.id, Context(found), most=MOST_TASKS)
-        self.ends.watch(found.get(RUN) or derive(BASE, root_of(request)))
+        found = Context(request.request_dict)
+        remember(self.received, request.id, found, most=MOST_TASKS)
+        self.ends.watch(run_of(found))
 
     def on_start(self, task_id: str, task: Any, args: Any, kwargs: Any, **_kwargs: Any) -> None:
         request = task.request
-        if getattr(request, RUN, None) is None:  # its sender does not report
-            root = root_of(request)
-            sent = moment(time.time_ns())
-            vars(request).update({RUN: derive(BASE, root), WORKFLOW: task.name, ROOT: root, SENT: sent})
-        if request.parent_id is None:  # its facts may arrive before those of the sender
-            self.graphs.define(getattr(request, WORKFLOW), request.chain, request.chord)
+        complete(request, task.name)
         node = self._node_of(task.name, request, args, kwargs)
         node.run.start(at=getattr(request, SENT))
         if node.attempt > 1:
@@ -268,15 +260,16 @@ class Recorder:
 
     # --- runs and nodes ---------------------------------------------------------
     def _node_of(self, name: str, request: Any, args: Any, kwargs: Any) -> Node:
-        root = getattr(request, ROOT, None) or root_of(request)
-        id, workflow = getattr(request, RUN, None) or derive(BASE, root), getattr(request, WORKFLOW, None) or name
-        run = self._run(id, workflow, root, getattr(request, SENT, None))
+        root, workflow = getattr(request, ROOT, None) or root_of(request), getattr(request, WORKFLOW, None) or name
+        run = self._run(run_of(request), workflow, root, getattr(request, SENT, None), graph_of(request, name))
         key = key_of(request.id, getattr(request, NESTING, 0))
         return self._node(run, key, name, args, kwargs, attempt=(request.retries or 0) + 1)
 
-    def _run(self, id: str, workflow: str, root: str, sent: str | None) -> Run:
-        """Return the run. Each process creates it, since facts of one may arrive before those of another. It has no
-        lease: it is of no single worker, and nobody could extend it while its tasks wait for one."""
+    def _run(self, id: str, workflow: str, root: str, sent: str | None, stages: Stages) -> Run:
+        """Return the run. Each process creates it, after its graph, since facts of one may arrive before those of
+        another. It has no lease: it is of no single worker, and nobody could extend it while its tasks wait for one."""
+        if stages:
+            self.client.add_stages(workflow, stages)
         metadata = {"correlation_id": root, **self.metadata}
         return self.client.run(workflow, id=id, trigger="event", metadata=metadata, at=sent, lease_seconds=0)
 

@@ -13,9 +13,9 @@ from weakref import WeakMethod, finalize
 
 from . import decorators, process_exit
 from .cancellation import Watch
-from .documents import Document, capture, capture_unless_empty, copy_mapping, document
-from .encoding import OVERHEAD, draft_of, encode_line, fact_of, raw, send_nothing
-from .graphs import Graph, definition
+from .documents import Document, capture, capture_unless_empty, copy_mapping
+from .encoding import OVERHEAD, Fact, draft_of, encode_line, raw, send_nothing
+from .graphs import Graph, Stages
 from .ids import unique_name
 from .leases import checked_seconds
 from .outbox import Outbox
@@ -29,7 +29,6 @@ from .trace_context import traceparent_of
 from .transport import Transport
 
 MEGABYTE = 1_000_000
-MOST_DEFINED, MOST_GRAPHS = 1_000, 20  # workflows, and graphs of each, that are known to be sent
 MOST_NUMBERED = 10_000  # runs
 MAX_SOURCE = MAX_WORKER = 200  # characters that the ledger takes
 CONCURRENT = Document('{"allow_concurrent":true}')
@@ -67,7 +66,6 @@ class Client:
         self._max_memory, self._max_spool, self._heartbeat = max_memory, max_spool, heartbeat
         self._transport = transport or _over_http(url, token)
         self._folder = None if spool is False else folder(spool, name or name_of_program(), url)
-        self._defined: dict[str, tuple[object, ...]] = {}
         self._source = (source or "")[:MAX_SOURCE]
         self._begin()
         process_exit.register(self, sigterm=sigterm)
@@ -82,6 +80,7 @@ class Client:
         self._watch = Watch(self._heartbeat, _weakly(self._call_on_retry) if self.on_retry else None)
         outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
         self._sender = Sender(outbox, spool, self._transport, self._watch, self.exit_seconds)
+        self._definitions = self._sender.batches.definitions
         self.add = outbox.add
         finalize(self, self._sender.end_when_idle).atexit = False
 
@@ -109,7 +108,7 @@ class Client:
         not when it is first used. `lease_seconds` is for it and its nodes, by default that of the client; 0 is no
         lease. `traceparent` is by default that of OpenTelemetry's current span."""
         if graph is not None:
-            self._define(workflow, graph)
+            self._report_once(self._definitions.declare(workflow, graph))
         create: dict[str, object] = {"trigger_type": trigger, "at": at, "queue": queue or None}
         size = size_of(workflow)
         more = _metadata(metadata, tags, traceparent_of(traceparent), concurrent=concurrent and not queue)
@@ -139,17 +138,6 @@ class Client:
         """Let the sending thread know of the run: this process may never start it."""
         self.add((0, "attach", run, send_nothing, ()))
         return run
-
-    def _define(self, workflow: str, graph: Graph) -> None:
-        """Declare a graph, unless an equal one was declared."""
-        defined = self._defined.get(workflow, ())
-        if (list(graph) if isinstance(graph, tuple) else graph) not in defined:
-            body = document(definition(workflow, graph))  # raises what a graph of another form leads to
-            captured, _size = capture(graph)
-            if len(self._defined) >= MOST_DEFINED:
-                self._defined.clear()
-            self._defined[workflow] = (*defined[-MOST_GRAPHS:], captured)
-            self.add(draft_of(fact_of("", "workflow.ensure", "", {"workflow": body})))
 
     @overload
     def workflow[**P, R](self, name: Callable[P, R], /) -> Callable[P, R]: ...
@@ -227,6 +215,14 @@ class Client:
         self.close()
 
     # --- for runs ---------------------------------------------------------------
+    def add_stages(self, workflow: str, stages: Stages) -> None:
+        """Add what the workflow lacks of these nodes, and of the edges between them, before later runs are created."""
+        self._report_once(self._definitions.add(workflow, stages))
+
+    def _report_once(self, definition: Fact | None) -> None:
+        if definition is not None:
+            self.add(draft_of(definition))
+
     def send_soon(self) -> None:
         """Let the thread send at its next look what waits: the end of a run."""
         self._sender.outbox.is_urgent = True

@@ -1,4 +1,4 @@
-"""The three forms of `graph=` as the nodes and edges of a workflow."""
+"""The three forms of `graph=`, and stages, as the nodes and edges of a workflow."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -7,6 +7,7 @@ from typing import Any
 TYPE = "tool"
 
 type Graph = Sequence[str] | Mapping[str, Any]
+type Stages = tuple[tuple[str, ...], ...]  # names of nodes that run side by side, after those of the stage before
 
 
 def definition(name: str, graph: Graph) -> dict[str, Any]:
@@ -19,6 +20,12 @@ def definition(name: str, graph: Graph) -> dict[str, Any]:
     if isinstance(graph, Mapping):
         return _of_pairs(name, graph, ((before, node) for node, befores in graph.items() for before in _names(befores)))
     return _of_pairs(name, graph, pairwise(graph))
+
+
+def added(name: str, stages: Stages) -> dict[str, Any]:
+    """Return the body of `workflow.ensure` that adds what the workflow lacks of these stages."""
+    pairs = dict.fromkeys((a, b) for before, after in pairwise(stages) for a in before for b in after)
+    return {**_of_pairs(name, (each for stage in stages for each in stage), pairs), "only_add": True}
 
 
 def _of_pairs(name: str, nodes: Iterable[str], pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -36,6 +36,18 @@ def total(numbers: list[int]) -> int:
 
 
 @shared_task
+def opening() -> None:
+    """Begin the chains of several processes."""
+
+
+def step() -> None:
+    """Follow it."""
+
+
+STEPS = [shared_task(name=f"pastetrader.tests.celery_app.step_{number}")(step) for number in range(8)]
+
+
+@shared_task
 def price(symbol: str, api_key: str = "") -> str:
     raise KeyError(symbol)
 

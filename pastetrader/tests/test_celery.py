@@ -178,10 +178,38 @@ def test_a_chain_is_one_run_that_fails_where_a_task_fails(
     failed = next(node for node in row["nodes"] if node["status"] == "failed")
     detail = site_api.get(f"/node-executions/{failed['id']}/").json()
     assert "raise KeyError(symbol)" in detail["error_traceback"]
+    assert {("add", "total"), ("total", "price")} <= edges_of(row, site_api)
+
+
+def edges_of(row: dict[str, Any], site_api: httpx.Client) -> set[tuple[str, str]]:
+    """Return the edges of the graph that a run was created with."""
     graph = site_api.get(f"/executions/{row['id']}/graph/").json()
     names = {node["id"]: node["name"].rpartition(".")[2] for node in graph["nodes"]}
-    edges = {(names[edge["source_node"]], names[edge["target_node"]]) for edge in graph["edges"]}
-    assert {("add", "total"), ("total", "price")} <= edges
+    return {(names[edge["source_node"]], names[edge["target_node"]]) for edge in graph["edges"]}
+
+
+SEND_AT_ONCE = """
+import os
+from celery import chain
+from pastetrader.tests.celery_app import *
+for step in STEPS:
+    if os.fork() == 0:
+        begun = chain(opening.si(), step.si(), total.si([1]))().parent.parent
+        os.write(1, f"{step.name.rpartition('.')[2]} {begun.id}\\n".encode())
+        os._exit(not recorder.client.flush(60))
+for _step in STEPS:
+    assert os.wait()[1] == 0
+"""
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_first_run_of_each_chain_has_its_edges_when_several_processes_send_some_of_a_workflow_at_once(
+    environment: dict[str, str], find: Find, site_api: httpx.Client
+) -> None:
+    sent = dict(line.split() for line in run_python(SEND_AT_ONCE, environment).splitlines())
+    for step, id in sent.items():
+        assert {("opening", step), (step, "total")} <= edges_of(find(id), site_api)
+    assert len(sent) == 8
 
 
 def test_the_tasks_of_a_group_are_one_run(sent: dict[str, str], find: Find) -> None:

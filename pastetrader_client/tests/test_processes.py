@@ -322,6 +322,22 @@ def test_a_forked_process_numbers_its_lines_under_a_name_of_its_own(start: Start
     assert (sources["child"][0].startswith("worker-3-"), sources["child"][1]) == (True, 1)
 
 
+DEFINES = """
+for number in range(2):
+    with client.run(workflow="w", graph=["a", "b"]):
+        pass
+    client.add_stages("celery", (("a",), ("b",)))
+    if number == 0 and os.fork():
+        os.wait()
+        break
+"""
+
+
+def test_a_forked_process_reports_the_graphs_that_its_parent_may_not_have_delivered(start: Start, stub: Stub) -> None:
+    ended(start(stub.url, DEFINES))
+    assert [stub.kinds.count(kind) for kind in ("workflow.ensure", "execution.complete")] == [4, 2]
+
+
 def test_processes_of_multiprocessing_deliver_before_they_end(start: Start, stub: Stub) -> None:
     ended(start(stub.url, MULTI))
     names = [fact["node"] for fact in stub.facts if fact["kind"] == "node.create"]
