@@ -72,7 +72,7 @@ class Recorder:
         self.received: dict[str, Any] = {}  # requests of tasks, in the worker's main process
         self.retried: set[str] = set()  # those of them whose next attempt was sent
         self.errors: dict[str, BaseException | str] = {}  # with which they called retry()
-        self.groups: OrderedDict[str, str] = OrderedDict()  # the runs of groups that this process sends
+        self.groups: OrderedDict[str, tuple[str, str]] = OrderedDict()  # that this process sends, with run and workflow
         self.lock = Lock()
 
     def connect(self) -> None:
@@ -109,8 +109,8 @@ class Recorder:
         """Create the node and, with its first task, the run."""
         inherit(headers, current_task.request if current_task else None)
         is_first = RUN not in headers
-        headers.setdefault(RUN, self._run_to_send(headers))
-        headers.setdefault(WORKFLOW, sender)
+        if is_first:
+            headers[RUN], headers[WORKFLOW] = self._run_to_send(headers, sender)
         headers.setdefault(ROOT, headers.get("group") or headers["root_id"])
         headers.setdefault(SENT, moment(time.time_ns()))
         if headers.get("retries"):
@@ -126,12 +126,13 @@ class Recorder:
         run = self._run(headers[RUN], headers[WORKFLOW], headers[ROOT], headers[SENT], stages)
         self._node(run, key_of(headers["id"], headers.get(NESTING)), sender, args, kwargs).create()
 
-    def _run_to_send(self, headers: Mapping[str, Any]) -> str:
-        """Return a new id, or the one with which other tasks of the same group were sent."""
+    def _run_to_send(self, headers: Mapping[str, Any], task: str) -> tuple[str, str]:
+        """Return a new id and the workflow, or those with which other tasks of the same group were sent."""
+        new = uuid7(), task
         if (group := headers.get("group")) is None:
-            return uuid7()
+            return new
         with self.lock:
-            found = self.groups.setdefault(group, uuid7())
+            found = self.groups.setdefault(group, new)
             if len(self.groups) > MOST_GROUPS:
                 self.groups.popitem(last=False)
         return found

@@ -36,7 +36,12 @@ def complete(request: Any, task: str) -> None:
 
 
 def run_of(request: Any) -> str:
-    return str(getattr(request, RUN, None) or derive(BASE, root_of(request)))
+    """Return the run of a task. Of a group whose sender does not report, the tasks of each name are one: none of them
+    knows the others, and a run is of one workflow."""
+    if (found := getattr(request, RUN, None)) is not None:
+        return str(found)
+    root = root_of(request)
+    return derive(BASE, f"{root} {request.task}" if root == request.group else root)
 
 
 def graph_of(request: Any, task: str) -> Stages:

@@ -28,7 +28,7 @@ held.wait()
 if (child := os.fork()) == 0:
     celery_run_ends.QUIET_SECONDS = 0.1
     recorder.ends.expect("run")
-    assert recorder._run_to_send({"group": "group"})
+    assert recorder._run_to_send({"group": "group"}, "task")
     os._exit(not checked.wait(60))
 status = os.waitpid(child, 0)[1]
 go.set()

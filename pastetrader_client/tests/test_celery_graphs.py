@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from celery import Celery, chain, chord, signals  # type: ignore[import-untyped]  # it has no type hints
+from celery import Celery, chain, chord, group, signals  # type: ignore[import-untyped]  # it has no type hints
 
 from executions.models import WorkflowExecution
 from pastetrader_client import Client
@@ -204,6 +204,30 @@ class TestTheLedger:
         worker.begin(later)
         assert worker.client.flush()
         assert WorkflowExecution.objects.get().status == "running"
+
+    def test_a_group_of_different_tasks_is_a_run_of_the_workflow_of_the_first(
+        self, start: Callable[..., Process]
+    ) -> None:
+        sender, worker = start(), start()
+        messages = sender.send_canvas(group(sender.sig("add", "price")))
+        assert sender.client.flush()
+        for message in messages:
+            worker.begin(message)
+            assert worker.client.flush()
+        run = WorkflowExecution.objects.get()
+        assert run.workflow_name == "add"
+        assert set(run.node_executions.values_list("node_name", "status")) == {("add", "running"), ("price", "running")}
+
+    def test_of_a_group_whose_sender_does_not_report_each_task_is_recorded(self, start: Callable[..., Process]) -> None:
+        workers = [start() for _ in range(3)]
+        messages = workers[0].send_canvas(group(workers[0].sig("add", "price", "add")))
+        assert workers[0].client.flush()
+        WorkflowExecution.objects.all().delete()
+        for worker, message in zip(workers, messages, strict=True):
+            worker.begin(without_headers(message))
+            assert worker.client.flush()
+        runs = WorkflowExecution.objects.all()
+        assert sorted((run.workflow_name, run.node_executions.count()) for run in runs) == [("add", 2), ("price", 1)]
 
     def test_a_refused_definition_is_reported_again_with_the_next_run(
         self, start: Callable[..., Process], owner: Any
