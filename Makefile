@@ -10,8 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROOFS_VENV := .venv-proofs
 CORES := $$(getconf _NPROCESSORS_ONLN)
-IN_PROCESS := $(BIN)/python -m pytest --numprocesses $(CORES) --maxprocesses 4
-# One more process than cores: tests of servers and browsers wait for much of their time.
+# One more process than cores: tests wait for locks, processes, streams and browsers.
 PYTEST := $(BIN)/python -m pytest --numprocesses $$(($(CORES) + 1)) --maxprocesses 4
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
 # Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
@@ -26,12 +25,12 @@ run: $(VENV)/run.stamp ## set up, migrate, serve (HOST=127.0.0.1 PORT=8000)
 	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
 
 test: setup ## set up and run the suite in process without its slow tests, on all cores (ARGS="-k word" goes on to pytest, "-n 0" is one process)
-	@exec $(IN_PROCESS) -m "not site and not slow" $(ARGS)
+	@exec $(PYTEST) -m "not site and not slow" $(ARGS)
 
-test-site: setup ## what needs a server, a browser or pip in a process of its own
-	@exec $(PYTEST) -m site browser pastetrader/tests $(ARGS)
+test-site: setup ## what needs a server, a browser or pip in a process of its own, without its slow tests
+	@exec $(PYTEST) -m "site and not slow" browser pastetrader/tests $(ARGS)
 
-test-all: setup ## both, and the slow tests
+test-all: setup ## both, and the slow tests of each
 	@exec $(PYTEST) $(ARGS)
 
 setup: $(VENV)/dev.stamp ## make .venv with everything the product and its tests need

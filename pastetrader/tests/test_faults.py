@@ -37,6 +37,7 @@ FEW = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_doubled_or_impossible_whatever_breaks() -> None:
     kinds = [option for kind in FEW for option in ("--only", kind)]
     command = [sys.executable, "-m", "faults", "--seed", "1", "--rounds", "1", "--scenarios", "2", "--back-in", "100"]

@@ -156,6 +156,7 @@ def event(run: str, **more: object) -> dict[str, object]:
     return {"kind": "log", "id": str(id), "workflow_execution": run} | line(**more)  # type: ignore[arg-type]  # a message is text
 
 
+@pytest.mark.slow
 def test_others_are_answered_within_a_second_while_a_heavy_body_is_worked_on(
     ledger: Ledger, other_client: ConcurrentClient
 ) -> None:

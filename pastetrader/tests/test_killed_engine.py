@@ -75,6 +75,7 @@ def engine(site: Site, api: httpx.Client) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_its_run_fails_people_are_told_and_the_next_one_starts(
     site: Site, api: httpx.Client, engine: subprocess.Popen[str], receiver: Receiver
 ) -> None:

@@ -6,6 +6,7 @@ from statistics import mean
 from typing import Any
 
 import psutil
+import pytest
 
 from ledgerkit.db.models import uuid7
 from pastetrader.tests.live_server import Site
@@ -17,6 +18,7 @@ LIMIT = 300_000_000  # bytes of each process, after each call
 MOST_GROWTH = 1.25
 
 
+@pytest.mark.slow
 def test_a_million_lines(site: Site, token: str) -> None:
     """Send a million lines, 20,000 in the short form."""
     run = str(uuid7())

@@ -26,6 +26,7 @@ from pastetrader.tests.prepared_folder import manage
 from workflows.tests.factories import UserFactory
 
 
+@pytest.mark.slow
 def test_the_first_start_prepares_everything_and_a_killed_one_loses_nothing(serve: Serve, data_dir: Path) -> None:
     """Three servers for all of it, from nothing: each start takes seconds. The second runs the demo, which ends with a
     run that fails, and is killed; the third has every run."""

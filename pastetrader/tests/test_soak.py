@@ -120,6 +120,7 @@ def engines(server: Server, tmp_path: Path) -> Iterator[list[subprocess.Popen[st
         engine.communicate()
 
 
+@pytest.mark.slow
 def test_each_fact_is_stored_once_whatever_is_killed(
     server: Server, cluster: Cluster, engines: list[subprocess.Popen[str]], tmp_path: Path
 ) -> None:

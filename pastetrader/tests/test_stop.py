@@ -55,6 +55,7 @@ class Clients:
                 peer.sendall(output.encode())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("ready")
 def test_a_server_ends_in_time_whatever_is_under_way(serve: Serve, data_dir: Path) -> None:
     """Two servers of one database, with one process and with two, that end at the same time."""

@@ -48,6 +48,7 @@ def old_site() -> Iterator[DeployedSite]:
             yield site
 
 
+@pytest.mark.slow
 def test_a_ledger_is_upgraded_while_the_last_release_serves(old_site: DeployedSite, prepared: Path) -> None:
     site = old_site
     with serving(site, "--superuser"):
