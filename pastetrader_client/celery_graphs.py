@@ -6,16 +6,18 @@ from typing import Any
 
 from .graphs import Stages
 
+type Signature = Mapping[str, Any]
+
 MOST_NAMES, MOST_BYTES = 100, 4_000  # of a header
 
 
-def stages_of(name: str, chain: Sequence[Any] | None, chord: Any) -> Stages:
+def stages_of(name: str, chain: Sequence[Signature] | None, chord: Signature | None) -> Stages:
     """Return the task and what follows it. Celery keeps a chain in reverse."""
     following = [tasks for each in reversed(chain or ()) for tasks in _stages(each)]
     return (name,), *following, *(_stages(chord) if chord else ())
 
 
-def _stages(signature: Mapping[str, Any]) -> Stages:
+def _stages(signature: Signature) -> Stages:
     kwargs = signature.get("kwargs") or {}
     match signature.get("task"):
         case "celery.group":
@@ -31,7 +33,7 @@ def _stages(signature: Mapping[str, Any]) -> Stages:
     return ()
 
 
-def _first_names(tasks: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def _first_names(tasks: Iterable[Signature]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for each in tasks for stage in _stages(each)[:1] for name in stage))
 
 

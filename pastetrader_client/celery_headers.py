@@ -1,9 +1,10 @@
 """Headers of Celery's messages in which the run of a task travels."""
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
-from .celery_graphs import header_of, stages_in, stages_of
+from .celery_graphs import Signature, header_of, stages_in, stages_of
 from .celery_requests import root_of
 from .encoding import moment
 from .graphs import Stages
@@ -17,14 +18,24 @@ RUN, WORKFLOW, ROOT, SENT, GRAPH = HEADERS = (
 BASE = "00000000-0000-7000-8000-000000000000"  # of the ids of runs that no header names
 
 
-def inherit(headers: dict[str, Any], parent: Any) -> None:
+class Request(Protocol):
+    """What Celery tells of a task that a worker has got."""
+
+    task: str
+    group: str | None
+    parent_id: str | None
+    chain: Sequence[Signature] | None
+    chord: Signature | None
+
+
+def inherit(headers: dict[str, object], parent: object) -> None:
     """Give a message the headers of the task that sends it."""
     for name in HEADERS:
         if (inherited := getattr(parent, name, None)) is not None:
             headers[name] = inherited
 
 
-def complete(request: Any, task: str) -> None:
+def complete(request: Request, task: str) -> None:
     """Give the request of a task what its sender has not, which does not report or is of an earlier version. What the
     task sends inherits it."""
     given = vars(request)
@@ -35,7 +46,7 @@ def complete(request: Any, task: str) -> None:
         given[GRAPH] = header
 
 
-def run_of(request: Any) -> str:
+def run_of(request: Request) -> str:
     """Return the run of a task. Of a group whose sender does not report, the tasks of each name are one: none of them
     knows the others, and a run is of one workflow."""
     if (found := getattr(request, RUN, None)) is not None:
@@ -44,7 +55,7 @@ def run_of(request: Any) -> str:
     return derive(BASE, f"{root} {request.task}" if root == request.group else root)
 
 
-def graph_of(request: Any, task: str) -> Stages:
+def graph_of(request: Request, task: str) -> Stages:
     """Return the stages that the run began with, none if neither a header nor its first task has them."""
     if stages := stages_in(getattr(request, GRAPH, None)):
         return stages

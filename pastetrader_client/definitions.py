@@ -2,12 +2,12 @@
 reported once; one that the ledger refuses is reported again with the next run."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
 
 from .bounded_dict import remember
 from .documents import capture, document
 from .encoding import Fact, fact_of
-from .graphs import Graph, Stages, added, definition
+from .graphs import Graph, Stages, addition, definition
 
 MOST_WORKFLOWS, MOST_GRAPHS, MOST_STAGES = 1_000, 20, 1_000  # graphs and stages of each workflow that are remembered
 
@@ -36,7 +36,7 @@ class Definitions:
             return None
         remember(known, stages, most=MOST_STAGES)
         remember(self.stages, workflow, known, most=MOST_WORKFLOWS)
-        return _fact(added(workflow, stages))
+        return _fact(addition(workflow, stages))
 
     def forget(self, body: bytes) -> None:
         """Forget what was reported of the workflow of a refused definition."""
@@ -47,5 +47,5 @@ class Definitions:
             self.stages.pop(name, None)
 
 
-def _fact(body: dict[str, Any]) -> Fact:
+def _fact(body: Mapping[str, object]) -> Fact:
     return fact_of("", "workflow.ensure", "", {"workflow": document(body)})

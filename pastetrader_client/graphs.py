@@ -22,7 +22,7 @@ def definition(name: str, graph: Graph) -> dict[str, Any]:
     return _of_pairs(name, graph, pairwise(graph))
 
 
-def added(name: str, stages: Stages) -> dict[str, Any]:
+def addition(name: str, stages: Stages) -> dict[str, Any]:
     """Return the body of `workflow.ensure` that adds what the workflow lacks of these stages."""
     pairs = dict.fromkeys((a, b) for before, after in pairwise(stages) for a in before for b in after)
     return {**_of_pairs(name, (each for stage in stages for each in stage), pairs), "only_add": True}

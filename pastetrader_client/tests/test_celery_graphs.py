@@ -53,12 +53,12 @@ class Process:
         return self.send_canvas(chain(self.sig(*names)))[0]
 
     def send_canvas(self, canvas: Any) -> list[Message]:
-        with self._recorded() as messages:
+        with self._record() as messages:
             canvas.apply_async()
         return messages
 
     @contextmanager
-    def _recorded(self) -> Iterator[list[Message]]:
+    def _record(self) -> Iterator[list[Message]]:
         messages: list[Message] = []
         own = get_ident()
 
