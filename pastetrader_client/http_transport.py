@@ -25,7 +25,7 @@ TIMEOUT = httpx.Timeout(30, connect=5)
 LONGEST_WAIT = 3600.0  # seconds that a Retry-After is believed
 COMPRESSED_FROM = 4_000  # bytes of a body
 FAST = 1  # the level of gzip: lines become a tenth, in a tenth of the time that the default takes
-TRIES = 3  # of a definition that others change too
+TRIES = 3  # of a definition that others change too, before all is sent again later
 API = "/api/v1"
 
 logger = logging.getLogger("pastetrader_client")
@@ -84,13 +84,23 @@ class HttpTransport:
             missing = [node for node in nodes if node["name"] not in known]
             if not missing:
                 return True
-            wish = {"version": there["version"], "nodes": [*there["nodes"], *missing]}
-            changed = self._call("PATCH", f"/workflows/{there['id']}/", json=wish)
+            changed = self._add_nodes(workflow, there, missing)
             if changed.status_code == 200:
                 return True
             if changed.status_code not in {409, 412}:
                 return self._cannot_define(changed)
-        return False
+        raise Unavailable(f"others change the workflow {there['name']} at the same time")
+
+    def _add_nodes(
+        self, workflow: str | None, there: Mapping[str, Any], missing: Sequence[Mapping[str, object]]
+    ) -> httpx.Response:
+        """Add the nodes by the name of the workflow, without conflicts, or else by its id: a run that another process
+        has created may be of a workflow of somebody else."""
+        if workflow is not None:
+            wish = {"name": workflow, "nodes": missing, "only_add": True}
+            return self._call("POST", "/workflows/ensure/", json=wish)
+        wish = {"version": there["version"], "nodes": [*there["nodes"], *missing]}
+        return self._call("PATCH", f"/workflows/{there['id']}/", json=wish)
 
     def _find_workflow(self, workflow: str | None, run: str) -> httpx.Response:
         if workflow is None:
