@@ -17,6 +17,7 @@ from pastetrader_client import Client
 from pastetrader_client.celery import Recorder
 from pastetrader_client.celery_headers import GRAPH, HEADERS, RUN
 from pastetrader_client.tests.stub import Stub
+from pastetrader_client.tests.waiting import close
 from tokens.models import Token
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -87,8 +88,17 @@ class Process:
 
 
 @pytest.fixture
-def start(shop: Celery, connect: Callable[..., Client]) -> Callable[..., Process]:
-    return lambda **options: Process(shop, connect(**options))
+def start(shop: Celery, connect: Callable[..., Client]) -> Iterator[Callable[..., Process]]:
+    """Return a function that starts a process. Its thread may be looking whether a run has ended when the test ends."""
+    clients: list[Client] = []
+
+    def start(**options: Any) -> Process:
+        clients.append(connect(**options))
+        return Process(shop, clients[-1])
+
+    yield start
+    for client in clients:
+        close(client)
 
 
 def next_task(name: str, message: Message) -> Message:
