@@ -35,9 +35,14 @@ from workflows.tests.factories import UserFactory
 SCHEMA = ROOT / "schema.yaml"
 
 
+def read_yaml(text: str) -> Any:
+    """Read by libyaml where PyYAML has it: in a fifth of the time."""
+    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 @pytest.fixture(scope="module")
 def document() -> Any:
-    return yaml.safe_load(SCHEMA.read_text())
+    return read_yaml(SCHEMA.read_text())
 
 
 def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
@@ -226,8 +231,8 @@ def test_the_schema_is_made_once_and_names_the_prefix_of_each_request(
     for prefix in ("/ledger", "/my/ledger"):
         with path_prefix(prefix):
             answer = client.get("/api/v1/schema/", headers={"Accept": kind})
-        assert yaml.safe_load(answer.text) == document | {"servers": [{"url": prefix}]}
-    assert yaml.safe_load(client.get("/api/v1/schema/", headers={"Accept": kind}).text) == document
+        assert read_yaml(answer.text) == document | {"servers": [{"url": prefix}]}
+    assert read_yaml(client.get("/api/v1/schema/", headers={"Accept": kind}).text) == document
 
 
 def test_the_docs_take_scripts_and_styles_from_us_alone(client: Any) -> None:
