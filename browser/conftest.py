@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState, exp
 from browser import chromium, screenshots
 from browser.engine import Engine
 from browser.guard import Guard
-from browser.live_site import LiveSite, start_site
+from browser.live_site import LiveSite, fill, start_site
+from pastetrader.tests.prepared_folder import copy, made_once
 
 expect.set_options(timeout=30_000)
 
@@ -32,8 +33,19 @@ def browser_path() -> str:
 
 
 @here
-def site(browser_path: str, prepared: Path) -> Iterator[LiveSite]:
-    with start_site(prepared=prepared) as made:
+def filled(browser_path: str, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a site that is not running, whose ledger is filled."""
+
+    def make(home: Path) -> None:
+        copy(prepared, home)
+        fill(home)
+
+    return made_once(tmp_path_factory, "filled", make)
+
+
+@here
+def site(filled: Path) -> Iterator[LiveSite]:
+    with start_site(filled=filled) as made:
         yield made
 
 

@@ -1,14 +1,16 @@
-"""`python -m browser.fixture_data` fills an empty ledger: rows of `seed_ledger`, which gets its options, the demo, and
-a nightly workflow that succeeded for eleven nights and failed last night, as an engine would have reported it.
+"""`python -m browser.fixture_data` fills a migrated database: a superuser, rows of `seed_ledger`, which gets its
+options, the demo, and a nightly workflow that succeeded for eleven nights and failed last night, as an engine would
+have reported it. Its rows are copied with their history, because a transition has the time of its statement.
 
-The last line of its output is JSON: the ids by which tests and screenshots find last night's run. Its rows are copied
-with their history, because a transition has the time of its statement.
+The last line of the output is JSON: the superuser's password, a token, and the ids by which tests and screenshots find
+last night's run.
 """
 
+import io
 import json
 import os
+import secrets
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,6 +41,7 @@ from executions.models import (
     WorkflowExecution,
 )
 from executions.upkeep import error_groups
+from pastetrader.tests.live_server import ALL_SCOPES
 from tokens.models import Token
 from workflows.models import Workflow
 from workflows.submitted_graph import SubmittedGraph
@@ -285,18 +288,22 @@ def fill(now: datetime) -> dict[str, str]:
 
 
 def error_group_of(run: UUID) -> UUID:
-    """Sort all failures into groups. Return that of a run. The server, which scans too, has read an empty ledger."""
-    of_run = ErrorOccurrence.objects.filter(workflow_execution=run)
-    for _try in range(300):
-        ErrorScan.objects.update(backfill_from=datetime.now(UTC))
-        error_groups.apply(lambda _done, _expected: None)
-        if found := of_run.first():
-            return found.fingerprint.group_id
-        time.sleep(0.1)  # it is the server that scans
-    raise RuntimeError("The failed run is in no group of errors.")
+    """Sort all failures into groups, and return that of a run."""
+    ErrorScan.objects.update(backfill_from=datetime.now(UTC))
+    error_groups.apply(lambda _done, _expected: None)
+    return ErrorOccurrence.objects.get(workflow_execution=run).fingerprint.group_id
+
+
+def make_keys() -> dict[str, str]:
+    """Make a superuser with a password, and a token."""
+    password, token = secrets.token_urlsafe(12), io.StringIO()
+    get_user_model()._default_manager.create_superuser(username="admin", password=password)
+    call_command("create_token", "admin", *ALL_SCOPES, "--name", "browser", stdout=token)
+    return {"password": password, "token": token.getvalue().strip()}
 
 
 if __name__ == "__main__":
+    keys = make_keys()
     call_command("seed_ledger", *sys.argv[1:])
     call_command("demo")
-    sys.stdout.write(json.dumps(fill(datetime.now(UTC))) + "\n")
+    sys.stdout.write(json.dumps(keys | {"ids": fill(datetime.now(UTC))}) + "\n")

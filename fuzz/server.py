@@ -29,8 +29,12 @@ class Server:
             )
         self.output = self._wait()
         self.address = re.findall(r"http://\S+:\d+", self.output)[0]
-        self.password = re.findall(r"admin, password (\S+)", self.output)[0]
-        self.token = self.manage("create_token", "admin", *ALL_SCOPES, "--name", name).strip()
+        self.password, self.token = self.first_keys(name)
+
+    def first_keys(self, name: str) -> tuple[str, str]:
+        """Return the password of the user whom the server has made, and a new token of that name."""
+        [password] = re.findall(r"admin, password (\S+)", self.output)
+        return password, self.manage("create_token", "admin", *ALL_SCOPES, "--name", name).strip()
 
     def _wait(self) -> str:
         assert self.process.stdout is not None

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,16 +29,25 @@ def new_home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder as `serve` leaves it: with a migrated database and static files, and without users."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # by all processes of this run
-    made = shared / "prepared"
-    with exclusive_lock(shared / "prepared.lock"):
+    return made_once(tmp_path_factory, "prepared", prepare)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder of all processes of this run; the first one that needs it makes it."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = shared / name
+    with exclusive_lock(shared / f"{name}.lock"):
         if not made.exists():
             with new_home() as home:
-                done = manage("shell", "--no-imports", "-c", PREPARE, local=home, PASTETRADER_DURABLE="0")
-                assert done.returncode == 0, done.stderr
+                make(home)
                 copy_files(home, made)
     return made
+
+
+def prepare(home: Path) -> None:
+    done = manage("shell", "--no-imports", "-c", PREPARE, local=home, PASTETRADER_DURABLE="0")
+    assert done.returncode == 0, done.stderr
 
 
 PREPARE = """
