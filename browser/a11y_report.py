@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Browser, StorageState, expect
 
 from browser import chromium
-from browser.axe import PHONE, WIDE, faults_of
+from browser.axe import PHONE, WIDE, faults_of, install
 from browser.live_site import LiveSite, start_site
 from browser.pages import PAGES, RUNS, View
 from browser.screenshots import signed_in
@@ -45,6 +45,7 @@ def _check(browser: Browser, site: LiveSite, cookies: StorageState, view: View, 
     options: dict[str, Any] = {"storage_state": cookies} if view.signed_in else {}
     with browser.new_context(locale=locale, timezone_id="UTC", viewport=WIDE, **options) as context:
         page = context.new_page()
+        install(page)
         site.show(page, view)
         expect(page.locator(view.shows).first).to_be_visible(timeout=30_000)
         found = faults_of(page, WAYS)
