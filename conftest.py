@@ -104,13 +104,21 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
+) -> Iterator[None]:
     if os.environ.get("DATABASE_URL"):
         yield
         return
+    from pastetrader.tests.prepared_folder import copy  # noqa: PLC0415  # a plugin, which pytest imports first
+
     home = Path(tempfile.mkdtemp(prefix="pastetrader-tests-")).resolve()
     data_dir = home / "postgres"
-    settings.DATABASES["default"] |= {
+    database = settings.DATABASES["default"]
+    if any("prepared" in item.fixturenames for item in request.session.items if isinstance(item, pytest.Function)):
+        copy(request.getfixturevalue("prepared"), home)  # which tests of servers need too: it is migrated once for all
+        database.setdefault("TEST", {})["TEMPLATE"] = database["NAME"]
+    database |= {
         "HOST": str(socket_dir(data_dir)),
         "EMBEDDED": {"data_dir": data_dir, "durable": False},
     }
