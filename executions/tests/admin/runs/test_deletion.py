@@ -1,5 +1,6 @@
 """Deleting runs: by those who may, with numbers on the page that asks, and by one statement."""
 
+import re
 from typing import Any
 from unittest import mock
 
@@ -32,6 +33,13 @@ def test_the_page_that_asks_says_how_much_goes_and_loads_none_of_it(staff: Any) 
     assert "Execution logs: more than 1000<" in html
     of_lines = [query["sql"] for query in queries if "execution_logs" in query["sql"]]
     assert all("COUNT(" in sql and "LIMIT 1001" in sql for sql in of_lines)
+
+
+def test_the_page_that_asks_has_the_breadcrumbs_of_the_run(staff: Any) -> None:
+    run = run_with_history()
+    html = client_of(staff).get(f"{RUNS}{run.pk}/delete/").content.decode()
+    crumbs = html.partition('<ol class="breadcrumbs">')[2].partition("</ol>")[0]
+    assert re.findall(r'href="([^"]+)"', crumbs) == ["/admin/", RUNS, f"{RUNS}{run.pk}/change/"]
 
 
 def test_one_run_is_deleted_with_all_that_is_its_own(staff: Any) -> None:
