@@ -1,48 +1,29 @@
 """Celery's tasks as runs: a real worker, a real Redis, and the ledger over HTTP."""
 
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from pastetrader.tests.live_server import ROOT, Site
+from pastetrader.tests.celery_processes import (
+    REDIS,
+    Send,
+    free_port,
+    kill,
+    run_python,
+    start_redis,
+    started_sender,
+    started_worker,
+)
+from pastetrader.tests.live_server import Site
 from pastetrader_client.tests.waiting import wait_until
 
-REDIS = shutil.which("redis-server")
 pytestmark = pytest.mark.skipif(REDIS is None, reason="needs Debian's redis-server")
 SECONDS = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-def start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:
-    """Start a Redis and wait until it takes connections."""
-    command = [str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_until(lambda: takes_connections(port))
-    return process
-
-
-def takes_connections(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +39,6 @@ def environment(site: Site, token: str, tmp_path_factory: pytest.TempPathFactory
     redis.wait()
 
 
-@contextmanager
-def started_worker(environment: dict[str, str], log: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a worker, a group of processes; end it after the block."""
-    command = [sys.executable, "-m", "celery", "-A", "pastetrader.tests.celery_app", "worker", "-l", "INFO", *options]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        while "ready." not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        yield process
-        process.terminate()
-        process.wait(timeout=60)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 @pytest.fixture(scope="module")
 def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Start a worker of three processes; yield the file of its log."""
@@ -90,44 +50,37 @@ def worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 # Each begins with a task; its id, or the id of the group, is the correlation id of the run.
 CANVASES = {
     "single": "add.delay(1)",
-    "chain": "chain(add.s(1), total.si([1]), price.si('GOOG'), add.si(5))()",
+    "chain": "first(chain(add.s(1), total.si([1]), price.si('GOOG'), add.si(5))())",
     "group": "group(add.s(i) for i in range(3))()",
-    "chord": "chord([add.s(i) for i in range(3)], total.s())()",
+    "chord": "first(chord([add.s(i) for i in range(3)], total.s())())",
     "retried": "flaky.delay()",
     "nested": "parent.delay()",
     "secret": "price.delay('GOOG', api_key='sk-4f9a8b7c')",
-    "revoked": "slow.apply_async(countdown=3)",
+    "revoked": "revoked(slow.apply_async(countdown=3))",
     "expired": "slow.apply_async(expires=-1)",
     "killed": "killed_once.delay({marker!r})",
     "ignored": "ignored.delay()",
     "replaced": "replaced.delay()",
 }
-SEND = """
-from celery import chain, chord, group
-from pastetrader.tests.celery_app import *
-results = {%s}
-results["revoked"].revoke()
-first = lambda result: first(result.parent) if getattr(result, "parent", None) else result
-for name, result in results.items():
-    begun = result if name == "group" else first(result)
-    print(name, begun.id)
-"""
-
-
-def run_python(code: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, text=True, capture_output=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def sent(environment: dict[str, str], worker: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Send all canvases from one process; return the ids with which they began."""
+def send(environment: dict[str, str]) -> Iterator[Send]:
+    with started_sender(environment) as send:
+        yield send
+
+
+@pytest.fixture(scope="module")
+def send_apart(apart: dict[str, str]) -> Iterator[Send]:
+    with started_sender(apart) as send:
+        yield send
+
+
+@pytest.fixture(scope="module")
+def sent(send: Send, worker: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Send all canvases; return the ids with which they began."""
     marker = str(tmp_path_factory.mktemp("killed") / "marker")
-    items = ", ".join(f"{name!r}: {code.format(marker=marker)}" for name, code in CANVASES.items())
-    return dict(line.split() for line in run_python(SEND % items, environment).splitlines())
+    return {name: send(code.format(marker=marker)) for name, code in CANVASES.items()}
 
 
 type Find = Callable[..., dict[str, Any]]
@@ -263,12 +216,6 @@ def apart(environment: dict[str, str]) -> dict[str, str]:
     return environment | {"BROKER": broker, "VISIBILITY_TIMEOUT": "1", "RUN_SECONDS": "10"}
 
 
-def kill(worker: subprocess.Popen[bytes]) -> None:
-    """Kill all processes of a worker at once, as with their container."""
-    os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
-
-
 SEND_ONE = "from pastetrader.tests.celery_app import *; print({task}.id)"
 
 
@@ -286,46 +233,49 @@ def test_a_task_whose_worker_is_killed_is_recorded_by_the_worker_that_gets_it_ag
         assert nodes_of(find(id, "completed", 120)) == [("killed_with_its_worker", "completed")]
 
 
-def test_a_task_whose_process_celery_ends_or_loses_is_failed(apart: dict[str, str], find: Find, tmp_path: Path) -> None:
+def test_a_task_whose_process_celery_ends_or_loses_is_failed(
+    apart: dict[str, str], send_apart: Send, find: Find, tmp_path: Path
+) -> None:
     """The worker is their own: a killed process takes with it what it has not delivered of the task before."""
     with started_worker(apart, tmp_path / "log", "-c", "1"):
         for task, error in (("too_long", "TimeLimitExceeded"), ("lost", "WorkerLostError")):
-            row = find(run_python(SEND_ONE.format(task=f"{task}.delay()"), apart).strip(), "failed", 120)
+            row = find(send_apart(f"{task}.delay()"), "failed", 120)
             assert nodes_of(row) == [(task, "failed")]
             assert error in row["error_message"]
 
 
 def test_a_run_whose_worker_is_killed_with_the_message_is_ended_after_the_time_that_it_has(
-    apart: dict[str, str], find: Find, tmp_path: Path
+    apart: dict[str, str], send_apart: Send, find: Find, tmp_path: Path
 ) -> None:
     with started_worker(apart, tmp_path / "first", "-c", "1") as first:  # whose start takes none of the time
-        id = run_python(SEND_ONE.format(task="slow.delay()"), apart).strip()
+        id = send_apart("slow.delay()")
         find(id, "running", 120)
         wait_until(lambda: "slow" in (tmp_path / "first").read_text().partition("ready.")[2])
         kill(first)
     assert find(id, "failed", 120)["error_code"] == "timed_out"
 
 
-@pytest.mark.parametrize("status", ["completed", "failed"])
 def test_a_task_that_is_executed_while_redis_is_killed_is_recorded(
-    environment: dict[str, str], find: Find, tmp_path: Path, status: str
+    environment: dict[str, str], find: Find, tmp_path: Path
 ) -> None:
     """Redis is back before the task ends, or cannot store its result: Celery takes that for a failure."""
-    port, marker, log = free_port(), tmp_path / "marker", tmp_path / "log"
+    port, log = free_port(), tmp_path / "log"
     own = environment | {"BROKER": f"redis://127.0.0.1:{port}/0"}
     redis = start_redis(port, tmp_path)
     try:
         with started_worker(own, log, "-c", "1"):
-            id = run_python(SEND_ONE.format(task=f"waits_for.delay({str(marker)!r})"), own).strip()
-            find(id, "running", 120)
-            redis.kill()
-            redis.wait()
-            if status == "failed":
+            for status in ("completed", "failed"):
+                marker = tmp_path / status
+                id = run_python(SEND_ONE.format(task=f"waits_for.delay({str(marker)!r})"), own).strip()
+                find(id, "running", 120)
+                redis.kill()
+                redis.wait()
+                if status == "failed":
+                    marker.touch()
+                    wait_until(lambda: "raised outside body" in log.read_text())
+                redis = start_redis(port, tmp_path)
                 marker.touch()
-                wait_until(lambda: "raised outside body" in log.read_text())
-            redis = start_redis(port, tmp_path)
-            marker.touch()
-            assert nodes_of(find(id, status, 120)) == [("waits_for", status)]
+                assert nodes_of(find(id, status, 120)) == [("waits_for", status)]
             later = run_python(SEND_ONE.format(task="add.delay(1)"), own).strip()
             assert nodes_of(find(later, "completed", 120)) == [("add", "completed")]
     finally:
@@ -334,8 +284,10 @@ def test_a_task_that_is_executed_while_redis_is_killed_is_recorded(
 
 
 @pytest.mark.usefixtures("worker")
-def test_an_operators_cancel_stops_the_task(find: Find, site_api: httpx.Client, environment: dict[str, str]) -> None:
-    id = run_python(SEND_ONE.format(task="cancelled_by_an_operator.delay()"), environment).strip()
+def test_an_operators_cancel_stops_the_task(
+    send: Send, find: Find, site_api: httpx.Client, environment: dict[str, str]
+) -> None:
+    id = send("cancelled_by_an_operator.delay()")
     row = find(id, "running")
     site_api.post(f"/executions/{row['id']}/cancel/", json={"reason": "wrong day"}).raise_for_status()
     assert nodes_of(find(id, "cancelled")) == [("cancelled_by_an_operator", "cancelled")]
@@ -355,10 +307,10 @@ def test_a_task_sent_by_a_process_that_does_not_report_is_recorded_by_the_worker
 
 
 def test_a_retry_that_overtakes_the_end_of_the_attempt_before_is_recorded_after_it(
-    sent: dict[str, str], environment: dict[str, str], find: Find, site_api: httpx.Client
+    sent: dict[str, str], send: Send, find: Find, site_api: httpx.Client
 ) -> None:
     find(sent["group"], "completed")  # other processes are idle
-    row = find(run_python("from pastetrader.tests.celery_app import *; print(unready.delay().id)", environment).strip())
+    row = find(send("unready.delay()"))
     assert [(node["status"], node["attempt"]) for node in row["nodes"]] == [("completed", 3)]
     attempts = site_api.get(f"/node-executions/{row['nodes'][0]['id']}/attempts/").json()["results"]
     errors = {attempt["number"]: attempt["error_message"] for attempt in attempts}
