@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Django's command line: `python manage.py help` lists what it can do."""
 
+import gc
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ def main() -> None:
     if sys.version_info < (3, 12):  # noqa: UP036 - it is for a Python that is older than the code says
         sys.exit(f"{sys.executable} is too old: Python 3.12 or newer is needed. Call .venv/bin/python manage.py.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
+    gc.disable()  # until the apps are loaded (pastetrader/apps.py): there is no garbage in what is imported
     try:
         from django.core.management import execute_from_command_line  # noqa: PLC0415 - settings must be named first
     except ModuleNotFoundError:

@@ -1,9 +1,11 @@
 """Commands, and whether they start the database server."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.core.management.commands.migrate import Command as Migrate
 from django.db import connection
@@ -27,6 +29,13 @@ def test_check_and_help_start_nothing(data_dir: Path) -> None:
     assert done.stdout.count("ended ") == 4, done.stderr
     assert "no issues" in done.stdout
     assert {path.name for path in data_dir.parent.iterdir()} <= {"secret_key", "secrets_key"}
+
+
+def test_garbage_is_searched_for_once_the_apps_are_loaded() -> None:
+    """manage.py begins without the search."""
+    gc.disable()
+    apps.get_app_config("pastetrader").ready()
+    assert gc.isenabled()
 
 
 @pytest.mark.usefixtures("ready")
