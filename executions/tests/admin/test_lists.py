@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
 from executions.admin.filters.workflow_filters import LogWorkflowFilter, NodeTriggerFilter
-from executions.models import WorkflowExecution
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import (
     ExecutionLogFactory,
@@ -39,17 +39,22 @@ def found(response: Any) -> list[Any]:
 
 def fill(count: int, workflow: Workflow | None = None) -> list[WorkflowExecution]:
     workflow = workflow or WorkflowFactory(chain=["fetch"])
-    runs = [
-        WorkflowExecutionFactory(
+    runs = WorkflowExecution.objects.bulk_create(
+        WorkflowExecutionFactory.build(
             workflow=workflow,
             input_data={"big": "x" * 10_000},
             metadata={"tags": ["nightly"], "correlation_id": f"c-{i}"},
         )
         for i in range(count)
-    ]
-    for run in runs:
-        node = NodeExecutionFactory(workflow_execution=run, node=workflow.nodes.get())
-        ExecutionLogFactory(workflow_execution=run, node_execution=node, data={"big": "x"})
+    )
+    fetch = workflow.nodes.get()
+    nodes = NodeExecution.objects.bulk_create(
+        NodeExecutionFactory.build(workflow_execution=run, node=fetch) for run in runs
+    )
+    ExecutionLog.objects.bulk_create(
+        ExecutionLogFactory.build(workflow_execution=node.workflow_execution, node_execution=node, data={"big": "x"})
+        for node in nodes
+    )
     return runs
 
 
