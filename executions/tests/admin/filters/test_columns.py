@@ -10,6 +10,7 @@ from executions.models import WorkflowExecution
 from executions.tests.admin.filters.changelists import pks
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan, uses
+from workflows.tests.factories import WorkflowFactory
 
 RUNS = "/admin/executions/workflowexecution/"
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -18,11 +19,13 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 @pytest.fixture
 def runs(db: None) -> list[Any]:
     """60 runs, each a minute longer than the one that was created before it and started a day before it."""
-    made = [in_state(WorkflowExecutionFactory(), "completed") for _ in range(60)]
-    for number, run in enumerate(made):
+    workflow, made = WorkflowFactory(), []
+    for number in range(60):
         start = DAY - timedelta(days=number)
         times = {"started_at": start, "ended_at": start + timedelta(minutes=number)}
-        WorkflowExecution.objects.filter(pk=run.pk).update(created_at=start + timedelta(days=2 * number), **times)
+        times["created_at"] = start + timedelta(days=2 * number)
+        made.append(WorkflowExecutionFactory.build(workflow=workflow, status="completed", **times))
+    WorkflowExecution.objects.bulk_create(made)
     return [run.pk for run in made]
 
 

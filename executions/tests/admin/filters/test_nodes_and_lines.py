@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -24,10 +25,10 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 def nodes(db: None) -> list[Any]:
     """60 node executions, each a minute longer than the one before it, and one that still runs."""
     run = WorkflowExecutionFactory()
-    made = [in_state(NodeExecutionFactory(workflow_execution=run), "completed") for _ in range(60)]
-    for minutes, node in enumerate(made):
-        times = {"started_at": DAY, "ended_at": DAY + timedelta(minutes=minutes)}
-        NodeExecution.objects.filter(pk=node.pk).update(**times)
+    node = partial(NodeExecutionFactory.build, workflow_execution=run, status="completed", started_at=DAY)
+    steps = NodeFactory.create_batch(60, workflow=run.workflow)
+    made = [node(node=step, ended_at=DAY + timedelta(minutes=minutes)) for minutes, step in enumerate(steps)]
+    NodeExecution.objects.bulk_create(made)
     in_state(NodeExecutionFactory(workflow_execution=run), "running")
     return [node.pk for node in made]
 
