@@ -29,9 +29,11 @@ with client.run(workflow="nightly", concurrent=False) as run, run.node("load") a
     print(run.id, flush=True)
     time.sleep(600)
 """
-RULE = """
+KEYS = """
+from django.core.management import call_command
 from alerts.models import Channel, Rule
 from alerts.webhooks.signature import make_secret
+call_command("create_token", "admin", *{scopes!r})
 secret = make_secret()
 channel = Channel(name="pager", kind="webhook")
 channel.set_address({address!r})
@@ -56,17 +58,22 @@ def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 @pytest.fixture
-def api(site: Site) -> Iterator[httpx.Client]:
-    token = manage("create_token", "admin", *ALL_SCOPES, local=site.local).stdout.strip()
-    headers = {"Authorization": f"Token {token}"}
+def keys(site: Site, receiver: Receiver) -> list[str]:
+    """Return a token of the API, and the secret of a channel to the receiver, which gets all failures."""
+    made = KEYS.format(scopes=ALL_SCOPES, address=receiver.address)
+    return manage("shell", "--no-imports", "-c", made, local=site.local).stdout.split()
+
+
+@pytest.fixture
+def api(site: Site, keys: list[str]) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Token {keys[0]}"}
     with httpx.Client(base_url=f"{site.address}/api/v1/", headers=headers, timeout=30) as client:
         yield client
 
 
 @pytest.fixture
-def engine(site: Site, api: httpx.Client) -> Iterator[subprocess.Popen[str]]:
-    token = api.headers["Authorization"].partition(" ")[2]
-    environment = os.environ | {"URL": site.address, "TOKEN": token, "LEASE": str(LEASE)}
+def engine(site: Site, keys: list[str]) -> Iterator[subprocess.Popen[str]]:
+    environment = os.environ | {"URL": site.address, "TOKEN": keys[0], "LEASE": str(LEASE)}
     process = subprocess.Popen(
         [sys.executable, "-c", ENGINE], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     )
@@ -77,11 +84,8 @@ def engine(site: Site, api: httpx.Client) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.slow
 def test_its_run_fails_people_are_told_and_the_next_one_starts(
-    site: Site, api: httpx.Client, engine: subprocess.Popen[str], receiver: Receiver
+    site: Site, keys: list[str], api: httpx.Client, engine: subprocess.Popen[str], receiver: Receiver
 ) -> None:
-    secret = manage(
-        "shell", "--no-imports", "-c", RULE.format(address=receiver.address), local=site.local
-    ).stdout.strip()
     assert engine.stdout is not None
     run = engine.stdout.readline().strip()
     new = {"workflow": api.get(f"executions/{run}/").json()["workflow"], "trigger_type": "schedule", "queue": True}
@@ -94,7 +98,7 @@ def test_its_run_fails_people_are_told_and_the_next_one_starts(
     assert failed["error_code"] == "lease_expired"
     assert api.post(f"executions/{queued}/start/").json()["status"] == "running"
     wait_until(lambda: receiver.requests, seconds=MINUTE)
-    _check_message(receiver.requests[0], secret, run)
+    _check_message(receiver.requests[0], keys[1], run)
     assert "expired: no heartbeat for" in failed["error_message"]
     monitor = _monitor(site)  # which names the group of errors, without numbers
     assert 0 < monitor.find("expired: no heartbeat for #") < monitor.index("Running, the longest first")
