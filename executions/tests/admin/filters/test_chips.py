@@ -16,7 +16,7 @@ from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.db.timeouts import StatementTimeout
 from workflows.models import Workflow
-from workflows.tests.factories import WorkflowFactory
+from workflows.tests.factories import UserFactory, WorkflowFactory
 
 RUNS, NODES, LOGS = (f"/admin/executions/{name}/" for name in ("workflowexecution", "nodeexecution", "executionlog"))
 DELETIONS, WORKFLOWS, TOKENS = "/admin/executions/deletion/", "/admin/workflows/workflow/", "/admin/tokens/token/"
@@ -88,7 +88,8 @@ class TestWorkflows:
 
     @pytest.fixture(autouse=True)
     def many(self, db: None) -> list[Workflow]:
-        return [WorkflowFactory(name=f"flow {number:03}") for number in range(2 * limits.OFFERED_WORKFLOWS)]
+        owner, names = UserFactory(), (f"flow {number:03}" for number in range(2 * limits.OFFERED_WORKFLOWS))
+        return Workflow.objects.bulk_create(Workflow(owner=owner, name=name) for name in names)
 
     @pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
     def test_it_says_that_there_are_more(self, client: Client, path: str) -> None:
