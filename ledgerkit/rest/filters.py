@@ -1,8 +1,8 @@
 """Filters and form fields for query parameters, with error messages that list the allowed values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any
 from uuid import UUID
@@ -123,9 +123,11 @@ class UUIDListFilter(SeveralValuesMixin, df.Filter):  # type: ignore[misc]  # un
         super().__init__(validators=[too_many], **more)
 
 
-def names_of_several(filters: Mapping[str, object]) -> list[str]:
+@cache
+def names_of_several(filterset: type[df.FilterSet] | None) -> tuple[str, ...]:
     """Return the names of the filters that take several values."""
-    return [name for name, offered in filters.items() if isinstance(offered, SeveralValuesMixin)]
+    filters = getattr(filterset, "base_filters", {})
+    return tuple(name for name, offered in filters.items() if isinstance(offered, SeveralValuesMixin))
 
 
 class TextFilter(df.CharFilter):  # type: ignore[misc]  # untyped

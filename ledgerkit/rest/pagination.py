@@ -41,8 +41,9 @@ class KeysetPagination(BasePagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Table:  # type: ignore[override]  # for RowListMixin alone
         """Return the rows of a bounded_rows.columns() query."""
         if not hasattr(view, "orderings"):  # the view has no QueryMixin that checked the names
-            filters = getattr(getattr(view, "filterset_class", None), "base_filters", {})
-            check_names(request, [*PAGING, *filters], names_of_several(filters))
+            filterset = getattr(view, "filterset_class", None)
+            names = getattr(filterset, "base_filters", {})
+            check_names(request, [*PAGING, *names], names_of_several(filterset))
         self.request, self.ordering, self.name = request, list(view.ordering), ",".join(view.ordering)
         text = request.query_params.get("cursor")
         cursor, backwards = (
@@ -51,14 +52,17 @@ class KeysetPagination(BasePagination):
         size = self._size(request.query_params.get("page_size"))
         order = keyset.reverse(self.ordering) if backwards else self.ordering
         after = queryset if cursor is None else _after(queryset, order, cursor)
-        has_own = hasattr(after, "first_of")  # a faster way than sorting all rows
-        first = after.first_of(order, size + 1) if has_own else after.order_by(*order)[: size + 1]
-        found, is_full = bounded_rows.read(first)
+        found, is_full = self.read_first(after, order, size + 1)
         more, rows = is_full or len(found.rows) > size, found.rows[:size]
         self.page = Table(found.names, rows[::-1] if backwards else rows)
         self.has_next = more if not backwards else cursor is not None
         self.has_previous = more if backwards else cursor is not None
         return self.page
+
+    def read_first(self, rows: Any, order: keyset.Order, number: int) -> tuple[Table, bool]:
+        """Return the first rows in that order, and whether they are fewer because they are large."""
+        has_own = hasattr(rows, "first_of")  # a faster way than sorting all rows
+        return bounded_rows.read(rows.first_of(order, number) if has_own else rows.order_by(*order)[:number])
 
     def get_paginated_response(self, data: object) -> Response:
         return Response(

@@ -1,7 +1,7 @@
 """The list of runs."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from executions.admin.filter_presets import EVERYTHING
 from executions.admin.filters.time_filters import FieldsFilter
 from executions.admin.list_views import ChosenChangeList
+from executions.searched_rows import Ways
 from ledgerkit.db import keyset
 
 PART, ROWS = "part", "rows"
@@ -29,7 +30,7 @@ class RunChangeList(ChosenChangeList):
     FIXED = ("state",)
 
     @property
-    def ways(self) -> Sequence[Callable[[], AbstractContextManager[None]]]:
+    def ways(self) -> Ways:
         return super().ways or ((nullcontext,) if self.query else ())
 
     def _first(self, rows: QuerySet[Model], order: Sequence[str]) -> list[Model]:

@@ -65,10 +65,11 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
     def read_query(self, request: Request) -> None:
         if self.action not in {"list", "retrieve"}:
             return
-        filters = getattr(self.filterset_class, "base_filters", {}) if self.action == "list" else {}
+        filterset = self.filterset_class if self.action == "list" else None
+        filters, several = getattr(filterset, "base_filters", {}), names_of_several(filterset)
         known = [*PAGING, *(["ordering"] if self.orderings else [])] if self.action == "list" else []
         expand = ["expand"] if self.action == "retrieve" and self.expandable else []
-        check_names(request, ["fields", *known, *expand, *filters], ["fields", "expand", *names_of_several(filters)])
+        check_names(request, ["fields", *known, *expand, *filters], ["fields", "expand", *several])
         allowed = self.get_serializer_class().Meta.fields  # type: ignore[attr-defined]  # the stubs know less than the views that this is mixed into
         self.fields = parse_name_list(request, "fields", allowed)
         self.expand = parse_name_list(request, "expand", self.expandable) or ()

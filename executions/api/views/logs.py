@@ -15,6 +15,7 @@ from executions.api.json_rows import log_row
 from executions.api.line_tokens import take_tokens
 from executions.api.list_querysets import lines_of_run, listed_lines
 from executions.api.row_lookups import HAS_ABSENT_LINES, PARENT_OF_LINES
+from executions.api.searched_pagination import SearchedPagination
 from executions.api.serializers import ExecutionLogSerializer, MissingLinesSerializer
 from executions.log_gaps import MissingLines
 from executions.models import ExecutionLog
@@ -173,6 +174,7 @@ class LogViewSet(RowListMixin, QueryMixin):
 
     serializer_class = ExecutionLogSerializer
     filterset_class = LogFilters
+    pagination_class = SearchedPagination
     orderings = BY_TIME
     ordering = ("-timestamp", "-id")
 

@@ -18,6 +18,7 @@ from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.list_querysets import listed_nodes, nodes_of_run
 from executions.api.row_lookups import NODE, PARENT_OF_NEW_NODE
+from executions.api.searched_pagination import SearchedPagination
 from executions.api.serializers import (
     AttentionSerializer,
     LeaseSerializer,
@@ -111,6 +112,7 @@ class NodeExecutionViewSet(RowListMixin, mixins.RetrieveModelMixin, TransitionVi
     response_classes = {"start": StartedNodeExecutionSerializer, "heartbeat": LeaseSerializer}
     lookups = dict.fromkeys([*VERBS, "skip"], NODE)
     filterset_class = NodeExecutionFilters
+    pagination_class = SearchedPagination
     orderings = {"created": ("created_at", "id")}
     ordering = NEWEST
     expandable = ("attention",)

@@ -1,0 +1,63 @@
+"""Lists that are searched for a text: they are not walked to their end where few or old rows match."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from executions import searched_rows
+from executions.tests.api.list_requests import DAY, LOGS, NODES, ids
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, in_state
+from ledgerkit.db.timeouts import StatementTimeout
+
+PERIOD = f"after={DAY:%Y-%m-%d}T00:00:00Z&before={DAY + timedelta(days=31):%Y-%m-%d}T00:00:00Z"
+ADDRESSES = {"lines": f"{LOGS}?{PERIOD}&q=refused", "nodes": f"{NODES}?q=refused"}
+WITHOUT_INDEX = {"lines": '"timestamp" + ', "nodes": '"created_at" + '}
+
+
+@pytest.fixture
+def found(owner: Any) -> dict[str, list[str]]:
+    """Make two lines and two nodes with the text; return their ids, the newest first."""
+    nodes = [in_state(NodeExecutionFactory(workflow_execution__workflow__owner=owner), "failed") for _ in range(2)]
+    type(nodes[0]).objects.update(error_message="connection refused")
+    lines = [
+        ExecutionLogFactory(
+            workflow_execution=node.workflow_execution, level="error", message="connection refused",
+            timestamp=DAY + timedelta(minutes=minute),
+        )
+        for minute, node in enumerate(nodes)
+    ]  # fmt: skip
+    return {name: [str(row.pk) for row in reversed(rows)] for name, rows in (("lines", lines), ("nodes", nodes))}
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
+def test_rows_that_are_not_found_in_order_in_time_come_from_the_index_on_the_text(
+    kind: str, api: Any, owner: Any, found: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def too_long(milliseconds: int) -> Iterator[None]:
+        raise StatementTimeout
+        yield
+
+    monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+    client = api(owner)
+    with CaptureQueriesContext(connection) as queries:
+        first = client.get(f"{ADDRESSES[kind]}&page_size=1")
+    assert WITHOUT_INDEX[kind] in queries[-1]["sql"].partition("ORDER BY")[2]
+    second = client.get(first.json()["next"])
+    assert [*ids(first), *ids(second)] == found[kind]
+    assert ids(client.get(second.json()["previous"])) == ids(first)
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
+def test_each_statement_of_a_search_in_order_has_a_time_limit(
+    kind: str, api: Any, owner: Any, found: dict[str, list[str]]
+) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert ids(api(owner).get(ADDRESSES[kind])) == found[kind]
+    (place,) = [number for number, query in enumerate(queries) if "ORDER BY" in query["sql"]]
+    assert "statement_timeout" in queries[place - 1]["sql"]
