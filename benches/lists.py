@@ -183,7 +183,7 @@ def measure(client: Client, address: str, calls: int) -> None:
 
 def _recorder(seen: list[tuple[str, Any]]) -> Callable[..., Any]:
     def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith("SELECT"):
+        if sql.startswith("SELECT") and "set_config" not in sql:
             seen.append((sql, params))
         return execute(sql, params, many, context)
 

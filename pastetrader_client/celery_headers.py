@@ -19,7 +19,7 @@ BASE = "00000000-0000-7000-8000-000000000000"  # of the ids of runs that no head
 
 
 class Request(Protocol):
-    """What Celery tells of a task that a worker has got."""
+    """A task that a worker has got, as Celery describes it."""
 
     task: str
     group: str | None

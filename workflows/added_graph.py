@@ -56,7 +56,7 @@ class AddedGraph(SubmittedGraph):
         self.places |= {row.pk: index for index, row in rows}
         return [row for _index, row in rows]
 
-    def _measured(self) -> Iterator[tuple[str, int, Node | Edge]]:
+    def _rows_to_measure(self) -> Iterator[tuple[str, int, Node | Edge]]:
         """Yield the rows, those that are there first, unless nothing is added."""
         if self.is_new:
             yield from (("nodes", self.places.get(node.pk, 0), node) for node in self.nodes)

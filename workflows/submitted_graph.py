@@ -134,14 +134,14 @@ class SubmittedGraph:
         """Refuse the node or edge whose documents are the first that a body of the API has no room for: a field that is
         left out keeps its value, and so a graph could grow by one body after the other."""
         most = room = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        for kind, index, row in self._measured():
+        for kind, index, row in self._rows_to_measure():
             for name, size in _sizes(row):
                 room -= size
                 if room < 0:
                     return self._fault(kind, index, name, TOO_LARGE % {"most": f"{most:,}"})
         return None
 
-    def _measured(self) -> Iterator[tuple[str, int, Node | Edge]]:
+    def _rows_to_measure(self) -> Iterator[tuple[str, int, Node | Edge]]:
         """Yield the rows that are submitted, with their kind and their place in the list."""
         if self.changed_nodes:
             yield from (("nodes", *each) for each in enumerate(self.nodes))
