@@ -15,7 +15,8 @@ from django.db.models.functions import Cast
 from executions import limits
 from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
 
-type Ways = Sequence[Callable[[], AbstractContextManager[None]]]
+type Way = Callable[[], AbstractContextManager[None]]
+type Ways = Sequence[Way]
 
 # The planner sorts what the index finds where a walk in the list's order would soon have filled a page.
 WAYS: Ways = (nullcontext, no_sort)
@@ -24,12 +25,18 @@ WAYS: Ways = (nullcontext, no_sort)
 def find_in_order[R](read: Callable[[], R], ways: Ways = WAYS) -> R | None:
     """Return what `read()` returns in the list's order, None if it takes too long in each of the ways."""
     for way in ways:
-        try:
-            with statement_timeout(limits.SEARCH_MS), way():
-                return read()
-        except StatementTimeout:
-            continue
+        if (found := find_in_time(read, limits.SEARCH_MS, way)) is not None:
+            return found
     return None
+
+
+def find_in_time[R](read: Callable[[], R], milliseconds: int, way: Way = nullcontext) -> R | None:
+    """Return what `read()` returns, None if one of its statements takes longer."""
+    try:
+        with statement_timeout(milliseconds), way():
+            return read()
+    except StatementTimeout:
+        return None
 
 
 def without_index(order: Sequence[str]) -> list[Combinable | str]:

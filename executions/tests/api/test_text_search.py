@@ -1,4 +1,4 @@
-"""Lists that are searched for a text: they are not walked to their end where few or old rows match."""
+"""Lists that are searched for a text. They are not read to their end where few or old rows match."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from executions import searched_rows
+from executions import limits, searched_rows
+from executions.models import ExecutionLog, NodeExecution
 from executions.tests.api.list_requests import DAY, LOGS, NODES, ids
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, in_state
+from executions.tests.query_plans import plan
 from ledgerkit.db.timeouts import StatementTimeout
 
 PERIOD = f"after={DAY:%Y-%m-%d}T00:00:00Z&before={DAY + timedelta(days=31):%Y-%m-%d}T00:00:00Z"
@@ -40,7 +42,8 @@ def test_rows_that_are_not_found_in_order_in_time_come_from_the_index_on_the_tex
 ) -> None:
     @contextmanager
     def too_long(milliseconds: int) -> Iterator[None]:
-        raise StatementTimeout
+        if milliseconds == limits.SEARCH_MS:
+            raise StatementTimeout
         yield
 
     monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
@@ -51,6 +54,34 @@ def test_rows_that_are_not_found_in_order_in_time_come_from_the_index_on_the_tex
     second = client.get(first.json()["next"])
     assert [*ids(first), *ids(second)] == found[kind]
     assert ids(client.get(second.json()["previous"])) == ids(first)
+
+
+@pytest.mark.parametrize("kind", ADDRESSES)
+def test_rows_that_are_not_found_in_time_at_all_are_found_without_a_limit(
+    kind: str, api: Any, owner: Any, found: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    @contextmanager
+    def too_long(milliseconds: int) -> Iterator[None]:
+        tried.append(milliseconds)
+        yield
+        raise StatementTimeout
+
+    monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+    assert ids(api(owner).get(ADDRESSES[kind])) == found[kind]
+    assert tried == [100, 100, 5_000]
+
+
+@pytest.mark.django_db
+def test_no_index_has_the_order_of_the_search_by_the_text_alone() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+    for model, time in ((ExecutionLog, "timestamp"), (NodeExecution, "created_at")):
+        order = [f"-{time}", "-id"]
+        walk = plan(model.objects.order_by(*order)[:51])
+        assert ("Index Scan" in walk, "-> Sort" in walk) == (True, False)
+        assert "-> Sort" in plan(model.objects.order_by(*searched_rows.without_index(order))[:51])
 
 
 @pytest.mark.parametrize("kind", ADDRESSES)

@@ -274,11 +274,12 @@ def seconds(work: Callable[[Any], Any], given: Any) -> float:
     """Return processor time of this thread. Empty the cache of keys, which may hold the smaller input."""
     _names_secret.cache_clear()
     gc.disable()  # it looks through all that there is, now and then
-    begin = time.thread_time()
-    work(given)
-    took = time.thread_time() - begin
-    gc.enable()
-    return took
+    try:
+        begin = time.thread_time()
+        work(given)
+        return time.thread_time() - begin
+    finally:
+        gc.enable()
 
 
 @pytest.mark.slow
