@@ -24,6 +24,7 @@ ALIKE = {
     "workflows", "deletions", "changes", "users", "groups", "tokens", "run-compared", "run-completed", "token-new",
     "password",
 }  # fmt: skip
+assert {view.name for view in OURS} >= WITH_HEADER | ALIKE | SHOWN_BY_OTHERS
 WITHOUT_SCRIPTS = [view for view in OURS if view.signed_in and (LONG or view.name not in ALIKE)]
 
 

@@ -8,6 +8,8 @@ class PasteTraderConfig(AppConfig):
     verbose_name = "PasteTrader"
 
     def ready(self) -> None:
-        """Search for garbage from now on, and not in what is loaded: it stays until the process ends."""
-        gc.freeze()
-        gc.enable()
+        """Let Python search for garbage again, which manage.py has turned off while modules are loaded. What they have
+        made stays until the process ends, so nothing is searched for in it."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()

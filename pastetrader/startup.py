@@ -39,6 +39,7 @@ def _collect() -> None:
 def freeze_loaded_objects() -> None:
     """Exclude all objects that exist now from garbage collection, so that a full collection during a request is
     faster."""
+    gc.unfreeze()  # manage.py has excluded what was there before it called the command
     gc.collect()
     gc.freeze()
 

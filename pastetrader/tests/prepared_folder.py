@@ -36,12 +36,13 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     """Return a folder of all processes of this run; the first one that needs it makes it."""
     base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    made = shared / name
+    made, part = shared / name, shared / f"{name}.part"
     with exclusive_lock(shared / f"{name}.lock"):
         if not made.exists():
             with new_home() as home:
                 make(home)
-                copy_files(home, made)
+                copy_files(home, part)
+            part.rename(made)  # a copy that was interrupted is not taken for the whole
     return made
 
 

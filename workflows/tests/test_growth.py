@@ -50,11 +50,12 @@ TRIES = 4  # other processes use the caches of the CPU too: the least of some ti
 
 def seconds(work: Callable[[], Any]) -> float:
     gc.disable()  # it looks through all that there is, now and then
-    before = time.process_time()
-    work()
-    took = time.process_time() - before
-    gc.enable()
-    return took
+    try:
+        before = time.process_time()
+        work()
+        return time.process_time() - before
+    finally:
+        gc.enable()
 
 
 def _taken(work: Callable[[], Any]) -> float:
