@@ -16,7 +16,7 @@ from django.forms import Form
 from executions import attention, creation_bounds, limits, run_conditions, sort_keys
 from executions.error_groups import group_queries
 from executions.models import ExecutionStatus, TriggerType
-from executions.querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
+from executions.querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet, are_few
 from ledgerkit.db.names import forms
 from ledgerkit.rest.filters import (
     BooleanFilter,
@@ -251,10 +251,12 @@ class NodeExecutionFilters(StrictFilterSet):
         # With a list of ids the planner knows how common each one is; with a join it does not, but the list is long.
         ids = Node.objects.filter(workflow__in=seen).values_list("id", flat=True)
         nodes = list(ids if len(seen) == 1 else ids[: limits.NAMED_NODES + 1])
-        are_few = len(seen) == 1 or len(nodes) <= limits.NAMED_NODES
-        rows = queryset.of_nodes(nodes) if are_few else queryset.filter(node__workflow__in=seen)
+        are_named = len(seen) == 1 or len(nodes) <= limits.NAMED_NODES
+        rows = queryset.of_nodes(nodes) if are_named else queryset.filter(node__workflow__in=seen)
+        if are_few(nodes) or sees_all(rows, self.request.user):
+            return rows
         # The rows of an owner are joined with their runs anyway, so only the runs of these workflows are joined.
-        return rows if sees_all(rows, self.request.user) else rows.filter(workflow_execution__workflow__in=seen)
+        return rows.filter(workflow_execution__workflow__in=seen)
 
     def filter_queryset(self, queryset: QuerySet[Model]) -> object:
         """Filter. Most executions are completed, and the failed ones have an index by node; few are in another state,

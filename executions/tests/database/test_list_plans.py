@@ -227,11 +227,29 @@ def test_the_newest_of_several_nodes_are_read_off_the_index_of_each(only: Any) -
     only("node_executions", "idx_node_executions_node")
     rows = filter_queryset(NodeExecutionFilters, NodeExecution.objects.all(), f"workflow={workflow.pk}")
     found = plan(rows.first_of(("-created_at", "-id"), 51))
-    assert 'using idx_node_executions_node on node_executions "U0"' in found
-    each = found.split('node_executions "U0"')[1].split("->")[0]
+    assert 'using idx_node_executions_node on node_executions "V0"' in found
+    each = found.split('node_executions "V0"')[1].split("->")[0]
     assert "Index Cond: " in each
-    assert '(node_id = "V0".id)' in each
+    assert '(node_id = "W0".id)' in each
     assert "Filter" not in each
+
+
+NAMES = [f"step {number}" for number in range(12)]
+
+
+@pytest.mark.usefixtures("statistics", "db")
+def test_the_planner_expects_as_many_rows_of_each_node_as_there_are() -> None:
+    """With the list of all nodes beside the condition of one, it expected fewer, and sorted all rows of each."""
+    run, other = (WorkflowExecutionFactory(workflow=WorkflowFactory(chain=NAMES[:number])) for number in (4, 12))
+    for node in (*run.workflow.nodes.all(), *other.workflow.nodes.all()):
+        owner = run if node.workflow_id == run.workflow_id else other
+        NodeExecution.objects.bulk_create(NodeExecutionFactory.build_batch(50, workflow_execution=owner, node=node))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE node_executions, nodes; SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+    rows = filter_queryset(NodeExecutionFilters, NodeExecution.objects.all(), f"workflow={run.workflow_id}")
+    found = plan(rows.first_of(("-created_at", "-id"), 51))
+    (expected,) = re.findall(r'on node_executions "V0" \(cost=\S+ rows=(\d+)', found)
+    assert 40 <= int(expected) <= 60
 
 
 SEVERAL = "workflow={workflow},01900000-0000-7000-8000-000000000000"
@@ -342,7 +360,7 @@ def test_a_text_that_many_errors_have_is_expected_in_many(statistics: None, db: 
 
 
 @pytest.mark.parametrize(
-    ("query", "place"), [("node={node}&", "node_id = '"), ("workflow={workflow}&", 'node_id = "V0".id')]
+    ("query", "place"), [("node={node}&", "node_id = '"), ("workflow={workflow}&", 'node_id = "W0".id')]
 )
 def test_failed_node_executions_are_read_off_an_index_of_their_own(only: Any, query: str, place: str) -> None:
     workflow = WorkflowFactory(chain=["fetch", "rank", "report"])
