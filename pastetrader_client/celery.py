@@ -20,7 +20,7 @@ from celery.states import IGNORED  # type: ignore[import-untyped]  # it has no t
 
 from .bounded_dict import remember
 from .celery_graphs import header_of, stages_in, stages_of
-from .celery_headers import GRAPH, ROOT, RUN, SENT, WORKFLOW, complete, graph_of, inherit, run_of
+from .celery_headers import GRAPH, ROOT, RUN, SENT, WORKFLOW, fill_headers, graph_of, inherit, run_of
 from .celery_requests import key_of, root_of, traceback_of
 from .celery_run_ends import RunEnds
 from .client import Client
@@ -146,7 +146,7 @@ class Recorder:
 
     def on_start(self, task_id: str, task: Any, args: Any, kwargs: Any, **_kwargs: Any) -> None:
         request = task.request
-        complete(request, task.name)
+        fill_headers(request, task.name)
         node = self._node_of(task.name, request, args, kwargs)
         node.run.start(at=getattr(request, SENT))
         if node.attempt > 1:

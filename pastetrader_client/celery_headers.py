@@ -35,7 +35,7 @@ def inherit(headers: dict[str, object], parent: object) -> None:
             headers[name] = inherited
 
 
-def complete(request: Request, task: str) -> None:
+def fill_headers(request: Request, task: str) -> None:
     """Give the request of a task what its sender has not, which does not report or is of an earlier version. What the
     task sends inherits it."""
     given = vars(request)
