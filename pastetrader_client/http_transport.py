@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from email.utils import formatdate, parsedate_to_datetime
 from threading import Lock
 from typing import Any
+from uuid import UUID
 
 import httpx
 
 from .transport import (
     Answer,
+    Contended,
     Notice,
     Refusal,
     Stopped,
@@ -75,6 +77,7 @@ class HttpTransport:
         )  # fmt: skip
 
     def define(self, workflow: str | None, run: str, nodes: Sequence[Mapping[str, object]]) -> bool:
+        name = None if workflow is None or _is_id(workflow) else workflow
         for _try in range(TRIES):
             found = self._find_workflow(workflow, run)
             if found.status_code not in {200, 201}:
@@ -84,21 +87,23 @@ class HttpTransport:
             missing = [node for node in nodes if node["name"] not in known]
             if not missing:
                 return True
-            changed = self._add_nodes(workflow, there, missing)
-            if changed.status_code == 200:
+            changed = self._add_nodes(name, there, missing)
+            if changed.status_code in {200, 201}:
                 return True
             if changed.status_code not in {409, 412}:
                 return self._cannot_define(changed)
-        raise Unavailable(f"others change the workflow {there['name']} at the same time")
+        raise Contended(f"others change the workflow {there['name']} at the same time")
 
     def _add_nodes(
-        self, workflow: str | None, there: Mapping[str, Any], missing: Sequence[Mapping[str, object]]
+        self, name: str | None, there: Mapping[str, Any], missing: Sequence[Mapping[str, object]]
     ) -> httpx.Response:
         """Add the nodes by the name of the workflow, without conflicts, or else by its id: a run that another process
-        has created may be of a workflow of somebody else."""
-        if workflow is not None:
-            wish = {"name": workflow, "nodes": missing, "only_add": True}
-            return self._call("POST", "/workflows/ensure/", json=wish)
+        has created may be of a workflow of somebody else, and a ledger of an earlier version knows no `only_add`."""
+        if name is not None:
+            wish = {"name": name, "nodes": missing, "only_add": True}
+            added = self._call("POST", "/workflows/ensure/", json=wish)
+            if added.status_code != 400:
+                return added
         wish = {"version": there["version"], "nodes": [*there["nodes"], *missing]}
         return self._call("PATCH", f"/workflows/{there['id']}/", json=wish)
 
@@ -107,7 +112,9 @@ class HttpTransport:
             found = self._call("GET", f"/executions/{run}/", params={"fields": "workflow"})
             if found.status_code != 200:
                 return found
-            return self._call("GET", f"/workflows/{_document(found)['workflow']}/")
+            workflow = str(_document(found)["workflow"])
+        if _is_id(workflow):
+            return self._call("GET", f"/workflows/{UUID(workflow)}/")
         return self._call("POST", "/workflows/ensure/", json={"name": workflow})
 
     def _cannot_define(self, response: httpx.Response) -> bool:
@@ -158,6 +165,14 @@ class HttpTransport:
 
     def forget_connections(self) -> None:
         self._http, self._lock = None, Lock()
+
+
+def _is_id(text: object) -> bool:
+    """Return whether the ledger takes the text for an id, not for a name."""
+    try:
+        return isinstance(text, str) and bool(UUID(text))
+    except ValueError:
+        return False
 
 
 def _document(response: httpx.Response) -> Any:

@@ -259,7 +259,7 @@ class Sender:
     def _back_off(self, error: Unavailable) -> None:
         self.failures += 1
         if self.failures == 1:
-            logger.warning("the ledger cannot be reached, facts are kept: %s", error)
+            logger.warning(error.sentence, error)
         until = time.monotonic() + seconds_to_wait(FIRST, self.failures, error.retry_after)
         began = time.monotonic()
         while (rest := until - time.monotonic()) > 0 and not self.is_over:

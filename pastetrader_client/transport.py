@@ -58,9 +58,17 @@ class Answer:
 class Unavailable(Exception):
     """The ledger did not take the batch now: the same is sent again. `retry_after` is in seconds, if it was named."""
 
+    sentence = "the ledger cannot be reached, facts are kept: %s"  # of the log
+
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+class Contended(Unavailable):
+    """Others change at the same time what this call changes."""
+
+    sentence = "facts are kept and sent again: %s"
 
 
 class Stopped(Exception):
