@@ -9,7 +9,7 @@ from typing import Any
 
 from .bounded_dict import remember
 from .cancellation import Watch
-from .definitions import Definitions
+from .definitions import Definitions, name_in
 from .early_facts import EarlyFacts
 from .encoding import Draft, Fact, without_node
 from .graphs import TYPE
@@ -19,7 +19,7 @@ from .transport import Answer, Refusal, TooLarge, Transport, Unavailable
 
 ROUNDS = 5  # in which what was refused is left out, before the rest is sent in halves
 MISSING = {"execution.create", "node.create"}  # the kinds that name what a workflow may not have yet
-FIRST, LAST = {"workflow.ensure": 0, "execution.create": 1}, 2  # places of kinds in a call
+PLACES, OTHERS = {"workflow.ensure": 0, "execution.create": 1}, 2  # of kinds in a call
 ENDED = {"completed", "failed", "skipped", "cancelled"}
 RETRIES = {"execution.retry", "node.retry"}
 NO_MOVES = {"log", *MISSING}
@@ -102,7 +102,7 @@ class Batches:
         """Return the facts that the ledger may take, definitions and creations of runs first: those that another
         process has left may come late. The lines of a node that it refused are lines of the run."""
         wanted: list[Fact] = []
-        for fact in sorted(facts, key=lambda fact: FIRST.get(fact.kind, LAST)):
+        for fact in sorted(facts, key=lambda fact: PLACES.get(fact.kind, OTHERS)):
             if fact.kind == "execution.create":  # what was not found before comes now
                 self.gone.pop(fact.run, None)
             if self._is_in_vain(fact):
@@ -155,18 +155,19 @@ class Batches:
         else:
             self._note_refused(fact, refusal)
         self.leases.let_go(fact)
-        key = (fact.run, fact.kind, refusal.code)
+        of = _subject(fact)
+        key = (of, fact.kind, refusal.code)
         if key not in self.logged:
             remember(self.logged, key, most=MAX_KNOWN)
-            logger.error("the ledger refused %s of run %s: %s: %s", fact.kind, fact.run, refusal.code, refusal.detail)
+            logger.error("the ledger refused %s of %s: %s: %s", fact.kind, of, refusal.code, refusal.detail)
 
     def _note_refused(self, fact: Fact, refusal: Refusal) -> None:
-        """Note which later facts would be refused too, and which definition is reported again."""
+        """Note which later facts would be refused too."""
         if fact.kind == "execution.create" or (refusal.code == "not_found" and fact.run and not fact.node):
             remember(self.gone, fact.run, most=MAX_KNOWN)
             self.watch.forget(fact.run)
         elif fact.kind == "workflow.ensure":
-            self.definitions.forget(fact.body)
+            self.definitions.note_refused(fact.body)
         elif fact.kind == "node.create":
             remember(self.gone, fact.node, most=MAX_KNOWN)
         elif fact.kind.startswith("execution.") and (fact.kind == "execution.start" or refusal.state in ENDED):
@@ -191,12 +192,16 @@ class Batches:
             self.watch.forget_node(fact.node)
 
     def _define(self, facts: Sequence[Fact], refused: Sequence[Fact], defined: set[str]) -> set[str]:
-        """Add what workflows lack to them, once for each run of a batch. Return the runs that may be sent again."""
+        """Add what workflows lack to them, once for each run of a batch. Return the runs that may be sent again. A
+        workflow that a run does not find is made anew here, without edges: the next run reports its definition."""
         runs = {fact.run for fact in refused if fact.kind in MISSING} - defined
         bodies: dict[str, list[Any]] = defaultdict(list)
         for fact in facts:
             if fact.run in runs and fact.kind in MISSING:
                 bodies[fact.run].append(json.loads(fact.body))
+        for fact in refused:
+            if fact.kind == "execution.create":
+                self.definitions.forget(str(json.loads(fact.body).get("workflow")))
         defined |= runs
         return {run for run in runs if self._define_for(run, bodies[run])}
 
@@ -209,17 +214,23 @@ class Batches:
 
 def _refusals_of_facts(facts: Sequence[Fact], refusals: Sequence[Refusal]) -> dict[int, Refusal]:
     """Return the refusals by the places of their facts. The ledger names one fact of a run: if the caller may not
-    report its kind, it would name the others of this kind and run next."""
+    report its kind, it would name the others of this kind and run next. It names each definition."""
     found = {each.index: each for each in refusals if each.index < len(facts)}
-    denied = {(facts[index].run, facts[index].kind): each for index, each in found.items() if each.code == DENIED}
+    of_runs = [(index, each) for index, each in found.items() if each.code == DENIED and facts[index].run]
+    denied = {(facts[index].run, facts[index].kind): each for index, each in of_runs}
     of_facts = {index: found.get(index) or denied.get((fact.run, fact.kind)) for index, fact in enumerate(facts)}
     return {index: each for index, each in of_facts.items() if each is not None}
+
+
+def _subject(fact: Fact) -> str:
+    """Return what a line of the log says that a fact is of."""
+    return f"run {fact.run}" if fact.kind != "workflow.ensure" else f"workflow {name_in(fact.body)}"
 
 
 def send_in_halves(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]) -> None:
     """Send the facts in two halves; a single one that is too large is left out."""
     if len(facts) == 1:
-        logger.error("the ledger refused %s of run %s: its body is too large", facts[0].kind, facts[0].run)
+        logger.error("the ledger refused %s of %s: its body is too large", facts[0].kind, _subject(facts[0]))
         return
     middle = len(facts) // 2
     send(facts[:middle])

@@ -14,7 +14,7 @@ from weakref import WeakMethod, finalize
 from . import decorators, process_exit
 from .cancellation import Watch
 from .documents import Document, capture, capture_unless_empty, copy_mapping
-from .encoding import OVERHEAD, Fact, draft_of, encode_line, raw, send_nothing
+from .encoding import OVERHEAD, draft_of, encode_line, raw, send_nothing
 from .graphs import Graph, Stages
 from .ids import unique_name
 from .leases import checked_seconds
@@ -108,7 +108,7 @@ class Client:
         not when it is first used. `lease_seconds` is for it and its nodes, by default that of the client; 0 is no
         lease. `traceparent` is by default that of OpenTelemetry's current span."""
         if graph is not None:
-            self._report_once(self._definitions.declare(workflow, graph))
+            self._definitions.declare(workflow, graph, self.add)
         create: dict[str, object] = {"trigger_type": trigger, "at": at, "queue": queue or None}
         size = size_of(workflow)
         more = _metadata(metadata, tags, traceparent_of(traceparent), concurrent=concurrent and not queue)
@@ -217,11 +217,7 @@ class Client:
     # --- for runs ---------------------------------------------------------------
     def add_stages(self, workflow: str, stages: Stages) -> None:
         """Add what the workflow lacks of these nodes, and of the edges between them, before later runs are created."""
-        self._report_once(self._definitions.add(workflow, stages))
-
-    def _report_once(self, definition: Fact | None) -> None:
-        if definition is not None:
-            self.add(draft_of(definition))
+        self._definitions.add(workflow, stages, self.add)
 
     def send_soon(self) -> None:
         """Let the thread send at its next look what waits: the end of a run."""

@@ -1,50 +1,107 @@
 """Definitions of workflows that this process has reported. Each is a fact before the first run that needs it, and is
-reported once; one that the ledger refuses is reported again with the next run."""
+reported once. Of those of a workflow that the ledger refuses, one a minute is reported again, with a run that needs it:
+most are refused for good, and checking one takes the ledger time that grows with the whole workflow."""
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
 
 from .bounded_dict import remember
 from .documents import capture, document
-from .encoding import Fact, fact_of
+from .encoding import Draft, Fact, draft_of, fact_of
 from .graphs import Graph, Stages, addition, definition
 
-MOST_WORKFLOWS, MOST_GRAPHS, MOST_STAGES = 1_000, 20, 1_000  # graphs and stages of each workflow that are remembered
+MOST_WORKFLOWS, MOST_GRAPHS, MOST_KEYS = 1_000, 20, 1_000  # graphs and keys of each workflow that are remembered
+MOST_ADDED, LONGEST = 200, 100  # stages whose keys are remembered, and how many they may be: of 100, one takes 0.5 ms
+AGAIN = 60.0  # seconds after a refusal
+
+type Add = Callable[[Draft], bool]  # returns whether it took the fact
+type Keys = dict[bytes, None]
 
 
 class Definitions:
-    """The graphs that were declared, and the stages that were added, by workflow."""
+    """By workflow, `declared` has graphs with the keys of their definitions, `reported` and `refused` have keys, and
+    `again` the time from which one of the refused is reported again. `added` has keys by workflow and stages.
+
+    A fact is added before its key is remembered, so that no thread creates a run before it; two threads may add it
+    twice. A refusal in between counts, because `refused` is looked at first.
+    """
 
     def __init__(self) -> None:
-        self.graphs: dict[str, tuple[object, ...] | None] = {}
-        self.stages: dict[str, dict[Stages, None] | None] = {}
+        self.declared: dict[str, dict[bytes, object] | None] = {}
+        self.added: dict[tuple[str, Stages], bytes | None] = {}
+        self.reported: dict[str, Keys | None] = {}
+        self.refused: dict[str, Keys | None] = {}
+        self.again: dict[str, float | None] = {}
 
-    def declare(self, workflow: str, graph: Graph) -> Fact | None:
-        """Return the fact that the workflow has this graph, None if an equal one was declared."""
-        known = self.graphs.get(workflow) or ()
-        if (list(graph) if isinstance(graph, tuple) else graph) in known:
-            return None
-        fact = _fact(definition(workflow, graph))  # raises what a graph of another form leads to
-        captured, _size = capture(graph)
-        remember(self.graphs, workflow, (*known[-MOST_GRAPHS:], captured), most=MOST_WORKFLOWS)
-        return fact
+    def declare(self, workflow: str, graph: Graph, add: Add) -> None:
+        """Add the fact that the workflow has this graph, unless it was reported."""
+        declared = self.declared.get(workflow) or {}
+        wanted = list(graph) if isinstance(graph, tuple) else graph
+        key = next((key for key, each in list(declared.items()) if each == wanted), None)
+        if key is None or self._is_due(workflow, key):
+            fact = _fact(definition(workflow, graph))  # raises what a graph of another form leads to
+            captured, _size = capture(graph)
+            remember(declared, _key(fact.body), captured, most=MOST_GRAPHS)
+            remember(self.declared, workflow, declared, most=MOST_WORKFLOWS)
+            self._report(workflow, fact, add)
 
-    def add(self, workflow: str, stages: Stages) -> Fact | None:
-        """Return the fact that adds to the workflow what it lacks of these stages, None if they were added."""
-        known = self.stages.get(workflow) or {}
-        if stages in known:
-            return None
-        remember(known, stages, most=MOST_STAGES)
-        remember(self.stages, workflow, known, most=MOST_WORKFLOWS)
-        return _fact(addition(workflow, stages))
+    def add(self, workflow: str, stages: Stages, add: Add) -> None:
+        """Add the fact that adds to the workflow what it lacks of these stages, unless it was reported."""
+        key = self.added.get((workflow, stages))
+        if key is None or self._is_due(workflow, key):
+            fact = _fact(addition(workflow, stages))
+            if len(stages) <= LONGEST:
+                remember(self.added, (workflow, stages), _key(fact.body), most=MOST_ADDED)
+            self._report(workflow, fact, add)
 
-    def forget(self, body: bytes) -> None:
-        """Forget what was reported of the workflow of a refused definition."""
-        wish = json.loads(body).get("workflow")
-        name = wish.get("name") if isinstance(wish, dict) else None
-        if isinstance(name, str):
-            self.graphs.pop(name, None)
-            self.stages.pop(name, None)
+    def note_refused(self, body: bytes) -> None:
+        """Note that the ledger has refused this definition."""
+        if workflow := name_in(body):
+            _note(self.refused, workflow, _key(body))
+            self._wait(workflow)
+
+    def forget(self, workflow: str) -> None:
+        """Report the definitions of a workflow anew that the ledger does not have any more."""
+        self.reported.pop(workflow, None)
+
+    def _report(self, workflow: str, fact: Fact, add: Add) -> None:
+        key = _key(fact.body)
+        if not self._is_due(workflow, key):
+            return
+        if key in (refused := self.refused.get(workflow) or {}):
+            for keys in (refused, self.reported.get(workflow) or {}):
+                keys.pop(key, None)
+            self._wait(workflow)
+        if add(draft_of(fact)):
+            _note(self.reported, workflow, key)
+
+    def _is_due(self, workflow: str, key: bytes) -> bool:
+        if key in (self.refused.get(workflow) or ()):
+            return time.monotonic() >= (self.again.get(workflow) or 0.0)
+        return key not in (self.reported.get(workflow) or ())
+
+    def _wait(self, workflow: str) -> None:
+        if (now := time.monotonic()) >= (self.again.get(workflow) or 0.0):
+            remember(self.again, workflow, now + AGAIN, most=MOST_WORKFLOWS)
+
+
+def name_in(body: bytes) -> str:
+    """Return the name of the workflow in a definition, "" if there is none."""
+    wish = json.loads(body).get("workflow")
+    name = wish.get("name") if isinstance(wish, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _note(by_workflow: dict[str, Keys | None], workflow: str, key: bytes) -> None:
+    keys = by_workflow.get(workflow) or {}
+    remember(keys, key, most=MOST_KEYS)
+    remember(by_workflow, workflow, keys, most=MOST_WORKFLOWS)
+
+
+def _key(body: bytes) -> bytes:
+    return blake2b(body, digest_size=16).digest()
 
 
 def _fact(body: Mapping[str, object]) -> Fact:

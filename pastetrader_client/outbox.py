@@ -47,16 +47,17 @@ class Outbox:
         self.is_filling = False
         self.fillings: SimpleQueue[None] = SimpleQueue()
 
-    def add(self, draft: Draft) -> None:
-        """Add a fact, or count it as dropped."""
+    def add(self, draft: Draft) -> bool:
+        """Add a fact, or count it as dropped. Return whether it was added."""
         held = self.added - self.taken + draft[0]
         if 2 * held > self.max_bytes and not self._has_room(draft, held):
             self.drop([draft[2]])
-            return
+            return False
         self.added += draft[0]
         self.facts.append(draft)
         if self.is_asleep:
             self.wake()
+        return True
 
     def _has_room(self, draft: Draft, held: int) -> bool:
         """Return whether a fact finds room beside so many bytes, and have files written if few are left."""

@@ -42,7 +42,7 @@ class Engine:
         self.transport = NotingTransport(os.environ["URL"], os.environ["TOKEN"])
         self.client = Client(transport=self.transport, name=name, spool=os.environ["SPOOL"])
         if self.is_control:
-            self.client.add = lambda _draft: None
+            self.client.add = lambda _draft: False
         self.runs: list[str] = []
         self.nodes: list[str] = []
         self.times: list[float] = []

@@ -4,25 +4,31 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import get_ident
+from threading import Event
 from typing import Any
-from uuid import UUID
 
 import pytest
-from celery import Celery, chain, chord, group, signals  # type: ignore[import-untyped]  # it has no type hints
+from celery import Celery, chord, group  # type: ignore[import-untyped]  # it has no type hints
 
 from executions.models import WorkflowExecution
-from pastetrader_client import Client
-from pastetrader_client.celery import Recorder
+from pastetrader_client import Client, definitions
 from pastetrader_client.celery_headers import GRAPH, HEADERS, RUN
+from pastetrader_client.tests.celery_process import (
+    Message,
+    Process,
+    do_nothing,
+    edges_of,
+    next_task,
+    without_headers,
+)
 from pastetrader_client.tests.stub import Stub
 from pastetrader_client.tests.waiting import close
 from tokens.models import Token
+from workflows.api import views
+from workflows.api.serializers import EnsureSerializer
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
-type Message = tuple[dict[str, Any], Any]
 TASKS = [f"task {number}" for number in range(120)]
 
 
@@ -35,56 +41,11 @@ def shop() -> Celery:
     return app
 
 
-def do_nothing() -> None:
-    pass
+class EarlierSerializer(EnsureSerializer):
+    """The body of `workflow.ensure` as an earlier version of the ledger takes it."""
 
-
-class Process:
-    """A process that sends and executes tasks of the application."""
-
-    def __init__(self, app: Celery, client: Client) -> None:
-        self.app, self.client = app, client
-        self.recorder = Recorder(app, client)
-
-    def sig(self, *names: str) -> list[Any]:
-        return [self.app.tasks[name].si() for name in names]
-
-    def send(self, *names: str) -> Message:
-        """Send a chain of these tasks; return the message of the first."""
-        return self.send_canvas(chain(self.sig(*names)))[0]
-
-    def send_canvas(self, canvas: Any) -> list[Message]:
-        with self._record() as messages:
-            canvas.apply_async()
-        return messages
-
-    @contextmanager
-    def _record(self) -> Iterator[list[Message]]:
-        messages: list[Message] = []
-        own = get_ident()
-
-        def note(sender: str, headers: dict[str, Any], body: Any, **more: Any) -> None:
-            if get_ident() != own:  # of another process of the test
-                return
-            self.recorder.on_publish(sender=sender, headers=headers, body=body, **more)
-            messages.append((dict(headers), body))
-
-        signals.before_task_publish.connect(note, weak=False)
-        try:
-            yield messages
-        finally:
-            signals.before_task_publish.disconnect(note)
-
-    def begin(self, message: Message) -> Any:
-        """Begin with the task of a message; return its request."""
-        headers, (args, kwargs, embed) = message
-        task = self.app.tasks[headers["task"]]
-        task.push_request(args=args, kwargs=kwargs, **headers, **embed)
-        request = task.request
-        self.recorder.on_start(task_id=headers["id"], task=task, args=args, kwargs=kwargs)
-        self.recorder.on_leave(task_id=headers["id"])
-        task.pop_request()
-        return request
+    def get_fields(self) -> dict[str, Any]:
+        return {name: field for name, field in super().get_fields().items() if name != "only_add"}
 
 
 @pytest.fixture
@@ -99,27 +60,6 @@ def start(shop: Celery, connect: Callable[..., Client]) -> Iterator[Callable[...
     yield start
     for client in clients:
         close(client)
-
-
-def next_task(name: str, message: Message) -> Message:
-    """Return the message of a task that the task of another message sends."""
-    before, _body = message
-    inherited = {header: before[header] for header in HEADERS if header in before}
-    own = {"id": f"{before['id']}.{name}", "task": name, "root_id": before["root_id"], "parent_id": before["id"]}
-    return {**own, **inherited, "retries": 0, "group": None}, ([], {}, {})
-
-
-def without_headers(message: Message) -> Message:
-    """Return the message as a process sends it that does not report."""
-    return {name: value for name, value in message[0].items() if name not in HEADERS}, message[1]
-
-
-def edges_of(message: Message) -> list[str]:
-    """Return the edges in the graph of the run of a message."""
-    graph = WorkflowExecution.objects.get(pk=UUID(message[0][RUN])).graph
-    assert graph is not None
-    names = {node["id"]: node["name"] for node in graph.nodes}
-    return sorted(f"{names[edge['source_node']]}>{names[edge['target_node']]}" for edge in graph.edges)
 
 
 class TestTheSender:
@@ -180,13 +120,20 @@ class TestTheLedger:
 
     def test_a_process_that_executes_a_later_task_may_report_first(self, start: Callable[..., Process]) -> None:
         sender, worker = start(), start()
-        sender.client.call_later(0, lambda _http: time.sleep(1))
-        time.sleep(0.2)  # the sending thread of the sender is held up
+        is_held, may_go_on = Event(), Event()
+
+        def hold(_http: object) -> None:
+            is_held.set()
+            may_go_on.wait(60)
+
+        sender.client.call_later(0, hold)
+        assert is_held.wait(60)
         message = sender.send("add", "total", "price")
         request = worker.begin(next_task("total", message))
         assert worker.client.flush()
         assert edges_of(message) == ["add>total", "total>price"]
         assert getattr(request, GRAPH) == message[0][GRAPH]
+        may_go_on.set()
         assert sender.client.flush()
         assert WorkflowExecution.objects.count() == 1
 
@@ -239,9 +186,10 @@ class TestTheLedger:
         runs = WorkflowExecution.objects.all()
         assert sorted((run.workflow_name, run.node_executions.count()) for run in runs) == [("add", 2), ("price", 1)]
 
-    def test_a_refused_definition_is_reported_again_with_the_next_run(
-        self, start: Callable[..., Process], owner: Any
+    def test_a_refused_definition_is_reported_again_with_a_later_run(
+        self, start: Callable[..., Process], owner: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(definitions, "AGAIN", 0.0)
         WorkflowFactory(owner=owner, name="add", chain=["add"])
         sender = start(scopes=["executions:report"])
         refused = sender.send("add", "total")
@@ -252,8 +200,9 @@ class TestTheLedger:
         assert (edges_of(refused), edges_of(taken)) == ([], ["add>total"])
 
     def test_a_graph_that_was_declared_and_refused_is_declared_again(
-        self, connect: Callable[..., Client], owner: Any
+        self, connect: Callable[..., Client], owner: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(definitions, "AGAIN", 0.0)
         WorkflowFactory(owner=owner, name="w", chain=["a"])
         client = connect(scopes=["executions:report"])
         for scopes in (["executions:report", "workflows:write"], None):
@@ -262,6 +211,37 @@ class TestTheLedger:
             assert client.flush()
             Token.objects.update(scopes=scopes or [])
         assert Workflow.objects.get().edges.count() == 1
+
+    def test_more_chains_than_one_call_may_define_are_defined_by_several(self, start: Callable[..., Process]) -> None:
+        sender = start()
+        messages = [sender.send("add", name) for name in TASKS[:25]]
+        assert sender.client.flush()
+        assert Workflow.objects.get().edges.count() == 25
+        assert f"add>{TASKS[24]}" in edges_of(messages[24])
+
+    def test_a_workflow_that_was_deleted_gets_its_edges_again(self, start: Callable[..., Process]) -> None:
+        sender = start()
+        sender.send("add", "total")
+        assert sender.client.flush()
+        Workflow.objects.get().soft_delete()
+        for _run in range(2):
+            last = sender.send("add", "total")
+            assert sender.client.flush()
+        assert edges_of(last) == ["add>total"]
+
+    def test_a_ledger_of_an_earlier_version_records_the_run_without_edges(
+        self, start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(views, "EnsureSerializer", EarlierSerializer)
+        sender = start()
+        message = sender.send("add", "total")
+        sender.begin(message)
+        sender.begin(next_task("total", message))
+        assert sender.client.flush()
+        run = WorkflowExecution.objects.get()
+        assert (edges_of(message), run.status) == ([], "running")
+        assert set(run.node_executions.values_list("node_name", "status")) == {("add", "running"), ("total", "running")}
+        assert "the ledger refused workflow.ensure of workflow add: invalid: /workflow/only_add" in caplog.text
 
     def test_each_of_8_processes_adds_its_chains_to_a_workflow(self, start: Callable[..., Process]) -> None:
         processes = [start() for _ in range(8)]
