@@ -1,7 +1,7 @@
 """The workflows, nodes and graphs that facts name, by id or by name."""
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +22,7 @@ from .locked_rows import RunRow
 from .refusals import NotFacts
 
 MAX_WORKFLOWS = 100  # definitions in one call, each of which is a transaction
+MAX_OF_ONE = 10  # definitions of one name in one call: each loads and checks the whole stored graph
 MAX_PARTS = 2_000  # nodes and edges of several definitions in one call: 20,000 nodes take tens of seconds
 CACHED = 256  # graphs of a process; a graph never changes
 
@@ -140,6 +141,12 @@ def distinct_definitions(definitions: list[tuple[int, dict[str, object]]]) -> li
             f"Expected at most {MAX_WORKFLOWS} different definitions of workflows in one call; found {len(places)}."
         )
     distinct = [(indexes, bodies[indexes[0]]) for indexes in places.values()]
+    names = Counter(nfc(str(body.get("name"))) for _places, body in distinct)
+    if max(names.values(), default=0) > MAX_OF_ONE:
+        raise NotFacts(
+            f"Expected at most {MAX_OF_ONE} different definitions of one workflow in one call; "
+            f"found {max(names.values())}. Send several calls."
+        )
     return sorted(distinct, key=lambda definition: str(definition[1].get("name")))
 
 

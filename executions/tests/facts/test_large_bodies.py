@@ -43,6 +43,20 @@ def test_definitions_are_bounded_together(api: Any, owner: Any) -> None:
     assert not Workflow.objects.exists()
 
 
+def test_ten_definitions_of_one_workflow(api: Any, owner: Any) -> None:
+    nodes = [[{"name": f"step {number}", "node_type": "tool"}] for number in range(11)]
+    facts = [
+        {"kind": "workflow.ensure", "workflow": {"name": "flow", "only_add": True, "nodes": each}} for each in nodes
+    ]
+    engine = api(owner)
+    assert send(engine, *facts, status=400)["detail"] == (
+        "Expected at most 10 different definitions of one workflow in one call; found 11. Send several calls."
+    )
+    assert Workflow.objects.count() == 0
+    assert send(engine, *facts[:10], *facts[:10])["refused"] == 0
+    assert Workflow.objects.get().nodes.count() == 10
+
+
 def test_a_fault_that_no_other_call_has_caused_is_not_tried_again(
     engine: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
