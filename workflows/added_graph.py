@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from . import graph_algorithms
 from .exceptions import CyclicGraph
@@ -13,6 +14,9 @@ from .models import Edge, Node, Workflow
 from .submitted_graph import SubmittedGraph, too_many
 
 MOST_CHOSEN = 1_000  # new edges of which those that would close a cycle are left out; more are refused with the cycle
+NONE_LEFT_OUT = _(
+    "Of more than %(most)s new edges none is left out: send fewer at once, or none that would close a cycle."
+)
 
 
 class AddedGraph(SubmittedGraph):
@@ -40,7 +44,7 @@ class AddedGraph(SubmittedGraph):
         return [*self.there.values(), *self._place(new)]
 
     def _fill[M: Node | Edge](self, row: M, fields: dict[str, object]) -> M:
-        """Fill new nodes, and retired ones, which come back."""
+        """Fill new nodes, and retired ones, which are not in the graph and come back as submitted."""
         return row if row.pk in self.there else super()._fill(row, fields)
 
     def _resolve_edges(self, edges: list[dict[str, Any]]) -> list[Edge]:
@@ -56,11 +60,18 @@ class AddedGraph(SubmittedGraph):
         self.places |= {row.pk: index for index, row in rows}
         return [row for _index, row in rows]
 
-    def _rows_to_measure(self) -> Iterator[tuple[str, int, Node | Edge]]:
+    def _rows_to_measure(self) -> Iterator[tuple[str, int | None, Node | Edge]]:
         """Yield the rows, those that are there first, unless nothing is added."""
         if self.is_new:
-            yield from (("nodes", self.places.get(node.pk, 0), node) for node in self.nodes)
-            yield from (("edges", self.places.get(edge.pk, 0), edge) for edge in self.edges)
+            rows: list[tuple[str, Node | Edge]] = [("nodes", node) for node in self.nodes]
+            rows += [("edges", edge) for edge in self.edges]
+            yield from ((kind, None, row) for kind, row in rows if row.pk not in self.places)
+            yield from ((kind, self.places[row.pk], row) for kind, row in rows if row.pk in self.places)
+
+    def _cycle(self) -> str:
+        """Return the error of a cycle, which is there if the new edges are too many to choose from."""
+        cycle = super()._cycle()
+        return f"{cycle} {NONE_LEFT_OUT % {'most': f'{MOST_CHOSEN:,}'}}" if cycle else ""
 
 
 def _without_cycles(old: list[Edge], new: list[Edge]) -> list[Edge]:

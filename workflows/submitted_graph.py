@@ -137,12 +137,12 @@ class SubmittedGraph:
         for kind, index, row in self._rows_to_measure():
             for name, size in _sizes(row):
                 room -= size
-                if room < 0:
+                if room < 0 and index is not None:
                     return self._fault(kind, index, name, TOO_LARGE % {"most": f"{most:,}"})
         return None
 
-    def _rows_to_measure(self) -> Iterator[tuple[str, int, Node | Edge]]:
-        """Yield the rows that are submitted, with their kind and their place in the list."""
+    def _rows_to_measure(self) -> Iterator[tuple[str, int | None, Node | Edge]]:
+        """Yield the rows with their kind and their place in the list, None for those that are not submitted."""
         if self.changed_nodes:
             yield from (("nodes", *each) for each in enumerate(self.nodes))
         if self.changed_edges:

@@ -98,7 +98,11 @@ def test_more_edges_than_are_chosen_from_are_refused_with_their_cycle(
     client = api(owner)
     assert add(client, chain("a", "b", "c", "d")).status_code == 201
     refused = add(client, chain("d", "e", "f", "a"))
-    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, "cycle")
+    (error,) = refused.json()["errors"]
+    assert (refused.status_code, error["code"]) == (400, "cycle")
+    assert error["detail"].endswith(
+        "Of more than 2 new edges none is left out: send fewer at once, or none that would close a cycle."
+    )
     assert len(edges_of(add(client, chain("d", "e", "a")))) == 4
 
 
@@ -152,13 +156,28 @@ def test_the_whole_graph_stays_within_the_size_of_a_body(api: Any, owner: Any, m
     assert add(client, chain() | {"nodes": large[:2]}).status_code == 200
 
 
+def test_what_has_no_room_is_the_first_row_that_is_added(api: Any, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, large = api(owner), {"x": "y" * 1_500}
+    there = chain("a", "b")
+    there["nodes"][0]["config"] = there["edges"][0]["condition"] = large
+    monkeypatch.setattr(settings, "DATA_UPLOAD_MAX_MEMORY_SIZE", 4_000)
+    assert add(client, there).status_code == 201
+    more = chain("b", "c")
+    more["nodes"][1]["config"] = large
+    refused = add(client, more)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (400, "/nodes/1/config")
+
+
 def test_a_node_that_was_retired_comes_back_by_its_id(api: Any, owner: Any) -> None:
     client, workflow = api(owner), WorkflowFactory(owner=owner, chain=["load", "rank"])
     WorkflowExecutionFactory(workflow=workflow)
     there = client.get(f"{URL}{workflow.pk}/").json()["nodes"]
     client.patch(f"{URL}{workflow.pk}/", {"nodes": there[1:], "edges": []}, format="json")
-    back = add(client, {"name": workflow.name, "only_add": True, "nodes": there[:1]}).json()
-    assert {node["id"] for node in back["nodes"]} == {node["id"] for node in there}
+    retired = there[0] | {"name": "load anew"}
+    back = add(client, {"name": workflow.name, "only_add": True, "nodes": [retired]}).json()
+    assert {node["id"]: node["name"] for node in back["nodes"]} == {
+        there[0]["id"]: "load anew", there[1]["id"]: "rank",
+    }  # fmt: skip
 
 
 class TestPermissions:
