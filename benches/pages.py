@@ -2,7 +2,8 @@
 
 `python -m benches.pages [--runs 20000] [--rounds 5]` starts the product's own server over a database of its own. Of
 each page: milliseconds until the answer began, until the document was read and its scripts had run (from then on it
-reacts), until everything was loaded, and until what the page is for was painted; medians of the rounds, the first one,
+reacts), until everything was loaded, and until what the page is for was painted; the longest task of the page's thread
+(0 where none takes more than 50 ms), and the sum of what the layout shifted; medians of the rounds, the first one,
 which fills the caches, left out. Bytes are packed: of the document, and of all its assets.
 """
 
@@ -28,9 +29,15 @@ TIMES = """() => {
     const assets = performance.getEntriesByType("resource");
     const seen = performance.getEntriesByName("seen")[0]?.startTime ?? NaN;
     const sum = assets.reduce((total, each) => total + each.encodedBodySize, 0);
-    return [way.responseStart, way.domContentLoadedEventEnd, way.loadEventEnd, seen, way.encodedBodySize, sum];
+    const times = [way.responseStart, way.domContentLoadedEventEnd, way.loadEventEnd, seen, window.longest];
+    return [...times, window.shifted, way.encodedBodySize, sum];
 }"""
 WATCH = """
+window.longest = window.shifted = 0;
+const watch = (type, take) =>
+    new PerformanceObserver(list => list.getEntries().forEach(take)).observe({type, buffered: true});
+watch("longtask", entry => { window.longest = Math.max(window.longest, entry.duration); });
+watch("layout-shift", entry => { window.shifted += entry.value; });
 new MutationObserver((_, watching) => {
     if (!document.querySelector(SHOWS)) return;
     watching.disconnect();
@@ -44,6 +51,8 @@ class Cost(NamedTuple):
     ready: float
     loaded: float
     seen: float
+    task: float
+    shift: float
     document: float
     assets: float
 
@@ -57,7 +66,9 @@ def main() -> int:
     with start_site(tuple(map(str, seed))) as site, chromium.chromium(path) as browser:
         site.ids["large_run"] = site.python("-m", "browser.large_run", str(NODES), str(LINES)).strip()
         out(f"{options.runs:,} runs, ten times as many nodes and lines; {options.rounds} rounds; ms, and bytes packed")
-        out(f"{'page':<16}{'answer':>8}{'ready':>8}{'loaded':>8}{'seen':>8}{'document':>12}{'assets':>10}")
+        out(
+            f"{'page':<16}{'answer':>8}{'ready':>8}{'loaded':>8}{'seen':>8}{'task':>8}{'shift':>8}{'document':>12}{'assets':>10}"
+        )
         for view in _views():
             _show(view, _measure(browser, site, view, options.rounds))
     return 0
@@ -85,8 +96,8 @@ def _once(page: Page, address: str) -> Cost:
 
 
 def _show(view: View, cost: Cost) -> None:
-    times = "".join(f"{each:>8.0f}" for each in cost[:4])
-    out(f"{view.name:<16}{times}{cost.document:>12,.0f}{cost.assets:>10,.0f}")
+    times = "".join(f"{each:>8.0f}" for each in cost[:5])
+    out(f"{view.name:<16}{times}{cost.shift:>8.3f}{cost.document:>12,.0f}{cost.assets:>10,.0f}")
 
 
 def _arguments() -> Any:
