@@ -21,8 +21,8 @@ type Keys = dict[bytes, None]
 
 
 class Definitions:
-    """By workflow, `declared` has graphs with the keys of their definitions, `reported` and `refused` have keys, and
-    `again` the time from which one of the refused is reported again. `added` has keys by workflow and stages.
+    """Definitions by workflow: `declared` has graphs with the keys of their definitions, `reported` and `refused` have
+    keys, and `again` the time from which one of the refused is reported again. `added` has keys by workflow and stages.
 
     A fact is added before its key is remembered, so that no thread creates a run before it; two threads may add it
     twice. A refusal in between counts, because `refused` is looked at first.
