@@ -1,12 +1,14 @@
 """Work of the browser's thread while a page is opened and changed (benches/pages.py measures how long it takes)."""
 
 import json
+import re
+from collections import Counter
 
 import pytest
 from playwright.sync_api import Page
 
 from browser.live_site import LiveSite
-from browser.pages import RUNS
+from browser.pages import PAGES, RUN, RUNS
 
 # Changes a text of the list, as its clocks do each second, and waits until that is painted.
 CHANGE = """() => {
@@ -14,6 +16,7 @@ CHANGE = """() => {
     return new Promise(done => requestAnimationFrame(() => setTimeout(done)));
 }"""
 FEW = 50  # elements
+LINKED = re.compile(r'(?:href|src)="([^"]+\.(?:css|js))"')
 
 
 def largest_style_pass(page: Page, script: str) -> int:
@@ -31,3 +34,17 @@ def test_a_change_of_a_list_computes_the_styles_of_few_elements(page: Page, site
     page.goto(site.url(RUNS))
     page.wait_for_load_state()
     assert largest_style_pass(page, CHANGE.replace("SHOWS", repr(changed))) < FEW
+
+
+def test_no_page_links_a_style_sheet_or_a_script_twice(page: Page, site: LiveSite) -> None:
+    twice = {}
+    for view in PAGES:
+        linked = LINKED.findall(page.request.get(site.url(view.path)).text())
+        if repeated := [each for each, times in Counter(linked).items() if times > 1]:
+            twice[view.name] = repeated
+    assert not twice
+
+
+@pytest.mark.parametrize("path", [RUNS, RUN, "/admin/workflows/workflow/"])
+def test_a_page_without_fields_loads_no_scripts_of_fields(page: Page, site: LiveSite, path: str) -> None:
+    assert "/vendor/" not in page.request.get(site.url(path)).text()

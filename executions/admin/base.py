@@ -7,6 +7,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import unquote
@@ -14,7 +15,6 @@ from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, OperationalError
 from django.db.models import Model, Q, QuerySet
-from django.forms import Script
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -71,11 +71,9 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("executions/admin.css",)}
-        js = (
-            Script("executions/relative_time.js", type="module"),
-            Script("executions/workflow_filter_search.js", type="module"),
-            Script("executions/node_name_suggestions.js", type="module"),
-        )
+        js = (forms.Script("executions/relative_time.js", type="module"),)
+
+    form_media = forms.Media()  # none: its pages have no fields of Django's
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         rows: Any = super().get_queryset(request)  # each model of the ledger has visible_to(), the type of all has not

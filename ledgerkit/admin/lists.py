@@ -229,8 +229,15 @@ class StrictAdmin(SelectedAdmin):
     list_per_page = PAGE_SIZE
     show_facets = admin.ShowFacets.NEVER
 
-    class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("ledgerkit/admin.css",)}
+    @property
+    def media(self) -> forms.Media:
+        """Return what a list needs. Django's eight scripts are for fields, and delay the first rows."""
+        return forms.Media(css={"all": ("ledgerkit/admin.css",)}, js=("admin/js/actions.js",))
+
+    @property
+    def form_media(self) -> forms.Media:
+        """Return what a form needs beside `media`."""
+        return super().media
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return StrictChangeList
@@ -266,11 +273,12 @@ class StrictAdmin(SelectedAdmin):
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """Offer only the actions that are possible for this row."""
+        """Offer only the actions that are possible for this row, and load the scripts of fields."""
         if isinstance(form := context.get("action_form"), forms.Form):
             field = cast("forms.ChoiceField", form.fields["action"])
             offered = cast("list[tuple[str, str]]", field.choices)
             field.choices = [each for each in offered if self.can_act(each[0], obj)]
+        context["media"] = self.form_media + cast("forms.Media", context["media"])
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def can_act(self, action: str, row: Any) -> bool:
