@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar o
 # Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
-.PHONY: help run test test-site test-all setup lint format messages seed bench bench-lists bench-live bench-pages bench-peers bench-secrets bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz faults model proofs nightly clean
+.PHONY: help run test test-site test-all setup lint format messages seed bench bench-lists bench-live bench-pages bench-peers bench-secrets bench-threads bench-lines bench-events bench-client bench-migrations scale bench-upkeep year measure accessibility screenshots requirements schema examples fuzz faults model proofs nightly clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile
@@ -65,6 +65,9 @@ bench-peers: setup ## runs recorded by this ledger, bare views and others, in on
 
 bench-secrets: setup ## 10,000 log lines with and without masking, in a database of its own
 	@$(BIN)/python -m benches.secrets $(ARGS)
+
+bench-threads: setup ## requests handed over to threads, by ours and by a ThreadPoolExecutor: waits and processor time
+	@$(BIN)/python -m benches.request_threads
 
 bench-lines: setup ## the validation of 500 log lines, by one function and by the serializer of each
 	@$(BIN)/python -m benches.line_validation $(ARGS)

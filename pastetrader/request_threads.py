@@ -1,10 +1,16 @@
 """Threads that work on requests, and the requests that wait for one of them."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from concurrent.futures import Future
+from contextvars import Context, copy_context
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Any
+
+type Work = tuple[Future[Any], Context, Callable[..., Any], tuple[object, ...]]
+type OwnQueue = SimpleQueue[Work | None]
 
 
 class QueueFull(Exception):
@@ -16,30 +22,79 @@ class QueueLeft(Exception):  # not an error: nobody waits for the response
 
 
 class RequestThreads:
-    """`most` threads, for which at most `queue` requests wait."""
+    """`most` threads, for which at most `queue` requests wait.
+
+    The thread that became idle last works on the next request, and no other wakes up. Threads of a ThreadPoolExecutor
+    wait at one queue and take turns, and each that takes a request wakes another, which finds none and wants Python's
+    lock meanwhile (`python -m benches.request_threads`).
+    """
 
     def __init__(self, most: int, queue: int, name: str) -> None:
-        self.most, self.queue = most, queue
-        self.executor = ThreadPoolExecutor(most, thread_name_prefix=name)
+        self.most, self.queue, self.name = most, queue, name
         self.under_way: set[Future[Any]] = set()  # requests in threads, or that wait for one
+        self.waiting: deque[Work] = deque()
+        self.idle: list[OwnQueue] = []  # of the threads without a request
+        self.lock, self.started, self.is_stopped = Lock(), 0, False
 
     async def call[T](self, function: Callable[..., T], *args: object, leaves: Any = None) -> T:
         """Call `function` in a thread. Context variables, such as the language, are of this call alone. Raises
         QueueFull, or QueueLeft if `leaves()` returns before there is a thread for it."""
-        if len(self.under_way) >= self.most + self.queue:
+        if self.is_stopped or len(self.under_way) >= self.most + self.queue:
             raise QueueFull
-        future = self.executor.submit(copy_context().run, function, *args)
+        future: Future[T] = Future()
         self.under_way.add(future)
         future.add_done_callback(self.under_way.discard)
+        with self.lock:
+            if not self.idle and self.started < self.most:
+                self._start()
+            queue = self.idle.pop().put if self.idle else self.waiting.append
+            queue((future, copy_context(), function, args))
         result = asyncio.wrap_future(future)
         if leaves is not None and len(self.under_way) > self.most:
             await _wait_in_queue(future, result, leaves)
         return await result
 
     def stop(self) -> bool:
-        """Drop the requests that wait. Return whether threads still work, for which Python waits before it ends."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
+        """Drop the requests that wait, and end the threads. Return whether some still work."""
+        with self.lock:
+            self.is_stopped = True
+            for queue in self.idle:
+                queue.put(None)
+        for future, *_work in self.waiting:
+            future.cancel()
         return any(future.running() for future in self.under_way.copy())
+
+    def _start(self) -> None:
+        """Start a thread, which is idle. It is a daemon: Python would wait for idle ones too before it ends."""
+        self.started += 1
+        own: OwnQueue = SimpleQueue()
+        self.idle.append(own)
+        Thread(target=self._work, args=(own,), name=f"{self.name}_{self.started}", daemon=True).start()
+
+    def _work(self, own: OwnQueue) -> None:
+        while work := own.get():
+            future, context, function, args = work
+            if not future.set_running_or_notify_cancel():
+                self._take_next(own)
+                continue
+            outcome: Any = None
+            error: BaseException | None = None
+            try:
+                outcome = context.run(function, *args)
+            except BaseException as raised:  # noqa: BLE001  # it is raised where the call is awaited
+                error = raised
+            self._take_next(own)  # before the next request comes, which follows the response
+            future.set_exception(error) if error else future.set_result(outcome)
+            del work, future, context, function, args, outcome, error  # a thread that waits keeps nothing
+
+    def _take_next(self, own: OwnQueue) -> None:
+        with self.lock:
+            if self.waiting:
+                own.put(self.waiting.popleft())
+            elif self.is_stopped:
+                own.put(None)
+            else:
+                self.idle.append(own)
 
 
 async def _wait_in_queue(future: Future[Any], result: asyncio.Future[Any], leaves: Callable[[], Any]) -> None:

@@ -70,7 +70,7 @@ def serve(listener: socket.socket) -> None:
 
 
 def is_working() -> bool:
-    """Return whether threads still work on requests, for which Python would wait before it ends."""
+    """Return whether threads still work on requests."""
     handler = importlib.import_module("pastetrader.asgi").application  # not before serve: it prepares much
     return bool(handler.stop())
 

@@ -105,7 +105,7 @@ class ThreadedHandler(ASGIHandler):
             raise _busy(scope, threads) from None
 
     def stop(self) -> bool:
-        """Drop the requests that wait. Return whether threads still work, for which Python waits before it ends."""
+        """Drop the requests that wait, and end the threads. Return whether some still work."""
         return self.small.stop() | self.large.stop()
 
     def _respond(self, scope: Any, body: Any) -> Any:

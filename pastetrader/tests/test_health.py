@@ -184,16 +184,19 @@ def test_health_needs_no_thread(settings: Any) -> None:
     """All of them may wait for the database, and no orchestrator must kill the process for that."""
     settings.FORCE_SCRIPT_NAME = "/ledger"
     handler, free, sent = ThreadedHandler(), threading.Event(), []
-    for _ in range(handler.small.most):
-        handler.small.executor.submit(free.wait)
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    try:
+    async def play() -> None:
+        waiting = [asyncio.ensure_future(handler.small.call(free.wait)) for _ in range(handler.small.most)]
+        await asyncio.sleep(0)
         scope = {"type": "http", "method": "GET", "path": "/ledger/healthz", "headers": [], "query_string": b""}
-        asyncio.run(asyncio.wait_for(handler(scope, None, send), 10))
-    finally:
+        await asyncio.wait_for(handler(scope, None, send), 10)
+        assert len(handler.small.under_way) == len(waiting)
         free.set()
-        handler.stop()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(play())
+    assert not handler.stop()
     assert sent[0]["status"] == 200
