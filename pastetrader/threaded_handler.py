@@ -87,8 +87,9 @@ class ThreadedHandler(ASGIHandler):
     async def _response(self, scope: Any, body: LimitedBody) -> Any:
         """Read the body and have a thread respond. Raises Refusal, RequestAborted, QueueLeft."""
         try:
-            async with asyncio.timeout(settings.TIMEOUT_BODY):
-                file = await self.read_body(body.receive)
+            # At once where the body has come with the headers: a time limit would wake the event loop once more.
+            reading = asyncio.Task(self.read_body(body.receive), loop=asyncio.get_running_loop(), eager_start=True)
+            file = reading.result() if reading.done() else await asyncio.wait_for(reading, settings.TIMEOUT_BODY)
         except TimeoutError:
             raise _too_slow(scope) from None
         if any(name == CONTENT_TYPE and b";" in value for name, value in scope["headers"]):  # it may name a charset

@@ -109,6 +109,26 @@ def test_requests_that_follow_each_other_have_the_same_thread() -> None:
     assert (len(seen["threads"]), seen["finished"]) == (23, 23)
 
 
+def test_a_body_that_has_come_is_read_without_a_timer(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each timer wakes the event loop once more, just when the thread begins to work."""
+    settings.TIMEOUT_BODY = 45
+    timers: list[float] = []
+
+    async def play() -> None:
+        loop = asyncio.get_running_loop()
+        call_at = loop.call_at
+
+        def count(when: float, *more: Any, **options: Any) -> asyncio.TimerHandle:
+            timers.append(when - loop.time())
+            return call_at(when, *more, **options)
+
+        monkeypatch.setattr(loop, "call_at", count)
+        await ask(ThreadedHandler(), "page", HALF, BODY)
+
+    asyncio.run(play())
+    assert max(timers) < 40, "the ten seconds of this test alone"
+
+
 def test_a_slow_page_keeps_nobody_waiting() -> None:
     async def play() -> None:
         handler = ThreadedHandler()
