@@ -12,7 +12,8 @@ PROOFS_VENV := .venv-proofs
 CORES := $$(getconf _NPROCESSORS_ONLN)
 # One more process than cores: tests wait for locks, processes, streams and browsers.
 PYTEST := $(BIN)/python -m pytest --numprocesses $$(($(CORES) + 1)) --maxprocesses 4
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off
+# Python compiles what it imports, on all cores; pip would compile everything, on one, which takes 15 s.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile
 # Print pip's lines, so that a long install shows its progress, without those about packages that are installed.
 NEWS := while read -r line; do case "$$line" in *"already satisfied"*) ;; *) printf '  %s\n' "$$line" ;; esac; done
 
@@ -116,7 +117,7 @@ model: setup ## sequences of verbs against a model of the ledger, 200 of them; f
 proofs: setup $(PROOFS_VENV)/stamp ## the whole suite with its long forms, and a real dbt; for a scheduler, every night
 	@PROOFS=1 DBT_OL="$(CURDIR)/$(PROOFS_VENV)/bin/dbt-ol" $(PYTEST) $(ARGS)
 
-nightly: ## .ci/run, with the slow tests on a stock PostgreSQL too; for a scheduler, every night
+nightly: ## .ci/run, with all tests in process on a stock PostgreSQL too, and ten times as many requests of the fuzzer; for a scheduler, every night
 	@NIGHTLY=1 .ci/run
 
 screenshots: setup ## take the screenshots in docs/screenshots again (ARGS="monitor run")
