@@ -17,10 +17,11 @@ from django.utils import timezone, translation
 
 from local_postgres.server import release_all
 from local_postgres.socket_path import socket_dir
+from pastetrader.tests.proofs import times
 from pastetrader.tests.scheduling import FIRST, SERVERS_FOLDERS, SITE, GroupScheduling
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
-hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None, max_examples=times(30, 300))
 hypothesis.settings.load_profile("steady")
 
 pytest_plugins = ["executions.tests.cast", "executions.tests.query_plans", "pastetrader.tests.prepared_folder"]
