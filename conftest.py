@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 from local_postgres.server import release_all
 from local_postgres.socket_path import socket_dir
 from pastetrader.tests.proofs import times
-from pastetrader.tests.scheduling import FIRST, SERVERS_FOLDERS, SITE, GroupScheduling
+from pastetrader.tests.scheduling import FIRST, ON_EACH_VERSION, ON_ONE_VERSION, SERVERS_FOLDERS, SITE, GroupScheduling
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None, max_examples=times(30, 300))
@@ -77,7 +77,17 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
             item.add_marker("site")
         if uses_database(item):
             item.add_marker("database")
+            if is_repeated(item):
+                item.add_marker("stock")
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
+def is_repeated(item: pytest.Function) -> bool:
+    """Return whether `.ci/run` runs this test, which uses the database, on the stock PostgreSQL too."""
+    if item.nodeid.startswith(ON_EACH_VERSION):
+        return True
+    elsewhere = item.nodeid.startswith(ON_ONE_VERSION)
+    return not elsewhere and not any(item.get_closest_marker(mark) for mark in ("site", "slow"))
 
 
 def uses_database(item: pytest.Function) -> bool:

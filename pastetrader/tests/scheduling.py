@@ -39,6 +39,17 @@ SITE = (
 )  # fmt: skip
 SERVERS_FOLDERS = {"prepared", "data_dir"}  # fixtures
 
+# What pages show, and clients: `.ci/run` does not repeat these on the stock PostgreSQL, `make nightly` does. The
+# statements are those of the API, of the verbs, and of the test that opens each page with each parameter.
+ON_ONE_VERSION = (
+    "executions/tests/admin/",
+    "executions/tests/error_groups/test_admin.py",
+    "pastetrader/tests/test_admin.py",
+    "pastetrader/tests/test_time_zones.py",
+    "pastetrader_client/tests/",
+)
+ON_EACH_VERSION = "executions/tests/admin/test_addresses.py"
+
 # Single tests that begin before the others: at the end, the other processes would wait for them.
 FIRST = tuple(
     f"pastetrader/tests/test_{name}.py"
