@@ -26,7 +26,7 @@ OPTIONS: dict[str, Any] = {"viewport": {"width": 1360, "height": 900}, "locale":
 @here
 def browser_path() -> str:
     """Return Chromium's path. Without one, skip the tests; in CI, fail."""
-    path = chromium.find()
+    path = chromium.find(chromium.SHELL)
     if path is None and os.environ.get("CI"):
         pytest.fail(chromium.MISSING)
     return path or pytest.skip(chromium.MISSING)
