@@ -27,17 +27,18 @@ PROBE = """
     const words = element => (element.textContent || element.value || "").trim().slice(0, 30);
     const named = element =>
         `${element.tagName.toLowerCase()} ${element.id && "#" + element.id} ${element.className} "${words(element)}"`;
-    const clipped = element => {
-        for (let at = element.parentElement; at; at = at.parentElement)
-            if (getComputedStyle(at).clipPath !== "none" || at.matches(".visually-hidden")) return true;
-        return getComputedStyle(element).clipPath !== "none";
+    const known = new Map();  // elements have most of their ancestors in common
+    const hides = element => {
+        if (!known.has(element)) known.set(element, element.matches(".visually-hidden") || isClipped(element));
+        return known.get(element);
     };
-    for (const element of document.querySelectorAll(takes)) {
-        if (!element.checkVisibility({visibilityProperty: true, opacityProperty: true}) || element.disabled) continue;
-        if (clipped(element) || element.matches(".skip-to-content-link")) continue;
-        element.scrollIntoView({block: "center", inline: "center"});
+    const isClipped = element => getComputedStyle(element).clipPath !== "none"
+        || element.parentElement !== null && hides(element.parentElement);
+    const isInTheMiddle = ({left, right, top, bottom}) =>
+        left >= 0 && right <= innerWidth && top >= innerHeight / 4 && bottom <= innerHeight * 3 / 4;
+    const coversOf = element => {
         const boxes = [...element.getClientRects()].filter(box => Math.min(box.width, box.height) > 2 * inset);
-        const label = element.labels && element.labels[0];
+        const label = element.labels && element.labels[0], covers = [];
         for (const box of boxes.slice(0, 3)) {
             const points = [
                 [(box.left + box.right) / 2, (box.top + box.bottom) / 2],
@@ -49,9 +50,17 @@ PROBE = """
                 const hit = document.elementFromPoint(x, y);
                 if (!hit || hit === element || element.contains(hit) || hit.contains(element)) continue;
                 if (label && (label === hit || label.contains(hit))) continue;
-                faults.push(`${named(element)} is covered by ${named(hit)} at ${Math.round(x)}, ${Math.round(y)}`);
+                covers.push(`${named(element)} is covered by ${named(hit)} at ${Math.round(x)}, ${Math.round(y)}`);
             }
         }
+        return covers;
+    };
+    for (const element of document.querySelectorAll(takes)) {
+        if (!element.checkVisibility({visibilityProperty: true, opacityProperty: true}) || element.disabled) continue;
+        if (isClipped(element) || element.matches(".skip-to-content-link")) continue;
+        if (isInTheMiddle(element.getBoundingClientRect()) && !coversOf(element).length) continue;
+        element.scrollIntoView({block: "center", inline: "center"});
+        faults.push(...coversOf(element));
     }
     return faults;
 }
