@@ -28,30 +28,27 @@ from workflows.tests.factories import UserFactory
 
 @pytest.mark.slow
 def test_the_first_start_prepares_everything_and_a_killed_one_loses_nothing(serve: Serve, data_dir: Path) -> None:
-    """Three servers for all of it, from nothing: each start takes seconds. The second runs the demo, which ends with a
-    run that fails, and is killed; the third has every run."""
-    first = serve()
+    """Two servers for all of it, from nothing: each start takes seconds. The first runs the demo, which ends with a
+    run that fails, and is killed; the second has every run. test_stop.py ends servers by SIGTERM."""
+    first = serve(demo=True)
     assert "Static files are collected." in first.output
     shows_the_admin_with_its_static_files_and_the_api(first)
     password = re.findall(r"password (\S+)", first.output)[0]
     [(name, stored)] = query(data_dir, "SELECT username, password FROM auth_user")
     assert (name, password in stored) == ("admin", False)
-    ends_in_silence(first, signal.SIGTERM, data_dir)
-
-    second = serve(demo=True)
-    assert "Static files are collected." not in second.output
-    assert "password" not in second.output
-    assert "GOOG leads with" in second.output
-    assert "As meant, it failed: Market filter: ValueError: No stock has a history long enough" in second.output
+    assert "GOOG leads with" in first.output
+    assert "As meant, it failed: Market filter: ValueError: No stock has a history long enough" in first.output
     runs = "SELECT id, status FROM workflow_executions ORDER BY id"
     before = query(data_dir, runs)
     assert [status for _id, status in before] == ["completed", "failed"]
-    os.killpg(second.process.pid, signal.SIGKILL)
+    os.killpg(first.process.pid, signal.SIGKILL)
 
-    third = serve()
-    assert third.get("/admin/login/")[0] == 200
+    second = serve()
+    assert "Static files are collected." not in second.output
+    assert "password" not in second.output
+    assert second.get("/admin/login/")[0] == 200
     assert query(data_dir, runs) == before
-    ends_in_silence(third, signal.SIGINT, data_dir)
+    ends_in_silence(second, data_dir)
 
 
 def shows_the_admin_with_its_static_files_and_the_api(site: Site) -> None:
@@ -63,8 +60,8 @@ def shows_the_admin_with_its_static_files_and_the_api(site: Site) -> None:
     assert site.get("/api/v1/executions/")[0] == 401
 
 
-def ends_in_silence(site: Site, sent: signal.Signals, data_dir: Path) -> None:
-    code, err = site.interrupt(sent)
+def ends_in_silence(site: Site, data_dir: Path) -> None:
+    code, err = site.interrupt(signal.SIGINT)
     assert code in {0, 130}
     assert "Traceback" not in err
     assert "Warning" not in err
