@@ -219,6 +219,7 @@ def apart(environment: dict[str, str]) -> dict[str, str]:
 SEND_ONE = "from pastetrader.tests.celery_app import *; print({task}.id)"
 
 
+@pytest.mark.slow
 def test_a_task_whose_worker_is_killed_is_recorded_by_the_worker_that_gets_it_again(
     apart: dict[str, str], find: Find, tmp_path: Path
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_task_whose_process_celery_ends_or_loses_is_failed(
             assert error in row["error_message"]
 
 
+@pytest.mark.slow
 def test_a_run_whose_worker_is_killed_with_the_message_is_ended_after_the_time_that_it_has(
     apart: dict[str, str], send_apart: Send, find: Find, tmp_path: Path
 ) -> None:
@@ -255,6 +257,7 @@ def test_a_run_whose_worker_is_killed_with_the_message_is_ended_after_the_time_t
     assert find(id, "failed", 120)["error_code"] == "timed_out"
 
 
+@pytest.mark.slow
 def test_a_task_that_is_executed_while_redis_is_killed_is_recorded(
     environment: dict[str, str], find: Find, tmp_path: Path
 ) -> None:

@@ -58,7 +58,7 @@ def stripped(site: DeployedSite) -> Iterator[DeployedSite]:
         yield stripped
 
 
-@pytest.fixture(params=["site", "stripped"])
+@pytest.fixture(params=["site", pytest.param("stripped", marks=pytest.mark.slow)])
 def each(request: pytest.FixtureRequest) -> DeployedSite:
     """The prefix is that of the setting, or the header of a proxy that takes it off the path."""
     found: DeployedSite = request.getfixturevalue(request.param)

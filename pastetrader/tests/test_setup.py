@@ -39,6 +39,7 @@ def make(checkout: Path, target: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_setup_says_why_it_fails_shows_what_pip_does_and_is_silent_when_all_is_there(checkout: Path) -> None:
     """One environment for all of it: making one takes seconds."""
     right = (checkout / "requirements-dev.txt").read_text()

@@ -56,6 +56,7 @@ def test_the_wheel_of_the_reporter_has_its_modules_and_needs_httpx_alone(tmp_pat
     assert [Requirement(line.partition(": ")[2]).name for line in needed] == ["httpx"]
 
 
+@pytest.mark.slow
 def test_a_new_project_installs_and_uses_the_apps(project: FreshProject) -> None:
     migrate, superuser, token = (shlex.split(line)[2:] for line in fresh_project.COMMANDS.splitlines())
     project.manage(*migrate)
