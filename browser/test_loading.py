@@ -16,6 +16,10 @@ CHANGE = """() => {
     return new Promise(done => requestAnimationFrame(() => setTimeout(done)));
 }"""
 FEW = 50  # elements
+ALL_SHOWN = "() => document.readyState === 'complete' && !document.adoptedStyleSheets.length"  # see in_turn.js
+NOTE = """document.addEventListener("DOMContentLoaded", () => {
+    window.first = getComputedStyle(document.querySelector("#history")).display;
+});"""
 LINKED = re.compile(r'(?:href|src)="([^"]+\.(?:css|js))"')
 
 
@@ -29,10 +33,12 @@ def largest_style_pass(page: Page, script: str) -> int:
     return max(event["args"].get("elementCount", 0) for event in events if event["name"] == "UpdateLayoutTree")
 
 
-@pytest.mark.parametrize("changed", ["#result_list tbody th a", ".action-counter"])
-def test_a_change_of_a_list_computes_the_styles_of_few_elements(page: Page, site: LiveSite, changed: str) -> None:
-    page.goto(site.url(RUNS))
-    page.wait_for_load_state()
+@pytest.mark.parametrize(
+    ("path", "changed"), [(RUNS, "#result_list tbody th a"), (RUNS, ".action-counter"), (RUN, ".graph a.box text")]
+)
+def test_a_change_computes_the_styles_of_few_elements(page: Page, site: LiveSite, path: str, changed: str) -> None:
+    page.goto(site.url(path))
+    page.wait_for_function(ALL_SHOWN)
     assert largest_style_pass(page, CHANGE.replace("SHOWS", repr(changed))) < FEW
 
 
@@ -48,3 +54,13 @@ def test_no_page_links_a_style_sheet_or_a_script_twice(page: Page, site: LiveSit
 @pytest.mark.parametrize("path", [RUNS, RUN, "/admin/workflows/workflow/"])
 def test_a_page_without_fields_loads_no_scripts_of_fields(page: Page, site: LiveSite, path: str) -> None:
     assert "/vendor/" not in page.request.get(site.url(path)).text()
+
+
+@pytest.mark.parametrize(("path", "first"), [(RUN, "none"), (f"{RUN}#history", "block")])
+def test_the_parts_of_a_run_take_turns_unless_one_is_linked(page: Page, site: LiveSite, path: str, first: str) -> None:
+    page.add_init_script(NOTE)
+    page.goto(site.url(path))
+    assert page.evaluate("window.first") == first
+    page.wait_for_function(ALL_SHOWN)
+    hidden = "parts => parts.filter(part => !part.checkVisibility()).length"
+    assert page.locator(".in-turn").evaluate_all(hidden) == 0

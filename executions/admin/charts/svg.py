@@ -4,7 +4,8 @@ A template takes ten times as long as string formatting. Texts are escaped where
 boxes share are in _graph.html, graph.css and run.css.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import batched
 from typing import Any
 from uuid import UUID
 
@@ -42,21 +43,38 @@ LANE = (
 BAR = '<rect class="bar bar-{kind}" x="{left}%" width="{width}%"><title>{label}</title></rect>'
 HATCH = '<rect class="bar hatch" x="{left}%" width="{width}%"/>'
 CURRENT = ' aria-current="true"'
+BOXES_AT_ONCE, LINES_AT_ONCE = 40, 200
 
 
 def render_boxes(drawn: RunDrawing, chosen: UUID | None, addresses: Mapping[str, str]) -> SafeString:
     """Render the boxes. The panel shows the execution whose id is `chosen`. The box to scroll to has an id. `addresses`
     lead to the page with a fan-out opened."""
     unreported, first_shown = escape(_("not reported")), drawn.first_shown
-    each = (
+    each = [
         _fan_out(box, chosen, first_shown, addresses[box.fan_out.key])
         if isinstance(box, FanOutBox)
         else _box(box, chosen, first_shown)
         if box.row
         else _missing(box, unreported)
         for box in drawn.boxes
-    )
-    return SafeString("".join(each))
+    ]
+    anchor = f' id="box-{first_shown.pk}"' if first_shown else None
+    return SafeString("".join(_in_turn("boxes", each, BOXES_AT_ONCE, anchor)))
+
+
+def render_lines(drawn: RunDrawing) -> SafeString:
+    usual = (f'<path d="{d}"/>' for d in drawn.lines)
+    of_failure = (f'<path class="fallen" d="{d}"/>' for d in drawn.failure_lines)
+    return SafeString("".join(_in_turn("lines", [*usual, *of_failure], LINES_AT_ONCE)))
+
+
+def _in_turn(name: str, parts: list[str], at_once: int, anchor: str | None = None) -> Iterator[str]:
+    """Yield the parts in groups, which a page displays one by one (in_turn.js). At once is there the one with
+    `anchor`, at which the page opens, else the first."""
+    for number, group in enumerate(batched(parts, at_once)):
+        text = "".join(group)
+        is_first = anchor in text if anchor else number == 0
+        yield text if is_first else f'<g class="in-turn" data-turn="{name}-{number}">\n{text}</g>\n'
 
 
 def render_lanes(shown: Iterable[Lane], chosen: UUID | None) -> SafeString:

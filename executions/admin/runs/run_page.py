@@ -131,6 +131,7 @@ def _graph_context(request: HttpRequest, drawn: RunDrawing | None, chosen: UUID 
     return {
         "drawing": drawn,
         "boxes": svg.render_boxes(drawn, chosen, links.to_open),
+        "drawn_lines": svg.render_lines(drawn),
         "fan_outs": links,
     }
 

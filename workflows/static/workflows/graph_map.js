@@ -12,25 +12,35 @@ const parts = (frame) => ({
     graph: frame.querySelector("svg.graph"),
 });
 
-function rect(name, values) {
-    const made = document.createElementNS(SVG, "rect");
+function make(element, name, values = {}) {
+    const made = document.createElementNS(SVG, element);
     made.setAttribute("class", name);
     for (const [key, value] of Object.entries(values)) made.setAttribute(key, value);
     return made;
 }
 
-function boxOf(box) {
+function outlineOf(box) {
     const moved = box.hasAttribute("transform") ? box : box.querySelector("[transform]");
     const [x, y] = moved.getAttribute("transform").match(/\d+/g);
-    return rect(`map-${box.getAttribute("class")}`, { x, y, ...BOX });
+    return `M${x} ${y}h${BOX.width}v${BOX.height}h-${BOX.width}z`;
+}
+
+/* One path for all boxes of a colour: a browser computes a style for each element. */
+function pathsOf(graph) {
+    const outlines = new Map();
+    for (const box of graph.querySelectorAll(".box")) {
+        const name = `map-${box.getAttribute("class")}`;
+        outlines.set(name, (outlines.get(name) ?? "") + outlineOf(box));
+    }
+    return [...outlines].map(([name, d]) => make("path", name, { d }));
 }
 
 function draw(frame) {
     const { map, scroll, graph } = parts(frame);
-    map.replaceChildren(...[...graph.querySelectorAll(".box")].map(boxOf), rect("map-seen", {}));
+    map.replaceChildren(...pathsOf(graph), make("rect", "map-seen"));
     watched.observe(scroll);
     watched.observe(graph);
-    showSeen(frame);
+    later(frame);
 }
 
 // Return the scale of the drawing, and its corner in the frame that scrolls, in pixels.

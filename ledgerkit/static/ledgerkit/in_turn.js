@@ -1,0 +1,31 @@
+/* Parts of a large page take turns, so that the browser's thread is never busy for long: each frame displays one more of
+   those of class `in-turn`, in their order, so that nothing moves. This script runs before the page is read, and hides
+   them; without it, and on paper, all are there at once. So they are where the browser has a place to scroll to. */
+"use strict";
+{
+    const hidden = new CSSStyleSheet();
+    const shown = new Set(); // names, so that a part stays when it is refreshed
+
+    function hideOthers() {
+        const others = shown.size ? `:not(${[...shown].map((name) => `[data-turn="${name}"]`).join()})` : "";
+        hidden.replaceSync(`@media screen { .in-turn${others} { display: none; } }`);
+    }
+
+    function next() {
+        const part = [...document.querySelectorAll(".in-turn")].find((each) => !shown.has(each.dataset.turn));
+        if (!part) {
+            document.adoptedStyleSheets = document.adoptedStyleSheets.filter((each) => each !== hidden);
+            return;
+        }
+        shown.add(part.dataset.turn);
+        hideOthers();
+        requestAnimationFrame(next);
+    }
+
+    const [way] = performance.getEntriesByType("navigation");
+    if (!location.hash && way?.type === "navigate") {
+        hideOthers();
+        document.adoptedStyleSheets.push(hidden);
+        document.addEventListener("DOMContentLoaded", () => requestAnimationFrame(next));
+    }
+}
