@@ -70,7 +70,7 @@ bench-secrets: setup ## 10,000 log lines with and without masking, in a database
 bench-threads: setup ## requests handed over to threads, by ours and by a ThreadPoolExecutor: waits and processor time
 	@$(BIN)/python -m benches.request_threads
 
-bench-lines: setup ## the validation of 500 log lines, by one function and by the serializer of each
+bench-lines: setup ## the validation of 500 log lines, by one function and by the serializer of each, and their rows
 	@$(BIN)/python -m benches.line_validation $(ARGS)
 
 bench-events: setup ## POST events/ against the least SQL that stores as much: runs and log lines a second (ARGS="--profile lines")

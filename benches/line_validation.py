@@ -1,4 +1,5 @@
-"""Measure the validation of 500 log lines of one request: all by one function, and each by its serializer, in turns.
+"""Measure the validation of 500 log lines of one request, all by one function and each by its serializer, and their
+rows, as values and as objects of the model, in turns.
 
 `python -m benches.line_validation [--lines 500] [--rounds 9]` needs no database. A short line has a level and
 a message of 120 characters; a full one has an id, a time, a node execution and data too.
@@ -9,6 +10,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import django
@@ -23,10 +25,15 @@ from rest_framework.serializers import ListSerializer  # must come after django.
 from benches.output import out
 from executions.api.log_line_serializers import good_lines
 from executions.api.serializers import ExecutionLogSerializer
+from executions.models import ExecutionLog
+from executions.unsaved_lines import UnsavedLine
 from ledgerkit.db.models import uuid7
 
-NODE = uuid7()
+NODE, RUN, NOW = uuid7(), uuid7(), datetime.now(UTC)
 CONTEXT = {"node_executions": {NODE}}
+
+
+type Way = Callable[[list[Any]], object]
 
 
 def short(number: int) -> list[dict[str, Any]]:
@@ -47,11 +54,34 @@ def by_serializer(lines: list[Any]) -> object:
     return each.is_valid(raise_exception=True)
 
 
-def milliseconds(validate: Callable[[list[Any]], object], lines: list[Any]) -> float:
+def as_values(lines: list[Any]) -> object:
+    return [UnsavedLine.from_values(RUN, line, NOW) for line in lines]
+
+
+def as_objects(lines: list[Any]) -> object:
+    """Make objects by position, at half the price of names."""
+    return [
+        ExecutionLog(
+            line.get("id") or uuid7(), RUN, line.get("node_execution_id"), line["level"], line["message"],
+            line.get("data"), line.get("timestamp") or NOW, False, None, None, None,
+        )
+        for line in lines
+    ]  # fmt: skip
+
+
+def milliseconds(validate: Way, lines: list[Any]) -> float:
     began = time.process_time()
     if not validate(lines):
         raise SystemExit("The lines were not accepted.")
     return (time.process_time() - began) * 1000
+
+
+def show(heads: tuple[str, str], ways: tuple[Way, Way], bodies: dict[str, list[Any]], rounds: int) -> None:
+    out(f"{'ms of processor':<27}{heads[0]:>16}{heads[1]:>12}")
+    for name, lines in bodies.items():
+        took = [[milliseconds(way, lines) for way in ways] for _ in range(rounds)]
+        one, other = map(statistics.median, zip(*took, strict=True))
+        out(f"{name:<27}{one:>16.2f}{other:>12.2f}")
 
 
 def main() -> None:
@@ -59,12 +89,10 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    out(f"{options.lines:,} lines, ms of processor{'one function':>18}{'serializer':>12}")
-    for make in (short, full):
-        lines = make(options.lines)
-        took = [[milliseconds(way, lines) for way in (by_one_function, by_serializer)] for _ in range(options.rounds)]
-        function, serializer = map(statistics.median, zip(*took, strict=True))
-        out(f"{make.__name__:<27}{function:>16.2f}{serializer:>12.2f}")
+    bodies: dict[str, list[Any]] = {make.__name__: make(options.lines) for make in (short, full)}
+    show(("one function", "serializer"), (by_one_function, by_serializer), bodies, options.rounds)
+    good: dict[str, list[Any]] = {name: good_lines(lines, {NODE}) or [] for name, lines in bodies.items()}
+    show(("values", "objects"), (as_values, as_objects), good, options.rounds)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from django.db import models
 from benches.ledger import scratch_database
 from benches.output import out
 from executions import partitions
-from executions.log_preparation import cut
+from executions.log_preparation import clean_text, cut
 from executions.models import ExecutionLog, WorkflowExecution
 from workflows.models import Workflow
 
@@ -54,7 +54,7 @@ def insert_masked(rows: list[ExecutionLog]) -> None:
 def insert_unmasked(rows: list[ExecutionLog]) -> None:
     """Insert the lines as ExecutionLogQuerySet does, without masking."""
     for row in rows:
-        row.clean_text()
+        clean_text(row)
         cut(row.message)
     write = models.QuerySet.bulk_create
     partitions.with_partitions([row.id for row in rows], "default", lambda: write(ExecutionLog.objects.all(), rows))

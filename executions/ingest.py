@@ -19,6 +19,7 @@ from .secrets.scrubber import Scrubber
 
 if TYPE_CHECKING:
     from .models import ExecutionLog, WorkflowExecution
+    from .unsaved_lines import UnsavedLine
 
 LINE = ("id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp")
 
@@ -98,18 +99,24 @@ def insert_lines(
 def write_lines(lines: "Iterable[ExecutionLog]", using: str = DEFAULT_DB_ALIAS) -> "list[ExecutionLog]":
     """Insert lines by COPY, as `bulk_create` does by INSERT. Raises what saving one raises."""
     lines = list(lines)
-    if not lines:
-        return lines
-    fields = (*LINE, "source", "seq", "attempt", "is_cut")
-    log_preparation.store(
-        lines, using, lambda kept: copy_rows(type(lines[0]), fields, map(_line_row, kept), using), savepoint=True
-    )
+    if lines:
+        copy_lines(type(lines[0]), lines, using)
     for line in lines:
         line._state.adding, line._state.db = False, using
     return lines
 
 
-def _line_row(line: "ExecutionLog") -> Row:
+def copy_lines[L: (ExecutionLog, UnsavedLine)](
+    model: "type[ExecutionLog]", lines: Sequence[L], using: str = DEFAULT_DB_ALIAS
+) -> None:
+    """Write lines as write_lines() does, which need not be objects of the model."""
+    fields = (*LINE, "source", "seq", "attempt", "is_cut")
+    log_preparation.store(
+        lines, using, lambda kept: copy_rows(model, fields, map(_line_row, kept), using), savepoint=True
+    )
+
+
+def _line_row(line: "ExecutionLog | UnsavedLine") -> Row:
     data = None if line.data is None else _as_json(line.data)  # masked by store(): not masked again
     return (
         line.id, line.workflow_execution_id, line.node_execution_id, line.level, line.message, data, line.timestamp,

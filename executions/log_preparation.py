@@ -12,11 +12,12 @@ from django.db.models import IntegerField, Model
 from django.db.models.expressions import RawSQL
 from django.utils.translation import gettext_lazy as _
 
-from ledgerkit.db import names
+from ledgerkit.db import json_validation, names
 
 from . import masking, partitions, reported_texts
 from .log_levels import DroppedLine, count_dropped, is_below
 from .secrets import run_secrets
+from .unsaved_lines import UnsavedLine
 
 if TYPE_CHECKING:
     from .models import ExecutionLog
@@ -37,11 +38,11 @@ UNION ALL SELECT id, attempt FROM workflow_executions WHERE id = ANY(%(ids)s)
 """
 
 
-def store[T](
-    lines: "Sequence[ExecutionLog]", using: str, insert: "Callable[[list[ExecutionLog]], T]", *, savepoint: bool = False
+def store[L: (ExecutionLog, UnsavedLine), T](
+    lines: Sequence[L], using: str, insert: Callable[[list[L]], T], *, savepoint: bool = False
 ) -> T:
     """Prepare the lines in place, and insert() those that are not below the level of their workflow, all or none.
-    Raises SecretsUnknown and the errors of ExecutionLog.clean_text().
+    Raises SecretsUnknown and the errors of clean_text().
 
     The runs are locked from the reading of their secrets until the lines are stored, so that no other transaction adds
     one meanwhile. Partitions are created before: that waits for transactions that have locked a run. A caller's open
@@ -49,7 +50,7 @@ def store[T](
     `savepoint` it does, and an error leaves it usable.
     """
     for line in lines:
-        line.clean_text()
+        clean_text(line)
 
     def write() -> T:
         is_open = connections[using].in_atomic_block
@@ -60,7 +61,20 @@ def store[T](
     return partitions.with_partitions([line.id for line in lines], using, write)
 
 
-def _without_dropped(lines: "Sequence[ExecutionLog]", levels: dict[UUID, str], using: str) -> "list[ExecutionLog]":
+def clean_text(line: "ExecutionLog | UnsavedLine") -> None:
+    """Make the message and the source storable. Raises ValidationError for data that is not JSON, for a time outside
+    the years 1970 to 9999, and for a source that is no name."""
+    line.message = json_validation.to_storable_text(line.message)
+    if line.data is not None:
+        json_validation.check("data", line.data)
+    json_validation.check_moment("timestamp", line.timestamp)
+    if line.source is not None:
+        line.source = source_name(line.source)
+
+
+def _without_dropped[L: (ExecutionLog, UnsavedLine)](
+    lines: Sequence[L], levels: dict[UUID, str], using: str
+) -> list[L]:
     """Return the lines that are to be stored; count the others."""
     if not levels:
         return list(lines)
@@ -71,7 +85,9 @@ def _without_dropped(lines: "Sequence[ExecutionLog]", levels: dict[UUID, str], u
     return [line for line in lines if id(line) not in gone]
 
 
-def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, is_open: bool, locks: bool) -> dict[UUID, str]:
+def _prepare(
+    lines: "Sequence[ExecutionLog | UnsavedLine]", using: str, *, is_open: bool, locks: bool
+) -> dict[UUID, str]:
     """Mask the lines, and then cut them: half of a secret would not be found. Return the lowest level that is stored of
     those runs that have one.
 
@@ -81,7 +97,7 @@ def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, is_open: bool, lock
     runs = {masking.run_of(line) for line in lines if line.message or line.data or line.source}
     is_shared = not is_open and all(line.data is None for line in lines)
     known, levels = _read_runs(runs, using, f"FOR {'SHARE' if is_shared else 'NO KEY UPDATE'}" if locks else "")
-    masking.mask_rows(lines, ADD_LINE, using, known=known)
+    _mask(lines, using, known)
     for line in lines:
         message = cut(line.message)
         if message is not line.message:
@@ -90,6 +106,25 @@ def _prepare(lines: "Sequence[ExecutionLog]", using: str, *, is_open: bool, lock
             line.source = line.source[:MAX_SOURCE]  # a mask may be longer than the secret
     _set_attempts([line for line in lines if line.attempt is None], using)
     return levels
+
+
+def _mask(lines: "Sequence[ExecutionLog | UnsavedLine]", using: str, known: run_secrets.KnownOf) -> None:
+    pieces = [masking.FieldValues(masking.run_of(line), _texts(line), line.found_secrets) for line in lines]
+    masking.mask(pieces, ADD_LINE, using, known=known)
+    for line, piece in zip(lines, pieces, strict=True):
+        for name, text in piece.fields.items():
+            setattr(line, name, text)
+        if piece.found:
+            line.found_secrets = piece.found
+
+
+def _texts(line: "ExecutionLog | UnsavedLine") -> masking.Fields:
+    texts: masking.Fields = {"message": line.message}
+    if line.data:
+        texts["data"] = line.data
+    if line.source:
+        texts["source"] = line.source
+    return texts
 
 
 def _read_runs(runs: set[UUID], using: str, lock: str) -> tuple[dict[UUID, run_secrets.RunSecrets], dict[UUID, str]]:
@@ -118,7 +153,7 @@ def current_attempt(line: "ExecutionLog") -> Any:
     return RawSQL(f"(SELECT attempt FROM {table} WHERE id = %s)", [id], IntegerField())  # noqa: S608, S611  # the tables are named above
 
 
-def _set_attempts(lines: "Sequence[ExecutionLog]", using: str) -> None:
+def _set_attempts(lines: "Sequence[ExecutionLog | UnsavedLine]", using: str) -> None:
     """Set the current attempt of the node execution, or of the run where a line has none."""
     if not lines:
         return

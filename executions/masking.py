@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .models import ExecutionLog
     from .models.attempt import Attempt
     from .models.base import Execution
+    from .unsaved_lines import UnsavedLine
 
 type RowOfRun = Execution | Attempt | ExecutionLog
 type Fields = dict[str, object]
@@ -259,7 +260,7 @@ def _piece(row: RowOfRun, names: Iterable[str]) -> FieldValues:
     return FieldValues(run_of(row), fields, row.found_secrets)
 
 
-def run_of(row: RowOfRun) -> UUID:
+def run_of(row: "RowOfRun | UnsavedLine") -> UUID:
     """Return the id of the row's run as a UUID. It may have been assigned as text; the database refuses an invalid
     one."""
     run = row.run_id

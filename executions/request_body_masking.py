@@ -1,6 +1,7 @@
 """Masking of a request body before the request takes a database connection. masking.mask() finds the result in
 secrets/masked_request_body.py and does not mask it again."""
 
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from ledgerkit.conf import ledgerkit_settings
@@ -22,9 +23,9 @@ def mask_body(body: object, run: UUID | None) -> object:
     or too many."""
     extra = ledgerkit_settings.SECRET_KEYS_EXTRA
     found, place = _find_in_body(body, extra)
-    lines = body if isinstance(body, list) and not found else None
-    is_plain = lines is not None and _needs_no_mask(without_secrets(extra).scrubber, lines)
-    if lines is not None and is_plain and _is_quick(lines):  # as most calls with log lines are: mask() is enough
+    lines = _Values.of(body) if isinstance(body, list) and not found else None
+    is_plain = lines is not None and lines.need_no_mask(without_secrets(extra).scrubber)
+    if lines is not None and is_plain and lines.are_quick():  # as most calls with log lines are: mask() is enough
         return body
     try:
         known = read_known({run} if run else set(), "mask", None).get(run, NONE).scrubber if run else NOTHING
@@ -48,27 +49,32 @@ def _find_in_body(body: object, extra: tuple[str, ...]) -> tuple[set[str], str]:
     place = ""
     for item in body if isinstance(body, list) else [body]:
         for name, value in item.items() if isinstance(item, dict) else ():
-            if secrets := find_secret_values(value, extra):
+            if value.__class__ is not str and (secrets := find_secret_values(value, extra)):
                 limits.check_lengths(name, value, secrets, extra)
                 found |= secrets
                 place = place or name
     return found, place
 
 
-def _needs_no_mask(scrubber: Scrubber, body: list[object]) -> bool:
-    """Return whether nothing in a list of objects has to be masked. False may be wrong."""
-    values = [value for item in body if isinstance(item, dict) for value in item.values()]
-    texts = [value for value in values if isinstance(value, str)]
-    return scrubber.changes_none(texts) and all(
-        scrubber.document(value) == value for value in values if isinstance(value, (dict, list))
-    )
+class _Values(NamedTuple):
+    """The values in a list of objects."""
 
+    texts: list[str]
+    documents: list[object]
 
-def _is_quick(body: list[object]) -> bool:
-    """Return whether known secrets are found in a list of objects within a few milliseconds: a short text, in which
-    nothing has to be decoded, and no documents."""
-    values = [value for item in body if isinstance(item, dict) for value in item.values()]
-    if any(isinstance(value, (dict, list)) for value in values):
-        return False
-    text = "".join([value for value in values if isinstance(value, str)])
-    return len(text) < QUICK and not any(sign in text for sign in DECODED)
+    @classmethod
+    def of(cls, body: list[object]) -> Self:
+        values = [value for item in body if isinstance(item, dict) for value in item.values()]
+        texts = [value for value in values if value.__class__ is str]
+        others = [value for value in values if value.__class__ is not str] if len(texts) < len(values) else []
+        return cls(texts, [value for value in others if isinstance(value, (dict, list))])
+
+    def need_no_mask(self, scrubber: Scrubber) -> bool:
+        """Return whether nothing has to be masked. False may be wrong."""
+        return scrubber.changes_none(self.texts) and all(scrubber.document(each) == each for each in self.documents)
+
+    def are_quick(self) -> bool:
+        """Return whether known secrets are found in them within a few milliseconds: a short text, in which nothing has
+        to be decoded, and no documents."""
+        text = "" if self.documents else "".join(self.texts)
+        return not self.documents and len(text) < QUICK and not any(sign in text for sign in DECODED)

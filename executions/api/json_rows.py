@@ -6,15 +6,17 @@ an object of each row takes as long as to read it. A value that the query did no
 stay as they are until the renderer writes them.
 """
 
+from collections.abc import Iterable
 from datetime import UTC
 
 import msgspec
 
 from executions import error_excerpts
-from executions.models import BulkAction, NodeExecution, NodeExecutionAttempt, WorkflowExecution
+from executions.models import BulkAction, ExecutionLog, NodeExecution, NodeExecutionAttempt, WorkflowExecution
 from executions.models.attempt import Attempt
 from executions.querysets import NODES_RETRY_CONFIG
 from executions.states import ExecutionStatus
+from executions.unsaved_lines import UnsavedLine
 from ledgerkit.db.plain_rows import Columns
 from workflows.retry_config import retries_in
 
@@ -126,6 +128,17 @@ class ListedLine(msgspec.Struct, gc=False, rename=RESPONSE_NAMES):
     source: object
     seq: object
     attempt: object
+
+
+def listed_lines_of(lines: Iterable[ExecutionLog | UnsavedLine]) -> list[ListedLine]:
+    """Return the rows of log_row()."""
+    return [
+        ListedLine(
+            line.id, line.workflow_execution_id, line.node_execution_id, line.level, line.message, line.data,
+            line.timestamp.astimezone(UTC), line.is_cut, line.source, line.seq, line.attempt,
+        )
+        for line in lines
+    ]  # fmt: skip
 
 
 def history_row(entry: Columns) -> Row:

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 
 from executions import audit, leases, log_preparation, partitions, reported_texts, validators
 from executions.conf import executions_settings
+from executions.partitions import VERSION_AND_VARIANT
 from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db import json_validation
 from ledgerkit.rate_limited_logging import RateLimitedLogger
@@ -19,7 +20,7 @@ log_wrong_clock = RateLimitedLogger(
     logging.getLogger(__name__),
     "The clock of a client of %r is %.0f seconds %s that of this server. The times of its facts are corrected.",
 )
-VERSION_AND_VARIANT, VERSION_7 = 15 << 76 | 3 << 62, 7 << 76 | 2 << 62  # of UUIDs
+VERSION_7 = 7 << 76 | 2 << 62
 
 
 class Checks:

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from executions.partitions import HOUR
+
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
 
-HOUR = 3_600_000  # milliseconds
 WHOLE = (kinds.RunComplete, kinds.RunFail, kinds.RunCancel, kinds.RunRetry)  # these change every node of the run
 RETRIES = (kinds.RunRetry, kinds.NodeRetry)
 NODE_CREATIONS = (kinds.NodeCreate, kinds.NodeObserve)

@@ -1,9 +1,7 @@
 """ExecutionLog: a line of a run's log, written once and never changed."""
 
-from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
-from typing import Self, Unpack
+from typing import Unpack
 from uuid import UUID
 
 from django.contrib.postgres.indexes import OpClass
@@ -19,9 +17,8 @@ from executions import log_preparation
 from executions.exceptions import ImmutableLog
 from executions.querysets import ExecutionLogQuerySet
 from executions.states import LogLevel
-from ledgerkit.db import json_validation
 from ledgerkit.db.indexes import GinIndex, Index
-from ledgerkit.db.models import Octets, SaveArguments, UUID7Model, uuid7
+from ledgerkit.db.models import Octets, SaveArguments, UUID7Model
 
 from .base import MaskedTexts
 
@@ -130,37 +127,9 @@ class ExecutionLog(MaskedTexts, UUID7Model):
         if self.node_execution and self.node_execution.workflow_execution_id != self.workflow_execution_id:
             raise ValidationError({"node_execution": _("The node execution belongs to another run than the line.")})
 
-    @classmethod
-    def from_values(cls, run: UUID, values: Mapping[str, object], now: datetime) -> Self:
-        """Return an unsaved line of a run. By position, at half the price of names: lines come by the thousand."""
-        columns = (
-            values.get("id") or uuid7(),
-            run,
-            values.get("node_execution_id"),
-            values["level"],
-            values["message"],
-            values.get("data"),
-            values.get("timestamp") or now,
-            False,
-            values.get("source"),
-            values.get("seq"),
-            values.get("attempt"),
-        )
-        return cls(*columns)
-
     @property
     def run_id(self) -> UUID:
         return self.workflow_execution_id
-
-    def clean_text(self) -> None:
-        """Make the message and the source storable. Raises ValidationError for data that is not JSON, for a time
-        outside the years 1970 to 9999, and for a source that is no name."""
-        self.message = json_validation.to_storable_text(self.message)
-        if self.data is not None:
-            json_validation.check("data", self.data)
-        json_validation.check_moment("timestamp", self.timestamp)
-        if self.source is not None:
-            self.source = log_preparation.source_name(self.source)
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:
         """Insert the log, unless it is below the level that its workflow stores. Raises ImmutableLog if it is saved

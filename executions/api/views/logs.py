@@ -11,7 +11,7 @@ from executions import ingest, log_gaps, log_removals
 from executions.api.absent_lines import LogPagination, absent_lines
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
-from executions.api.json_rows import log_row
+from executions.api.json_rows import listed_lines_of, log_row
 from executions.api.line_tokens import take_tokens
 from executions.api.list_querysets import lines_of_run, listed_lines
 from executions.api.row_lookups import HAS_ABSENT_LINES, PARENT_OF_LINES
@@ -20,6 +20,7 @@ from executions.api.serializers import ExecutionLogSerializer, MissingLinesSeria
 from executions.log_gaps import MissingLines
 from executions.models import ExecutionLog
 from executions.querysets import ExecutionLogQuerySet, can_see
+from executions.unsaved_lines import UnsavedLine
 from ledgerkit.db.bounded_rows import RowsUnder
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.parameter_names import check_names
@@ -94,10 +95,10 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
         lines = self.get_serializer(data=request.data, many=many)
         lines.is_valid(raise_exception=True)
         rows, created = self._write_lines(lines.validated_data if many else [lines.validated_data])
-        data = [log_row(vars(row)) for row in rows]
-        return Response(data if many else data[0], status=201 if created else 200)
+        data = listed_lines_of(rows) if many else log_row(vars(rows[0]))
+        return Response(data, status=201 if created else 200)
 
-    def _write_lines(self, lines: list[Content]) -> tuple[list[ExecutionLog], bool]:
+    def _write_lines(self, lines: list[Content]) -> tuple[list[ExecutionLog | UnsavedLine], bool]:
         """Return the lines in their order, and whether any of them is new."""
         self.check_object_permissions(self.request, self.execution)
         for line in lines:
@@ -114,12 +115,16 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
 
     def _insert_missing(
         self, lines: list[Content], existing: dict[UUID, ExecutionLog]
-    ) -> tuple[list[ExecutionLog], bool]:
+    ) -> tuple[list[ExecutionLog | UnsavedLine], bool]:
         run, now = self.execution.pk, timezone.now()
         missing = [self._with_attempt(line) for line in lines if line.get("id") not in existing]
         take_tokens(self.execution, self.node_executions, missing)
-        new = [ExecutionLog.from_values(run, line, now) for line in missing]
-        created = iter(ingest.write_lines(new))
+        new = [UnsavedLine.from_values(run, line, now) for line in missing]
+        if new:
+            ingest.copy_lines(ExecutionLog, new)
+        if not existing:
+            return list(new), bool(new)
+        created = iter(new)
         return [existing[line["id"]] if line.get("id") in existing else next(created) for line in lines], bool(new)
 
     def _with_attempt(self, line: Content) -> Content:
@@ -131,9 +136,12 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
     def _attempts_of_nodes(self, lines: list[object]) -> dict[UUID, int]:
         """Return the attempts of those of the named node executions that belong to the run, with one query for all
         lines."""
-        ids = (parse_uuid(line.get("node_execution")) for line in lines if isinstance(line, dict))
-        named = set(filter(None, ids))
+        named = {id for text in _named_nodes(lines) if (id := parse_uuid(text))}
         return dict(self.execution.node_executions.filter(pk__in=named).values_list("id", "attempt")) if named else {}
+
+
+def _named_nodes(lines: list[object]) -> list[object]:
+    return [name for line in lines if isinstance(line, dict) and (name := line.get("node_execution")) is not None]
 
 
 class LogGapsOfExecutionViewSet(RunChildView):
