@@ -121,7 +121,7 @@ def _scrub_all(pieces: list[FieldValues], scrubber: Scrubber, body: MaskedBody |
 
 def _messages(lines: Iterable[Fields]) -> list[str]:
     """Return the texts of those log lines that have nothing else."""
-    return [line["message"] for line in lines if line.keys() == MESSAGE and isinstance(line["message"], str)]
+    return [text for line in lines if len(line) == 1 and isinstance(text := line.get("message"), str)]
 
 
 def mask_rows(
@@ -168,7 +168,7 @@ def mask_all_by_known(rows: Sequence[Fields], known: RunSecrets) -> list[Fields]
     has_clean_messages = len(rows) > 1 and known.scrubber.changes_none(_messages(rows))
     masked: list[Fields] = []
     for texts in rows:
-        is_clean = not texts or (has_clean_messages and texts.keys() == MESSAGE)
+        is_clean = not texts or (has_clean_messages and "message" in texts and len(texts) == 1)
         clean = texts if is_clean else mask_by_known(texts, known)
         if clean is None:
             return None

@@ -2,7 +2,7 @@
 once: the database lets one of them store, and the other begins again and finds them known."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
@@ -200,10 +200,8 @@ class Batch:
         take_turns(starting)
         self._lock_runs(outcome, texts=retries)
         there = [run for run in self.masked if run in self.runs]
-        whole = [run for run in there if any(self._concerns_every_node(each.fact) for each in self.admitted[run])]
-        nodes = lock_nodes(
-            [each.id for each in self.facts.of(*NODE_CREATIONS, *NODE_MOVES)], there, whole, texts=retries
-        )
+        ids = [each.id for each in self.facts.of(*NODE_CREATIONS, *NODE_MOVES)]
+        nodes = lock_nodes(ids, there, self._runs_with_every_node(set(there)), texts=retries)
         named = self.facts.named_nodes()
         new = {each.id for each in self.facts.of(*NODE_CREATIONS)}
         created = {each.id for each in self.facts.of(kinds.RunCreate)}
@@ -234,10 +232,12 @@ class Batch:
         self.secrets |= {run: known_secrets(self.runs[run]) for run in changed}
         self._mask(outcome, changed)
 
-    def _concerns_every_node(self, fact: object) -> bool:
-        if isinstance(fact, kinds.RunObserve):
-            return fact.state in ENDED or self.runs[fact.run].status in ENDED
-        return isinstance(fact, WHOLE)
+    def _runs_with_every_node(self, there: Collection[UUID]) -> set[UUID]:
+        """Return those of these runs of which a fact concerns every node."""
+        ends = {each.id for each in self.facts.of(*WHOLE)}
+        seen = [each for each in self.facts.of(kinds.RunObserve) if each.id in there]
+        ends |= {each.id for each in seen if each.state in ENDED or self.runs[each.id].status in ENDED}
+        return ends.intersection(there)
 
     def _starting(self) -> set[UUID]:
         """Return the workflows of which one run may run, and of which a run starts."""

@@ -105,6 +105,7 @@ def _decode(pieces: list[Any], checks: Checks) -> Decoded:
     if len(pieces) > MAX_FACTS:
         raise NotFacts(f"Expected at most {MAX_FACTS} facts in one call; found {len(pieces)}. Send several calls.")
     decoded = Decoded([], [], [], [])
+    facts, sent, is_corrected = decoded.facts, decoded.sent, bool(checks.ahead)  # of thousands of lines
     definitions: list[tuple[int, dict[str, object]]] = []
     for index, piece in enumerate(pieces):
         try:
@@ -116,8 +117,8 @@ def _decode(pieces: list[Any], checks: Checks) -> Decoded:
             at = checks.check(fact)
             texts = _texts(fact)  # after the check, which normalizes names
             if type(fact) is not Line or fact.data is not None:
-                decoded.sent.append(dict(texts))
-            decoded.facts.append(Reported(index, fact, at, texts, bool(checks.ahead)))
+                sent.append(dict(texts))
+            facts.append(Reported(index, fact, at, texts, is_corrected))
         except BadFact as error:
             decoded.refusals.append(Refusal.of(index, _run_of(piece), error))
     decoded.workflows.extend(distinct_definitions(definitions))

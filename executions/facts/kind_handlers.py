@@ -57,17 +57,18 @@ def in_order_of_slots(facts: Mapping[UUID, Sequence[Reported]], runs: Mapping[UU
 
 def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exception] | None:
     """Apply the facts of a run. Return the index and the error of the first that is refused."""
-    if (unnamed := _without_attempt(reported)) is not None:
+    among = {type(each.fact) for each in reported}
+    if not among.isdisjoint(RETRIES) and (unnamed := _without_attempt(reported)) is not None:
         return unnamed.index, BadFact("invalid", WHICH_ATTEMPT)
     turns = plan.known.turns.copy()
-    for each in reported:
-        try:
+    try:
+        for each in reported:
             _apply(plan, each)
-        except (BadFact, InvalidTransition) as error:
-            plan.known.turns = turns
-            plan.forget_new()
-            return each.index, error
-    if any(type(each.fact) in kinds.OBSERVATIONS for each in reported):
+    except (BadFact, InvalidTransition) as error:
+        plan.known.turns = turns
+        plan.forget_new()
+        return each.index, error
+    if not among.isdisjoint(kinds.OBSERVATIONS):
         settle(plan)
     return None
 

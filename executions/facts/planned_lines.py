@@ -1,5 +1,7 @@
 """Log lines in memory, with the attempt that they are of."""
 
+from uuid import UUID
+
 from executions import log_preparation
 from executions.log_levels import DroppedLine, is_below
 
@@ -16,15 +18,17 @@ def add_line(plan: Plan, fact: kinds.Line, reported: Reported) -> bool:
         if of_run != plan.id:
             raise BadFact("exists_with_other_content", TAKEN)
         return False
-    run, row = plan.the_run, _row_of(plan, fact)
+    run = plan.the_run
+    row = run if fact.node_execution is None else _node_of(plan, fact.node_execution)
     if fact.run_token is not None:
         plan.check_run_token(fact, log_preparation.ADD_LINE)
     if fact.token is not None:
         plan.known.leases.check(log_preparation.ADD_LINE, row, fact.token)
     texts = reported.texts
-    plan.check_secrets(log_preparation.ADD_LINE, run, texts)
-    if is_below(fact.level, level := run.log_level):
-        plan.dropped.append(DroppedLine(plan.id, texts.get("source") or "", str(level), fact.seq))
+    if plan.secrets_error is not None:
+        plan.check_secrets(log_preparation.ADD_LINE, run, texts)
+    if run.log_level is not None and is_below(fact.level, run.log_level):
+        plan.dropped.append(DroppedLine(plan.id, texts.get("source") or "", run.log_level, fact.seq))
         return True
     message, source = log_preparation.cut(texts["message"]), texts.get("source")
     plan.lines.append(NewLine(
@@ -37,10 +41,8 @@ def add_line(plan: Plan, fact: kinds.Line, reported: Reported) -> bool:
     return True
 
 
-def _row_of(plan: Plan, fact: kinds.Line) -> Row:
-    """Return the node execution that the line names, or the run."""
-    if (id := fact.node_execution) is None:
-        return plan.the_run
+def _node_of(plan: Plan, id: UUID) -> Row:
+    """Return the node execution that the line names."""
     if (node := plan.find_node(id)) is None:
         raise BadFact("invalid", f"node_execution: {NO_NODE}")
     return node
