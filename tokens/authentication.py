@@ -19,6 +19,9 @@ from .models import Token
 
 RIGHT = 3_600  # seconds for which a valid token is accepted although its address is throttled
 NOTED_EVERY = 60  # seconds: a write for each request would make the processes of a server wait for each other
+MAX_TOKENS = 10_000  # tokens that a process remembers
+
+_right: dict[str, float] = {}  # when a token was valid, so that the cache, which is a file, is asked once a minute
 
 
 class TooManyWrongTokens(exceptions.Throttled):
@@ -40,8 +43,11 @@ class TokenAuthentication(authentication.TokenAuthentication):
             return None
         if not (ledgerkit_settings.REPLICA and request.method in SAFE_METHODS):  # the token is read from the primary
             self.beside = getattr(request.parser_context.get("view"), "named_row", None)
-        cache, key = caches[tokens_settings.CACHE], f"right:{hashlib.sha256(header).hexdigest()}"
-        was_valid = cache.get(key, 0) if tokens_settings.TOKEN_FAILURES else 0  # when that was noted
+        key = f"right:{hashlib.sha256(header).hexdigest()}"
+        limits = tokens_settings.TOKEN_FAILURES
+        was_valid = _right.get(key, 0.0) if limits else 0.0  # when that was noted
+        if is_due := limits and time.time() - was_valid > NOTED_EVERY:
+            was_valid = caches[tokens_settings.CACHE].get(key, 0.0)
         if not was_valid and (wait := failed_attempts.token_attempt(django_request(request)).wait()):
             raise TooManyWrongTokens(wait)
         try:
@@ -52,8 +58,8 @@ class TokenAuthentication(authentication.TokenAuthentication):
                 raise TooManyWrongTokens(max(1, tried.wait())) from None
             tried.log_failure()
             raise
-        if tokens_settings.TOKEN_FAILURES and time.time() - was_valid > NOTED_EVERY:
-            cache.set(key, time.time(), RIGHT)
+        if is_due:
+            _note(key, was_valid)
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[object, object]:
@@ -63,6 +69,16 @@ class TokenAuthentication(authentication.TokenAuthentication):
                 "This token is unknown, expired or revoked. Ask an administrator for a new one."
             )
         return token.user, token
+
+
+def _note(key: str, was_valid: float) -> None:
+    """Note for all processes that a token is valid, unless one of them has within a minute, and for this one."""
+    if time.time() - was_valid > NOTED_EVERY:
+        was_valid = time.time()
+        caches[tokens_settings.CACHE].set(key, was_valid, RIGHT)
+    if len(_right) >= MAX_TOKENS:
+        _right.clear()
+    _right[key] = was_valid
 
 
 class BearerAuthentication(TokenAuthentication):

@@ -125,17 +125,23 @@ def test_wrong_tokens_are_refused_by_address(api: Any, owner: Any, caplog: pytes
     assert "ptl_" not in "".join(log_messages(caplog))
 
 
-def test_a_right_token_is_noted_once_a_minute(api: Any, owner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processes of a server wait for each other to write."""
+def test_a_right_token_is_looked_up_and_noted_once_a_minute(
+    api: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The processes of a server wait for each other to write, and the cache is a file."""
     token = api(owner)._credentials["HTTP_AUTHORIZATION"].split()[1]
-    noted, note = [], type(caches["failures"]).set
-    monkeypatch.setattr(type(caches["failures"]), "set", lambda *args: [noted.append(args[1]), note(*args)])
+    cache, asked = type(caches["failures"]), []
+    for name in "get", "set":
+        method = getattr(cache, name)
+        monkeypatch.setattr(
+            cache, name, lambda *args, name=name, method=method: [asked.append((name, args[1])), method(*args)][1]
+        )
     assert [with_token(token).status_code for _ in range(3)] == [200] * 3
-    assert len(noted) == 1
+    assert [name for name, key in asked if key.startswith("right:")] == ["get", "set"]
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 61)
     assert with_token(token).status_code == 200
-    assert len(noted) == 2
+    assert [name for name, key in asked if key.startswith("right:")] == ["get", "set"] * 2
 
 
 @pytest.mark.parametrize(
