@@ -108,14 +108,39 @@ def new_page(guard: Guard, guards: list[Guard], session: StorageState | None) ->
     guards.append(guard)
     before = context.pages
     yield context.new_page()
+    close_others(context, before)
+
+
+def close_others(context: BrowserContext, kept: list[Page]) -> None:
     for page in context.pages:
-        if page not in before:
+        if page not in kept:
             page.close()
 
 
+@here
+def tab(with_scripts: Guard) -> Iterator[Page]:
+    """Yield a page that tests share: the process of a new one costs as much as loading most pages."""
+    with with_scripts.context.new_page() as page:
+        yield page
+
+
 @pytest.fixture
-def page(with_scripts: Guard, guards: list[Guard], session: StorageState) -> Iterator[Page]:
-    """Return a page of admin, who is logged in."""
+def page(tab: Page, with_scripts: Guard, guards: list[Guard], session: StorageState) -> Iterator[Page]:
+    """Return the shared page, as new, of admin, who is logged in."""
+    tab.set_viewport_size(OPTIONS["viewport"])
+    tab.emulate_media(media="null", color_scheme="null")
+    with_scripts.begin(session)
+    guards.append(with_scripts)
+    before = with_scripts.context.pages
+    yield tab
+    tab.unroute_all()
+    tab.goto("about:blank")
+    close_others(with_scripts.context, before)
+
+
+@pytest.fixture
+def own_page(with_scripts: Guard, guards: list[Guard], session: StorageState) -> Iterator[Page]:
+    """Return a page of admin, for tests that add scripts to it or listen to it."""
     with new_page(with_scripts, guards, session) as made:
         yield made
 

@@ -31,9 +31,10 @@ def report(site: LiveSite, engine: Engine) -> None:
     assert (status, answer["refusals"]) == (200, [])
 
 
-def test_nothing_is_executed(page: Page, site: LiveSite, engine: Engine) -> None:
+def test_nothing_is_executed(own_page: Page, site: LiveSite, engine: Engine) -> None:
     report(site, engine)
     dialogs: list[Dialog] = []
+    page = own_page
     page.on("dialog", lambda dialog: dialogs.append(dialog))  # noqa: PLW0108  # Playwright takes no built-in method
     run, node = engine.ids["run"], engine.ids["Load"]
     for path in (

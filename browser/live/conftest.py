@@ -14,9 +14,9 @@ window.setTimeout = (work, pause, ...more) => later(work, kept.includes(pause) ?
 
 
 @pytest.fixture
-def page(page: Page) -> Page:
-    page.add_init_script(HASTE)
-    return page
+def page(own_page: Page) -> Page:
+    own_page.add_init_script(HASTE)
+    return own_page
 
 
 @pytest.fixture
