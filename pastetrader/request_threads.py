@@ -74,27 +74,21 @@ class RequestThreads:
     def _work(self, own: OwnQueue) -> None:
         while work := own.get():
             future, context, function, args = work
-            if not future.set_running_or_notify_cancel():
-                self._take_next(own)
-                continue
             outcome: Any = None
             error: BaseException | None = None
+            is_wanted = future.set_running_or_notify_cancel()
             try:
-                outcome = context.run(function, *args)
+                outcome = context.run(function, *args) if is_wanted else None
             except BaseException as raised:  # noqa: BLE001  # it is raised where the call is awaited
                 error = raised
-            self._take_next(own)  # before the next request comes, which follows the response
-            future.set_exception(error) if error else future.set_result(outcome)
+            with self.lock:  # before the next request comes, which follows the response
+                if self.waiting:
+                    own.put(self.waiting.popleft())
+                else:
+                    own.put(None) if self.is_stopped else self.idle.append(own)
+            if is_wanted:
+                future.set_exception(error) if error else future.set_result(outcome)
             del work, future, context, function, args, outcome, error  # a thread that waits keeps nothing
-
-    def _take_next(self, own: OwnQueue) -> None:
-        with self.lock:
-            if self.waiting:
-                own.put(self.waiting.popleft())
-            elif self.is_stopped:
-                own.put(None)
-            else:
-                self.idle.append(own)
 
 
 async def _wait_in_queue(future: Future[Any], result: asyncio.Future[Any], leaves: Callable[[], Any]) -> None:
