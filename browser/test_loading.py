@@ -5,10 +5,11 @@ import re
 from collections import Counter
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from browser.live_site import LiveSite
 from browser.pages import PAGES, RUN, RUNS
+from browser.test_run_tasks import fan_out
 
 # Changes a text of the list, as its clocks do each second, and waits until that is painted.
 CHANGE = """() => {
@@ -18,7 +19,9 @@ CHANGE = """() => {
 FEW = 50  # elements
 ALL_SHOWN = "() => document.readyState === 'complete' && !document.adoptedStyleSheets.length"  # see in_turn.js
 NOTE = """document.addEventListener("DOMContentLoaded", () => {
-    window.first = getComputedStyle(document.querySelector("#history")).display;
+    const part = document.querySelector("#history");
+    window.first = part && getComputedStyle(part).display;
+    window.boxes = [...document.querySelectorAll(".graph .box")].filter(box => box.checkVisibility()).length;
 });"""
 LINKED = re.compile(r'(?:href|src)="([^"]+\.(?:css|js))"')
 
@@ -64,3 +67,11 @@ def test_the_parts_of_a_run_take_turns_unless_one_is_linked(page: Page, site: Li
     page.wait_for_function(ALL_SHOWN)
     hidden = "parts => parts.filter(part => !part.checkVisibility()).length"
     assert page.locator(".in-turn").evaluate_all(hidden) == 0
+
+
+def test_the_boxes_of_a_large_graph_take_turns(page: Page, site: LiveSite) -> None:
+    page.add_init_script(NOTE)
+    page.goto(fan_out(site, 60) + "?open=all")
+    assert 0 < page.evaluate("window.boxes") < 61
+    page.wait_for_function(ALL_SHOWN)
+    expect(page.locator(".graph .box:visible")).to_have_count(61)

@@ -7,8 +7,9 @@
     const shown = new Set(); // names, so that a part stays when it is refreshed
 
     function hideOthers() {
-        const others = shown.size ? `:not(${[...shown].map((name) => `[data-turn="${name}"]`).join()})` : "";
-        hidden.replaceSync(`@media screen { .in-turn${others} { display: none; } }`);
+        const others = shown.size ? `.in-turn:not(${[...shown].map((name) => `[data-turn="${name}"]`).join()})` : ".in-turn";
+        // Chromium lays out what is in a hidden <g>, which may have gradients for others.
+        hidden.replaceSync(`@media screen { ${others}:not(g), g${others} > * { display: none; } }`);
     }
 
     function next() {
