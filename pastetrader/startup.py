@@ -11,10 +11,6 @@ from executions import partitions
 from local_postgres.lease import exclusive_lock
 from pastetrader.collect_static import collect_if_changed
 
-# New objects after which Python searches for garbage, the kind that reference counts do not free. With its default of
-# 700, a call with 500 log lines causes dozens of searches among its own lines.
-SEARCHED = 50_000
-
 logger = logging.getLogger(__name__)
 
 
@@ -26,7 +22,6 @@ def prepare() -> None:
     thread.start()
     thread.join()
     freeze_loaded_objects()
-    gc.set_threshold(SEARCHED)
 
 
 def _collect() -> None:
