@@ -44,11 +44,12 @@ class RequestThreads:
         future: Future[T] = Future()
         self.under_way.add(future)
         future.add_done_callback(self.under_way.discard)
+        work: Work = future, copy_context(), function, args
         with self.lock:
-            if not self.idle and self.started < self.most:
-                self._start()
-            queue = self.idle.pop().put if self.idle else self.waiting.append
-            queue((future, copy_context(), function, args))
+            if self.idle:
+                self.idle.pop().put(work)
+            elif self.started == self.most or not self._start(work):
+                self.waiting.append(work)
         result = asyncio.wrap_future(future)
         if leaves is not None and len(self.under_way) > self.most:
             await _wait_in_queue(future, result, leaves)
@@ -60,16 +61,23 @@ class RequestThreads:
             self.is_stopped = True
             for queue in self.idle:
                 queue.put(None)
-        for future, *_work in self.waiting:
-            future.cancel()
-        return any(future.running() for future in self.under_way.copy())
+        working = [future for future in self.under_way.copy() if not (future.cancel() or future.done())]
+        return bool(working)
 
-    def _start(self) -> None:
-        """Start a thread, which is idle. It is a daemon: Python would wait for idle ones too before it ends."""
-        self.started += 1
+    def _start(self, work: Work) -> bool:
+        """Start a thread with a request, and return whether there is a thread for it. Raises RuntimeError if there is
+        none at all. Threads are daemons: Python would wait for idle ones too before it ends."""
         own: OwnQueue = SimpleQueue()
-        self.idle.append(own)
-        Thread(target=self._work, args=(own,), name=f"{self.name}_{self.started}", daemon=True).start()
+        own.put(work)
+        try:
+            Thread(target=self._work, args=(own,), name=f"{self.name}_{self.started + 1}", daemon=True).start()
+        except RuntimeError:  # the system starts no more of them
+            if not self.started:
+                work[0].cancel()
+                raise
+            return False
+        self.started += 1
+        return True
 
     def _work(self, own: OwnQueue) -> None:
         while work := own.get():
@@ -87,7 +95,7 @@ class RequestThreads:
                 else:
                     own.put(None) if self.is_stopped else self.idle.append(own)
             if is_wanted:
-                future.set_exception(error) if error else future.set_result(outcome)
+                future.set_exception(error) if error is not None else future.set_result(outcome)
             del work, future, context, function, args, outcome, error  # a thread that waits keeps nothing
 
 

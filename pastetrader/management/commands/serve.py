@@ -181,7 +181,8 @@ def _keep_up(listeners: list[socket.socket]) -> None:
 
 
 def _end_if_working() -> None:
-    """End this process at once if threads still work on requests: it would wait for them."""
+    """End this process at once if threads still work on requests: Python's own end would cut them
+    off anywhere in their code."""
     if is_working():
         _release_database()
         release_all()
