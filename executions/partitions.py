@@ -118,8 +118,11 @@ def ensure(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> None:
 def _one_of_each_hour(ids: Iterable[UUID]) -> Iterable[UUID]:
     """Return one id of each hour and version of those given, of which there are thousands: a partition is at least a
     day."""
-    uuids = (id if id.__class__ is UUID else UUID(str(id)) for id in ids)
-    return {(id.int >> 80) // HOUR << 128 | id.int & VERSION_AND_VARIANT: id for id in uuids}.values()
+    first: dict[int, UUID] = {}
+    for id in ids:
+        number = (id if id.__class__ is UUID else UUID(str(id))).int
+        first.setdefault((number >> 80) // HOUR << 128 | number & VERSION_AND_VARIANT, id)
+    return first.values()
 
 
 def count_missing(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> int:

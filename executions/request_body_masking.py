@@ -49,7 +49,7 @@ def _find_in_body(body: object, extra: tuple[str, ...]) -> tuple[set[str], str]:
     place = ""
     for item in body if isinstance(body, list) else [body]:
         for name, value in item.items() if isinstance(item, dict) else ():
-            if value.__class__ is not str and (secrets := find_secret_values(value, extra)):
+            if not isinstance(value, str) and (secrets := find_secret_values(value, extra)):
                 limits.check_lengths(name, value, secrets, extra)
                 found |= secrets
                 place = place or name
@@ -65,9 +65,8 @@ class _Values(NamedTuple):
     @classmethod
     def of(cls, body: list[object]) -> Self:
         values = [value for item in body if isinstance(item, dict) for value in item.values()]
-        texts = [value for value in values if value.__class__ is str]
-        others = [value for value in values if value.__class__ is not str] if len(texts) < len(values) else []
-        return cls(texts, [value for value in others if isinstance(value, (dict, list))])
+        texts = [value for value in values if isinstance(value, str)]
+        return cls(texts, [value for value in values if isinstance(value, (dict, list))])
 
     def need_no_mask(self, scrubber: Scrubber) -> bool:
         """Return whether nothing has to be masked. False may be wrong."""

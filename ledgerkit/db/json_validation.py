@@ -48,7 +48,7 @@ to_strict_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, all
 def to_storable_text(text: object) -> str:
     """Return a text with NUL and lone surrogates escaped, so that any error message can be stored."""
     written = str(text)
-    if written.isascii() and "\x00" not in written:  # as most are
+    if type(written) is str and written.isascii() and "\x00" not in written:  # as most are
         return written
     return written.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 

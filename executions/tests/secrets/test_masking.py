@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from executions import ingest
 from executions.conf import executions_settings
 from executions.exceptions import SecretsUnknown
+from executions.masking import maskable_fields
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.secrets import retention
 from executions.secrets.scrubber import MASK
@@ -110,6 +111,12 @@ def test_many_lines_of_several_runs_are_each_clear_of_their_own() -> None:
         write(lines)
         assert [line.message for line in lines] == [f"{MASK} other-secret", f"{SECRET} {MASK}", text]
         lines = [ExecutionLog(workflow_execution=run, level="info", message=text) for run in runs]
+
+
+def test_each_text_of_a_line_is_clear() -> None:
+    texts = {name: {"a": SECRET} if name == "data" else SECRET for name in maskable_fields(ExecutionLog)}
+    ingest.write_lines([ExecutionLog(workflow_execution=running(), level="info", **texts)])
+    assert SECRET not in str(ExecutionLog.objects.values(*texts).get())
 
 
 def test_an_update_of_many_rows_is_clear_of_the_secrets_of_all() -> None:
