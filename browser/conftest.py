@@ -1,4 +1,4 @@
-"""One server and one browser for the whole folder, a page of its own for each test, watched by a guard."""
+"""One server and one browser for the whole folder, a page that tests share, watched by a guard."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -128,7 +128,8 @@ def tab(with_scripts: Guard) -> Iterator[Page]:
 def page(tab: Page, with_scripts: Guard, guards: list[Guard], session: StorageState) -> Iterator[Page]:
     """Return the shared page, as new, of admin, who is logged in."""
     tab.set_viewport_size(OPTIONS["viewport"])
-    tab.emulate_media(media="null", color_scheme="null")
+    tab.emulate_media(media="null", color_scheme="null", reduced_motion="null", forced_colors="null")
+    tab.mouse.move(0, 0)
     with_scripts.begin(session)
     guards.append(with_scripts)
     before = with_scripts.context.pages

@@ -19,7 +19,7 @@ SHOWN_BY_OTHERS = {"run", "runs"}  # whole pages of which others show more: axe 
 # Pages whose header axe examines: before a login, on one of its first links, on one from behind "More", and on others.
 WITH_HEADER = {"login", "monitor", "activity", "upkeep", "time-zone"}
 # Pages of a template that another page is made of: tried in one way, and in all of them with `make proofs`.
-ALIKE = SHOWN_BY_OTHERS | {
+ALIKE = {
     "workflow-start", "bulk-actions",
     "expectations", "alert-rules", "alert-channels", "alert-messages", "runs-none", "log-errors", "lines", "nodes",
     "workflows", "deletions", "changes", "users", "groups", "tokens", "run-compared", "run-completed", "token-new",

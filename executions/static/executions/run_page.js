@@ -33,7 +33,7 @@ async function showNode(node) {
     aside.setAttribute("aria-busy", "true");
     try {
         const html = await fetchPart("panel", { node });
-        if (turn === latest) aside.innerHTML = html.trim(); // :empty where there is no panel
+        if (turn === latest) aside.innerHTML = html.trim() && html; // :empty where there is no panel
     } catch {
         if (turn === latest) location.reload(); // the address names the node already
     } finally {
