@@ -13,7 +13,7 @@ from django.contrib.admin.filters import ListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
-from django.contrib.admin.widgets import AutocompleteSelect, RelatedFieldWidgetWrapper
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -21,6 +21,7 @@ from django.template.response import TemplateResponse
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from ledgerkit.admin.widgets import Autocomplete
 from ledgerkit.db import names
 from ledgerkit.db.models import Column
 from ledgerkit.page_sizes import PAGE_SIZE
@@ -182,19 +183,6 @@ class StrictChangeList(ChangeList):
         return super().get_filters(request)
 
 
-class Autocomplete(AutocompleteSelect):
-    """An autocomplete widget that renders an invalid primary key; Django's raises an error when such a form is shown
-    again."""
-
-    def optgroups(
-        self, name: str, value: Sequence[str], attrs: dict[str, object] | None = None
-    ) -> list[tuple[str | None, list[dict[str, object]], int | None]]:
-        try:
-            return super().optgroups(name, value, attrs)
-        except (ValueError, ValidationError):  # of an integer, of a UUID
-            return super().optgroups(name, [], attrs)
-
-
 class SelectedAdmin(ModelAdmin):
     """A ModelAdmin that ignores selected values that are not primary keys. Django's raises an error for them."""
 
@@ -218,7 +206,7 @@ class SelectedAdmin(ModelAdmin):
 
 
 class StrictAdmin(SelectedAdmin):
-    """A ModelAdmin with a strict changelist.
+    """A ModelAdmin with a strict changelist, whose template has no list_editable and no date_hierarchy.
 
     `list_filter` holds filter classes with a `parameters()` method, such as ConstantFilter. `list_columns` are the
     columns that the list reads, unless the queryset of the admin already limits them.
