@@ -155,6 +155,7 @@ class TestTheLedger:
     def test_a_header_that_is_none_is_left_aside(self, start: Callable[..., Process], header: Any) -> None:
         sender = start()
         message = sender.send("add", "total")
+        assert sender.client.flush()
         later = next_task("total", message)
         later[0][GRAPH] = header
         worker = start()
