@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from executions.models import BulkVerb, ExecutionStatus, KeptRun, WorkflowExecution
 from executions.states import ACTIVE, ENDED
@@ -11,6 +12,8 @@ from ledgerkit.types import StrOrPromise
 
 CHANGE, REMOVE = "executions.change_workflowexecution", "executions.delete_workflowexecution"
 NOT_RUNNING = tuple(state for state in ExecutionStatus if state != ExecutionStatus.RUNNING)
+NOT_KEPT = gettext_noop("It is not kept.")
+KEPT = gettext_noop("It is kept: first keep it no longer.")
 
 
 class Refused(Exception):
@@ -34,12 +37,12 @@ class Verb:
 
 def _release(run: WorkflowExecution, _reason: str) -> None:
     if not KeptRun.release(run):
-        raise Refused("It is not kept.")
+        raise Refused(NOT_KEPT)
 
 
 def _delete(run: WorkflowExecution, _reason: str) -> None:
     if KeptRun.objects.filter(pk=run.pk).exists():
-        raise Refused("It is kept: first keep it no longer.")
+        raise Refused(KEPT)
     run.delete_unless_running()
 
 

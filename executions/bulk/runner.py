@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext_noop
 
 from executions.audit import Through, act_as
 from executions.exceptions import InvalidTransition
@@ -28,7 +29,7 @@ from .bulk_verbs import VERBS, Refused, Verb
 from .chosen_runs import changeable_runs
 
 SECONDS = 1.0  # at one action, until it is the turn of the next
-RUN_DELETED = "It was deleted meanwhile, or its user may not change it any longer."
+RUN_DELETED = gettext_noop("It was deleted meanwhile, or its user may not change it any longer.")
 NEW_RUN = "The new run is {id}."
 NOBODY = "its user is gone"
 NO_RIGHT = "its user may not do this any longer"

@@ -1,0 +1,8 @@
+"""A filter for the reason of a refused run: `{{ row.answer|in_page_language }}`."""
+
+from django import template
+
+from executions.bulk import answers
+
+register = template.Library()
+register.filter("in_page_language", answers.translate_answer)
