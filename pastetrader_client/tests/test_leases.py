@@ -96,7 +96,7 @@ def test_heartbeats_are_sent_by_themselves_until_the_end(connect: Connect, caplo
                 beat = leases.get(node_execution=node.id).heartbeat_at
                 of_run = WorkflowExecutionLease.objects.get().heartbeat_at
                 wait_until(lambda: leases.get(node_execution=node.id).heartbeat_at > beat)  # noqa: B023  # at once
-                wait_until(lambda: WorkflowExecutionLease.objects.get().heartbeat_at > of_run)  # noqa: B023
+                wait_until(lambda: WorkflowExecutionLease.objects.get().heartbeat_at > of_run)  # noqa: B023  # called at once
             assert leases.get(node_execution=ended.id).heartbeat_at == of_ended
     assert client.flush()
     assert "refused" not in caplog.text

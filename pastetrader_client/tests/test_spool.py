@@ -57,11 +57,11 @@ def test_lines_move_to_a_file_while_the_thread_waits_for_an_answer(
         close(earlier)
     with stub_ledger(int(away.rpartition(":")[2])) as stub:
         go_on, is_waiting = threading.Event(), threading.Event()
-        stub.reply = lambda _size: (is_waiting.set(), go_on.wait(60), (200, {}))[2]  # type: ignore[func-returns-value]
+        stub.reply = lambda _size: (is_waiting.set(), go_on.wait(60), (200, {}))[2]  # type: ignore[func-returns-value]  # None
         client = client_of(stub.url, max_memory=60_000)
         run = client.attach(uuid7())
         if waits == "a function that is called later":
-            client.call_later(0, lambda _http: (is_waiting.set(), go_on.wait(60)))  # type: ignore[func-returns-value]
+            client.call_later(0, lambda _http: (is_waiting.set(), go_on.wait(60)))  # type: ignore[func-returns-value]  # None
         elif waits == "facts":
             run.info("first")
         assert is_waiting.wait(60)

@@ -14,7 +14,7 @@ BATCH = 20
 def work() -> None:
     """Remove the ended runs as upkeep does, restore them, and begin again."""
     from executions.archive import folders, restoring  # noqa: PLC0415  # once the apps are loaded
-    from executions.models import ArchiveFile, KeptRun, WorkflowExecution  # noqa: PLC0415
+    from executions.models import ArchiveFile, KeptRun, WorkflowExecution  # noqa: PLC0415  # once the apps are loaded
 
     while True:
         ended = list(WorkflowExecution.objects.finished().order_by("pk").values_list("pk", flat=True))
@@ -29,10 +29,10 @@ def work() -> None:
 def remove(runs: tuple[object, ...]) -> None:
     from django.db import transaction  # noqa: PLC0415  # once the apps are loaded
 
-    from executions.archive import ensure_archived  # noqa: PLC0415
-    from executions.models import WorkflowExecution  # noqa: PLC0415
+    from executions.archive import ensure_archived  # noqa: PLC0415  # once the apps are loaded
+    from executions.models import WorkflowExecution  # noqa: PLC0415  # once the apps are loaded
 
-    ensure_archived(runs)  # type: ignore[arg-type]
+    ensure_archived(runs)  # type: ignore[arg-type]  # ids, as objects
     with transaction.atomic():
         rows = WorkflowExecution.objects.filter(pk__in=runs)
         locked = list(rows.order_by("pk").select_for_update().values_list("pk", flat=True))

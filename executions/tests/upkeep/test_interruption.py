@@ -42,7 +42,7 @@ def test_the_repetition_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.django_db
 def test_the_tasks_end(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    second: Callable[..., Any] = lambda _progress: done.append("second") or Result(rows=0)  # noqa: E731
+    second: Callable[..., Any] = lambda _progress: done.append("second") or Result(rows=0)  # noqa: E731  # shorter than a function
     tasks = (Task("first", "first", Result, apply), Task("second", "second", Result, second))
     monkeypatch.setattr(runner, "TASKS", tasks)
     with pytest.raises(KeyboardInterrupt):

@@ -138,7 +138,7 @@ def test_the_files_of_the_archive_are_named_and_without_one_nothing_is_removed(m
     with pytest.raises(OSError, match="no space"):
         remove_lines()
     assert ExecutionLog.objects.count() == 1
-    named: Any = lambda _period, table=None, **_more: ["late" if table else "week"]  # noqa: E731
+    named: Any = lambda _period, table=None, **_more: ["late" if table else "week"]  # noqa: E731  # shorter
     monkeypatch.setattr(log_retention, "archive_lines", named)
     remove_lines()
     assert log_removals.removed_lines(run)[0].archived == ["week", "late"]
