@@ -17,8 +17,7 @@ from playwright.sync_api import Browser, Page
 
 from benches.output import out
 from browser import chromium
-from browser.layout_checks import ALL_SHOWN
-from browser.live_site import LiveSite, start_site
+from browser.live_site import ALL_SHOWN, LiveSite, start_site
 from browser.pages import PAGES, RUNS, View
 from browser.screenshots import signed_in
 

@@ -67,8 +67,6 @@ PROBE = """
 """
 # The rules for a new width apply in the frame after it.
 SETTLED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-# A run displays its parts one by one (ledgerkit/in_turn.js).
-ALL_SHOWN = "() => document.readyState === 'complete' && !document.adoptedStyleSheets.length"
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -85,7 +83,6 @@ def min_shift(page: Page, view: View, site: LiveSite) -> float:
         if shift > MOST_SHIFT:
             site.show(page, view)
             expect(page.locator(view.shows).first).to_be_visible()
-            page.wait_for_function(ALL_SHOWN)
             shift = min(shift, float(page.evaluate("window.shifts")))
     return shift
 

@@ -20,6 +20,8 @@ from pastetrader.tests.prepared_folder import copy
 
 KNOWN = "known.json"  # in the folder: password, token and ids
 CHOSEN = 8  # rows for an action: some that it can work on, and some that are left out
+# A run displays its parts one by one (ledgerkit/in_turn.js).
+ALL_SHOWN = "() => document.readyState === 'complete' && !document.adoptedStyleSheets.length"
 SEED = ("--runs", "400", "--workflows", "12", "--nodes", "3200", "--lines", "4000")
 
 
@@ -34,9 +36,14 @@ class LiveSite(Server):
         self.ids = known["ids"]
         return known["password"], known["token"]
 
+    def open(self, page: Page, path: str) -> None:
+        """Open a page and wait until all its parts are displayed, for what reads them at once."""
+        page.goto(self.url(path))
+        page.wait_for_function(ALL_SHOWN)
+
     def show(self, page: Page, view: View) -> None:
-        """Open a view without waiting for more than the page."""
-        page.goto(self.url(view.path))
+        """Open a view; after an action, without waiting for its page."""
+        self.open(page, view.path)
         if view.action:
             for box in page.locator(".action-select").all()[:CHOSEN]:
                 box.check()

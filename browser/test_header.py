@@ -49,7 +49,7 @@ def test_the_header_is_one_line_from_1024_px_on(
 def faults_of(page: Page, site: LiveSite, zone: str) -> list[str]:
     faults = []
     for address in ADDRESSES:
-        page.goto(site.url(address))
+        site.open(page, address)
         expect(page.locator("a.time-zone")).to_contain_text(zone)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})

@@ -41,7 +41,7 @@ def test_nothing_is_executed(own_page: Page, site: LiveSite, engine: Engine) -> 
         f"{RUNS}{run}/change/?node={node}", f"/admin/executions/nodeexecution/{node}/change/", f"{RUNS}{run}/logs/",
         f"{RUNS}?q={run}", "/admin/executions/executionlog/", "/admin/", f"{RUNS}{run}/logs/?q=%3Cscript%3E",
     ):  # fmt: skip
-        page.goto(site.address + path)
+        site.open(page, path)
         page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
         assert page.evaluate("window.executed") is None, path
         assert page.locator("iframe, base, [onerror], [onload], [ontoggle], [onfocus]").count() == 0, path

@@ -66,7 +66,7 @@ def test_no_page_and_no_table_is_wider_than_its_window_for_a_long_name(
     wider: dict[str, list[int]] = {}
     outside: list[str] = []
     for address in OF_LONG:
-        page.goto(site.address + address.format_map(long_names))
+        site.open(page, address.format_map(long_names))
         for width in (*WIDTHS, 720):  # and what 200 % zoom leaves of the first
             page.set_viewport_size({"width": width, "height": 900})
             if page.evaluate(WIDER) > 0:
@@ -96,7 +96,7 @@ def test_a_name_of_one_long_word_makes_nothing_wide(page: Page, site: LiveSite) 
     faults = []
     node = f"/admin/executions/nodeexecution/{engine.ids['Load']}/change/"
     for path in (run, f"{RUNS}{engine.run}/logs/", RUNS, workflow, node):
-        page.goto(site.url(path))
+        site.open(page, path)
         for width in (1440, 640, 375):
             page.set_viewport_size({"width": width, "height": 900})
             faults += [f"{path} at {width}: {page.evaluate(WIDER)} px too wide"] if page.evaluate(WIDER) > 0 else []

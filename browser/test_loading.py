@@ -7,8 +7,7 @@ from collections import Counter
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.layout_checks import ALL_SHOWN
-from browser.live_site import LiveSite
+from browser.live_site import ALL_SHOWN, LiveSite
 from browser.pages import PAGES, RUN, RUNS
 from browser.test_run_tasks import fan_out
 
@@ -49,8 +48,7 @@ def scripts_of_django(page: Page, site: LiveSite, path: str) -> set[str]:
     ("path", "changed"), [(RUNS, "#result_list tbody th a"), (RUNS, ".action-counter"), (RUN, ".graph a.box text")]
 )
 def test_a_change_computes_the_styles_of_few_elements(page: Page, site: LiveSite, path: str, changed: str) -> None:
-    page.goto(site.url(path))
-    page.wait_for_function(ALL_SHOWN)
+    site.open(page, path)
     assert largest_style_pass(page, CHANGE.replace("SHOWS", repr(changed))) < FEW
 
 
@@ -98,7 +96,7 @@ def test_the_parts_of_a_run_are_there_soon_though_the_page_never_ends(own_page: 
 def test_the_boxes_of_a_large_graph_take_turns(own_page: Page, site: LiveSite) -> None:
     page = own_page
     page.add_init_script(NOTE)
-    page.goto(fan_out(site, 60) + "?open=all")
+    page.goto(site.url(fan_out(site, 60) + "?open=all"))
     assert 0 < page.evaluate("window.boxes") < 61
     page.wait_for_function(ALL_SHOWN)
     expect(page.locator(".graph .box:visible")).to_have_count(61)

@@ -66,7 +66,7 @@ def test_two_runs_of_the_list_are_compared(page: Page, site: LiveSite) -> None:
 
 
 def test_the_graph_is_zoomed_fitted_and_searched(page: Page, site: LiveSite) -> None:
-    page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
+    site.open(page, RUN_PAGE.format(run=site.ids["failed_run"]))
     drawn = width(page, "svg.graph")
     page.get_by_role("button", name="Larger").click()
     assert width(page, "svg.graph") > drawn
@@ -78,12 +78,12 @@ def test_the_graph_is_zoomed_fitted_and_searched(page: Page, site: LiveSite) -> 
 
 
 def fan_out(site: LiveSite, number: int) -> str:
-    """Return the address of the page of a run with a fan-out of that many equal nodes."""
-    return site.url(RUN_PAGE.format(run=site.python("-m", "browser.fan_out", str(number)).strip()))
+    """Return the path of the page of a run with a fan-out of that many equal nodes."""
+    return RUN_PAGE.format(run=site.python("-m", "browser.fan_out", str(number)).strip())
 
 
 def test_a_fan_out_is_opened_and_folded_by_the_keyboard(page: Page, site: LiveSite) -> None:
-    page.goto(fan_out(site, 12))
+    site.open(page, fan_out(site, 12))
     box = page.get_by_role("link", name="load_…: 12 equal nodes, folded; 12 pending; after start")
     box.focus()
     page.keyboard.press("Enter")
@@ -97,7 +97,7 @@ def test_a_fan_out_is_opened_and_folded_by_the_keyboard(page: Page, site: LiveSi
 
 
 def test_a_selected_node_stays_selected_when_a_fan_out_is_opened_and_folded(page: Page, site: LiveSite) -> None:
-    page.goto(fan_out(site, 6))
+    site.open(page, fan_out(site, 6))
     start = page.get_by_role("link", name="start: pending, –", exact=True)
     start.click()
     page.get_by_role("link", name="load_…: 6 equal nodes").click()
@@ -111,7 +111,7 @@ def test_a_selected_node_stays_selected_when_a_fan_out_is_opened_and_folded(page
 
 
 def test_a_folded_box_is_marked_while_one_of_its_nodes_is_selected(page: Page, site: LiveSite) -> None:
-    page.goto(fan_out(site, 6))
+    site.open(page, fan_out(site, 6))
     box, table = page.get_by_role("link", name="load_…: 6 equal nodes"), page.locator(".nodes-scroll")
     table.get_by_role("link", name="load_3").click()
     expect(box).to_have_attribute("aria-current", "true")
@@ -123,7 +123,7 @@ def test_a_folded_box_is_marked_while_one_of_its_nodes_is_selected(page: Page, s
 
 
 def test_the_map_of_a_large_graph_moves_it(page: Page, site: LiveSite) -> None:
-    page.goto(fan_out(site, 60) + "?open=all")
+    site.open(page, fan_out(site, 60) + "?open=all")
     shown = page.locator(".graph-map")
     expect(shown.locator(".map-box").first).to_be_visible()
     outlines = shown.locator(".map-box").evaluate_all("paths => paths.map(path => path.getAttribute('d')).join('')")
