@@ -82,7 +82,7 @@ bench-client: setup ## microseconds that a call of the reporter costs a thread o
 bench-migrations: setup ## how long each migration blocks clients of a ledger of 1,000,000 runs (ARGS="--runs 20000")
 	@$(BIN)/python -m benches.migrations $(ARGS)
 
-scale: setup ## p50 and p95 of lists and pages on 20,000, 1,000,000 and 10,000,000 runs, and their growth (ARGS="--sizes 20000,100000"); takes an hour or two, and 40 GB
+scale: setup ## p50 and p95 of lists and pages on 20,000, 1,000,000 and 10,000,000 runs, and their growth (ARGS="--sizes 20000,100000"); takes an hour or two, and 40 GB; ARGS=--seed only seeds
 	@$(BIN)/python -m benches.scale $(ARGS)
 
 bench-live: setup ## what 200 open streams of a run cost those who write 1,000 lines/s to it, in a database of its own

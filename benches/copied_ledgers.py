@@ -76,8 +76,10 @@ def multiply(copies: int) -> None:
         cursor.execute("SELECT to_regclass('bench_later') IS NOT NULL")
         if cursor.fetchone() == (False,):
             set_up()
-    for part in missing_parts():
+    parts = missing_parts()
+    for number, part in enumerate(parts, start=1):
         copy_part(part, copies)
+        out(f"copied part {number:,} of {len(parts):,}")
     build_indexes()
     set_autovacuum(on=True)
     ingest.vacuum(MODELS)
@@ -150,8 +152,7 @@ def copy_part(part: int, copies: int) -> None:
         cursor.execute("SET LOCAL session_replication_role = replica")  # no triggers
         for table in TABLES:
             cursor.execute(_copies(table), [copies, part])
-        cursor.execute("INSERT INTO bench_done VALUES (%s) RETURNING (SELECT count(*) FROM bench_done)", [part])
-        out(f"part {cursor.fetchone()[0]:,}")
+        cursor.execute("INSERT INTO bench_done VALUES (%s)", [part])
 
 
 def _columns_of(table: str) -> dict[str, str]:

@@ -1,18 +1,22 @@
 """Measure how lists of the API and pages of the admin grow with the ledger: p50 and p95 of each, at several sizes.
 
-`python -m benches.scale [--sizes 20000,1000000,10000000] [--calls 10]` seeds a database for each size, beside the
-configured one, and keeps it: an interrupted run goes on. Requests are made in this process, by one client. It fails if
-an answer misses a goal: 50 ms of the API, 150 ms of the admin, 1.5 times the value at the smallest size. `--drop`
-removes the databases. `--real-time` puts this process and its database connections before all others of the machine
-(needs root), for a machine that has other work.
+`python -m benches.scale [--sizes 20000,1000000,10000000] [--calls 5] [--rounds 2]` first seeds a database for each
+size, beside the configured one, and keeps it: an interrupted run goes on. Then each round measures every size.
+Requests are made in this process, by one client. It fails if an answer misses a goal: 50 ms of the API, 150 ms of the
+admin, 1.5 times the value at the smallest size. `--seed` only seeds, `--drop` removes the databases.
+
+For a machine that has other work: `--real-time` puts this process and its database connections before all others
+(needs root); `--processor-time` measures that of both, without parallel workers, instead of the clock (needs Linux, and
+a server on this machine).
 """
 
 import argparse
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import django
@@ -34,6 +38,7 @@ from benches.output import out
 from executions.models import NodeExecution, WorkflowExecution
 from executions.upkeep import rollups
 from ledgerkit.db.timeouts import no_limit
+from pastetrader import startup
 from pastetrader.collect_static import collect_if_changed
 from tokens.models import Scope, Token
 from workflows.models import Workflow
@@ -52,6 +57,7 @@ class Times(NamedTuple):
     p95: float
 
 
+type Clock = Callable[[], float]  # seconds
 type Measured = list[tuple[str, Times]]
 
 
@@ -121,23 +127,45 @@ def fill(runs: int) -> None:
         copied_ledgers.multiply(runs // seeded - 1)
 
 
-def measure(runs: int, calls: int, *, real_time: bool) -> Measured:
-    with database(runs):
-        fill(runs)
-        rollups.apply(lambda _done, _expected: None)
-        if real_time:
-            go_first()
-        with no_limit():
-            addresses, admin = [f"/api/v1/{each}" for each in lists.addresses()], list(pages())
-        client = _client()
-        return [(address, _times(client, address, calls)) for address in (*addresses, *admin)]
+def seed(sizes: list[int]) -> None:
+    """Seed all of them before one is measured: the largest takes an hour."""
+    for size in sizes:
+        with database(size):
+            out(f"{size:,} runs")
+            fill(size)
+
+
+def measure(sizes: list[int], rounds: int, calls: int, *, real_time: bool, processor_time: bool) -> list[Measured]:
+    """Return the times of each address at each size. Each round measures every size, so that other work of the machine
+    falls on all of them."""
+    took: dict[int, dict[str, list[float]]] = {size: {} for size in sizes}
+    for number in range(rounds):
+        for size in sizes:
+            with database(size):
+                if not number:
+                    took[size] = {address: [] for address in addresses()}
+                if real_time:
+                    go_first()
+                _measure_once(took[size], calls, processor_clock() if processor_time else time.perf_counter)
+    return [[(address, _times(each)) for address, each in took[size].items()] for size in sizes]
+
+
+def addresses() -> list[str]:
+    """Return the addresses of the API and the admin, after closing the hours of this ledger."""
+    rollups.apply(lambda _done, _expected: None)
+    with no_limit():
+        return [*(f"/api/v1/{each}" for each in lists.addresses()), *pages()]
+
+
+def backend() -> int:
+    """Return the process of the database connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
 
 
 def go_first() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        ((backend,),) = cursor.fetchall()
-    for process in (0, backend):
+    for process in (0, backend()):
         os.sched_setscheduler(process, os.SCHED_RR, os.sched_param(1))
 
 
@@ -151,17 +179,34 @@ def _client() -> Client:
     return client
 
 
-def _times(client: Client, address: str, calls: int) -> Times:
-    took = []
+def _measure_once(took: dict[str, list[float]], calls: int, clock: Clock) -> None:
+    client = _client()
+    for address, found in took.items():
+        found.extend(_milliseconds(client, address, calls, clock))
+
+
+def _milliseconds(client: Client, address: str, calls: int, clock: Clock) -> list[float]:
+    """Return how long each of the calls took, without the first one."""
+    took: list[float] = []
     for _ in range(calls + 1):
-        began = time.perf_counter()
+        began = clock()
         answer = client.get(address)
-        took.append((time.perf_counter() - began) * 1000)
+        took.append((clock() - began) * 1000)
         if answer.status_code != 200:
             raise SystemExit(f"{address}: {answer.status_code}")
         if len(took) > 2 and sum(took) > LONG_MS:
             break
-    return Times(statistics.median(took[1:]), statistics.quantiles(took[1:], n=20)[-1])
+    return took[1:]
+
+
+def processor_clock() -> Clock:
+    """Return a clock of the processor time of this process and of its database connection."""
+    statistics_of_backend = Path(f"/proc/{backend()}/schedstat")
+    return lambda: time.process_time() + int(statistics_of_backend.read_text().split()[0]) / 1e9
+
+
+def _times(took: list[float]) -> Times:
+    return Times(statistics.median(took), statistics.quantiles(took, n=20)[-1])
 
 
 def faults(address: str, times: list[Times]) -> Iterator[str]:
@@ -190,8 +235,11 @@ def report(sizes: list[int], measured: list[Measured]) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default=SIZES)
-    parser.add_argument("--calls", type=int, default=10)
+    parser.add_argument("--calls", type=int, default=5, help="of each address in each round")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--real-time", action="store_true")
+    parser.add_argument("--processor-time", action="store_true")
+    parser.add_argument("--seed", action="store_true")
     parser.add_argument("--drop", action="store_true")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
@@ -199,8 +247,13 @@ def main() -> None:
         for size in sizes:
             drop_database(f"bench_scale_{size}")
         return
+    seed(sizes)
+    if options.seed:
+        return
     collect_if_changed()  # the admin's pages name static files by their hashes
-    if missed := report(sizes, [measure(size, options.calls, real_time=options.real_time) for size in sizes]):
+    startup.freeze_loaded_objects()  # as a server does
+    how = {"real_time": options.real_time, "processor_time": options.processor_time}
+    if missed := report(sizes, measure(sizes, options.rounds, options.calls, **how)):
         raise SystemExit(f"{missed} answers miss a goal.")
 
 
