@@ -102,3 +102,30 @@ def test_a_name_of_one_long_word_makes_nothing_wide(page: Page, site: LiveSite) 
             faults += [f"{path} at {width}: {page.evaluate(WIDER)} px too wide"] if page.evaluate(WIDER) > 0 else []
             faults += [f"{path} at {width}: {cell}" for cell in (*page.evaluate(OUTSIDE), *page.evaluate(MESSAGES))]
     assert not faults, "\n".join(faults)
+
+
+# Opens each menu in turn, and tells which of their panels the window cuts off.
+MENUS = """
+async () => {
+    const cut = [];
+    for (const menu of document.querySelectorAll("details.filter-menu, header details, #header details")) {
+        if (!menu.checkVisibility()) continue;
+        menu.open = true;
+        await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        const { left, right } = [...menu.children].at(-1).getBoundingClientRect();
+        if (left < 0 || right > document.documentElement.clientWidth) cut.push(menu.textContent.trim().split("\\n")[0]);
+        menu.open = false;
+    }
+    return cut;
+}
+"""
+
+
+@pytest.mark.parametrize("path", [RUNS, "/admin/executions/executionlog/"])
+def test_no_menu_is_cut_off_by_the_window(path: str, page: Page, site: LiveSite) -> None:
+    site.open(page, path)
+    cut: list[str] = []
+    for width in (*WIDTHS, 1360, 720):
+        page.set_viewport_size({"width": width, "height": 900})
+        cut += [f"{width} wide: {menu}" for menu in page.evaluate(MENUS)]
+    assert not cut, "\n".join(cut)

@@ -93,3 +93,14 @@ def test_a_page_reads_without_javascript(view: View, plain: Page, site: LiveSite
     site.show(plain, view)
     expect(plain.locator(view.shows).first).to_be_visible()
     expect(plain.locator("h1").first).not_to_be_empty()
+
+
+def test_the_docs_of_the_api_have_the_theme_of_the_admin(page: Page, site: LiveSite) -> None:
+    page.emulate_media(color_scheme="dark")
+    site.open(page, "/api/v1/docs/")
+    expect(page.locator("html")).to_contain_class("dark-mode")
+    site.open(page, "/admin/")
+    page.locator(".theme-toggle").first.click()  # from that of the system to the other
+    site.open(page, "/api/v1/docs/")
+    expect(page.locator("html")).not_to_contain_class("dark-mode")
+    page.evaluate("localStorage.clear()")

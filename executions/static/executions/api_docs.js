@@ -9,6 +9,15 @@ function withCsrfToken(request) {
   return request;
 }
 
+// Follow the theme of the admin (admin/js/theme.js keeps it), else that of the system.
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+function showTheme() {
+  const theme = localStorage.getItem("theme") ?? "auto";
+  document.documentElement.classList.toggle("dark-mode", theme === "dark" || (theme === "auto" && DARK.matches));
+}
+showTheme();
+DARK.addEventListener("change", showTheme);
+
 SwaggerUIBundle({
   url: document.getElementById("docs").dataset.schema,
   dom_id: "#docs",

@@ -28,6 +28,19 @@ function closeMenus(except) {
     for (const menu of menus()) if (menu !== except) menu.open = false;
 }
 
+/* Move the panel of an open menu to the left if the window ends before it. */
+function keepInWindow(menu) {
+    const panel = menu.querySelector("fieldset");
+    panel.style.insetInlineStart = "";
+    const beyond = panel.getBoundingClientRect().right - document.documentElement.clientWidth;
+    if (beyond > 0) panel.style.insetInlineStart = `${-beyond}px`;
+}
+
+function opened(menu) {
+    keepInWindow(menu);
+    menu.querySelector('input[type="search"]')?.focus();
+}
+
 if (form) {
     form.addEventListener("submit", leaveOutEmpty);
     form.addEventListener("change", (event) => {
@@ -42,5 +55,5 @@ if (form) {
         menu.querySelector("summary").focus();
     });
     document.addEventListener("click", (event) => closeMenus(event.target.closest("details.filter-menu")));
-    for (const menu of menus()) menu.addEventListener("toggle", () => menu.open && menu.querySelector('input[type="search"]')?.focus());
+    for (const menu of menus()) menu.addEventListener("toggle", () => menu.open && opened(menu));
 }
