@@ -78,6 +78,18 @@ INDEXES = [
         name="idx_workflow_executions_failed_nodes",
         condition=Q(failed_nodes__gt=0),
     ),
+    # The newest failures, also of a tag or a period: few of all runs failed.
+    Index(
+        fields=["-created_at", "-id"],
+        name="idx_workflow_executions_failed_created",
+        condition=Q(status=ExecutionStatus.FAILED),
+    ),
+    # The same of a workflow, and its runs with an error, among which a text is searched.
+    Index(
+        fields=["workflow", "-created_at", "-id"],
+        name="idx_workflow_executions_workflow_failed",
+        condition=Q(status=ExecutionStatus.FAILED) | Q(error_message__isnull=False),
+    ),
     # For the monitor: the newest failures, and its count.
     Index(
         fields=["-ended_at", "-id"],

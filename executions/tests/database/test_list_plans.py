@@ -338,6 +338,36 @@ def test_the_shortest_failed_runs_are_read_off_an_index_of_these(only: Any) -> N
     assert "Sort" not in plan(rows)
 
 
+@pytest.mark.parametrize(
+    ("query", "condition"),
+    [
+        ("status=failed", ""),
+        ("status=failed&tag=x", ""),
+        (f"status=failed&created_after={AFTER}&created_before={BEFORE}", "(created_at >= "),
+    ],
+)
+def test_the_newest_failed_runs_are_read_off_an_index_of_these(only: Any, query: str, condition: str) -> None:
+    """Not off that of all runs, of which few failed."""
+    only("workflow_executions", "idx_workflow_executions_failed_created")
+    found = first_runs(query)
+    assert uses(found, "idx_workflow_executions_failed_created")
+    assert "Sort" not in found
+    assert condition in found
+
+
+@pytest.mark.parametrize("condition", ["status=failed", "has_error=true", "q=refused"])
+@pytest.mark.parametrize("workflows", ["{workflow}", SEVERAL.removeprefix("workflow=")])
+def test_the_newest_failures_of_a_workflow_are_read_off_an_index_of_these(
+    only: Any, workflows: str, condition: str
+) -> None:
+    run = WorkflowExecutionFactory()
+    only("workflow_executions", "idx_workflow_executions_workflow_failed")
+    found = first_runs(f"workflow={workflows}&{condition}".format(workflow=run.workflow_id))
+    assert uses(found, "idx_workflow_executions_workflow_failed")
+    assert "Index Cond: (workflow_id = " in found
+    assert "Sort" not in found.split("idx_workflow_executions_workflow_failed")[1]
+
+
 def test_the_runs_of_a_workflow_are_ordered_by_start_in_an_index_alone(only: Any) -> None:
     run = WorkflowExecutionFactory()
     only("workflow_executions", "idx_workflow_executions_workflow")
