@@ -17,7 +17,8 @@ from local_postgres.server import ensure, release_all
 
 class PreparingCursor(ServerBindingCursor):
     """Cursor of a connection with a `prepare_threshold`. Lists and counts are planned at each execution, because the
-    right index depends on their values, such as a rare status."""
+    right index depends on their values, such as a rare status: but for a list whose LIMIT is a parameter, which Django
+    does not write."""
 
     def execute(self, query: object, params: object = None, *, prepare: bool | None = None, **options: object) -> Any:
         if prepare is None and _is_list(str(query)):
@@ -27,7 +28,8 @@ class PreparingCursor(ServerBindingCursor):
 
 @lru_cache(1_000)
 def _is_list(query: str) -> bool:
-    return ("ORDER BY" in query and "LIMIT" in query) or "GROUP BY" in query or "COUNT(" in query
+    is_page = "ORDER BY" in query and "LIMIT" in query and not query.endswith("LIMIT %s")
+    return is_page or "GROUP BY" in query or "COUNT(" in query
 
 
 class DatabaseWrapper(PostgreSQLWrapper):

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from executions.tests.database.test_schema import rows
+from ledgerkit.db.bounded_rows import CompiledRows
 
 
 @pytest.fixture
@@ -29,3 +30,20 @@ def plan(question: Any) -> str:
 
 def uses(plan: str, index: str) -> bool:
     return f"using {index} on" in plan or f"Bitmap Index Scan on {index} " in plan
+
+
+def kept_plan(rows: CompiledRows) -> str:
+    """Return the plan that PostgreSQL keeps for a prepared statement, which is made without its values."""
+    text, values = rows.statement
+    numbered = text
+    for place in range(1, len(values) + 1):
+        numbered = numbered.replace("%s", f"${place}", 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(f"PREPARE kept AS {numbered}")
+        places = ", ".join(["%s"] * len(values))
+        literals = connection.ops.compose_sql(f"EXPLAIN EXECUTE kept ({places})", values)
+        cursor.execute(literals)
+        found = " ".join(line.strip() for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE kept")
+    return found

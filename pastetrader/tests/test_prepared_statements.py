@@ -1,11 +1,14 @@
 """Statements whose plans the database keeps."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
 
-from executions.models import WorkflowExecution
+from executions.api.list_querysets import lines_of_run, nodes_of_run
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from ledgerkit.db import bounded_rows
+from ledgerkit.db.bounded_rows import RowsUnder
 from local_postgres.base import PreparingCursor
 from pastetrader.settings import PREPARED_AFTER
 from workflows.models import Workflow
@@ -30,3 +33,19 @@ def test_lookups_and_writes_are_planned_once_and_lists_for_their_values() -> Non
     assert [text for text in kept if text.startswith("SELECT") and '"workflow_executions"."id" = $' in text]
     assert not [text for text in kept if "ORDER BY" in text and "LIMIT" in text]
     assert not [text for text in kept if "COUNT(" in text]
+
+
+@pytest.mark.django_db
+def test_the_lists_of_a_run_are_planned_once_for_all_runs_and_page_sizes() -> None:
+    connection.ensure_connection()
+    if connection.connection.cursor_factory is not PreparingCursor:
+        pytest.skip("DATABASE_PREPARE is 0")
+    for size in range(1, PREPARED_AFTER + 3):
+        lines = RowsUnder(ExecutionLog, lines_of_run, uuid4(), is_indexed=True).first_of(("timestamp", "id"), size)
+        nodes = RowsUnder(NodeExecution, nodes_of_run, uuid4()).first_of(("execution_order", "id"), size)
+        assert [bounded_rows.read(rows)[0].rows for rows in (lines, nodes)] == [[], []]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        kept = [statement for (statement,) in cursor.fetchall() if "ORDER BY" in statement]
+    for table in ("execution_logs", "node_executions"):
+        assert len([text for text in kept if f'FROM "{table}"' in text]) == 1

@@ -70,7 +70,7 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
     def get_queryset(self) -> ExecutionLogQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
         """Return the lines of a list, or those that a repeated creation may find."""
         if self.lists_all("executionlog"):
-            return RowsUnder(ExecutionLog, lines_of_run, self.execution.pk)
+            return RowsUnder(ExecutionLog, lines_of_run, self.execution.pk, is_indexed=True)
         lines = listed_lines(self.fields) if self.action == "list" else ExecutionLog.objects.all()
         return lines.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)
 

@@ -12,10 +12,17 @@ from rest_framework.test import APIRequestFactory
 from executions import attention, creation_bounds, partitions, run_conditions, sort_keys
 from executions.admin.runs import list_search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
+from executions.api.list_querysets import lines_of_run, nodes_of_run
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.rollups import Durations
-from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
-from executions.tests.query_plans import plan, uses
+from executions.tests.factories import (
+    ExecutionLogFactory,
+    NodeExecutionFactory,
+    WorkflowExecutionFactory,
+    in_state,
+)
+from executions.tests.query_plans import kept_plan, plan, uses
+from ledgerkit.db.bounded_rows import EXAMPLE, RowsUnder
 from workflows.history import DefinitionChange
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
@@ -412,3 +419,44 @@ def test_lines_of_a_period_come_from_the_index_of_each_partition(only: Any, quer
     lines = filter_queryset(LogFilters, ExecutionLog.objects.all(), f"after={AFTER}&before={BEFORE}{query}")
     found = plan(lines.order_by())
     assert found.count(f"_{column}") >= len(partitions.existing())
+
+
+def runs_with_few_rows() -> None:
+    """Store 100 runs of four nodes and four lines. PostgreSQL expects as many of every run."""
+    workflow = WorkflowFactory(chain=["fetch", "rank", "report", "tell"])
+    runs = WorkflowExecutionFactory.build_batch(100, workflow=workflow, status="completed", ended_at=timezone.now())
+    WorkflowExecution.objects.bulk_create([*runs])
+    nodes = [*workflow.nodes.all()]
+    NodeExecution.objects.bulk_create(
+        NodeExecutionFactory.build(workflow_execution=run, node=node, execution_order=place)
+        for run in runs
+        for place, node in enumerate(nodes)
+    )
+    ExecutionLog.objects.bulk_create(
+        ExecutionLogFactory.build(workflow_execution=run) for run in runs for _number in range(4)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE workflow_executions, node_executions, nodes, execution_logs")
+        cursor.execute("SET LOCAL enable_seqscan = off")  # in tables of a few pages
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.usefixtures("statistics", "db")
+def test_a_page_of_a_large_run_is_read_in_order_by_the_plan_that_is_kept(sign: str) -> None:
+    """So that 500 of a million lines do not take reading and sorting all of them."""
+    runs_with_few_rows()
+    lines = RowsUnder(ExecutionLog, lines_of_run, EXAMPLE, is_indexed=True)
+    for page in (lines, lines.after([timezone.now(), EXAMPLE])):
+        found = kept_plan(page.first_of((f"{sign}timestamp", f"{sign}id"), 501))
+        assert "Merge Append" in found
+        assert "Sort " not in found.partition("Merge Append")[0]
+    nodes = RowsUnder(NodeExecution, nodes_of_run, EXAMPLE)
+    found = kept_plan(nodes.first_of((f"{sign}execution_order", f"{sign}id"), 501))
+    assert "Presorted Key: node_executions.execution_order" in found
+    assert "using idx_node_executions_order on" in found
+
+
+def test_a_later_page_of_nodes_is_planned_for_its_place() -> None:
+    """The index of their order lacks the id, so that PostgreSQL would sort all nodes after the expected few."""
+    nodes = RowsUnder(NodeExecution, nodes_of_run, EXAMPLE).after([1, EXAMPLE])
+    assert nodes.first_of(("execution_order", "id"), 51).statement[0].endswith(" LIMIT 51")
