@@ -6,6 +6,7 @@ Page sizes of lists, of the admin and the API, are in `ledgerkit/page_sizes.py`;
 
 # Milliseconds of one statement
 LIST_MS = 5_000  # of a list
+WALK_MS = 10  # of the first walk along lines that are searched, before the planner chooses
 SEARCH_MS = 100  # of a search in the list's order, before another order is tried
 PERCENTILES_MS = 500
 ATTENTION_MS = 500  # of the marks of a list or a page

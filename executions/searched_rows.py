@@ -7,33 +7,50 @@ planner knows little of how frequent a part of a text is, so it cannot choose.""
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from typing import NamedTuple
 
-from django.db.models import F, TextField, Value
+from django.db.models import F, Model, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
 from executions import limits
+from executions.models import ExecutionLog
 from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
 
-type Way = Callable[[], AbstractContextManager[None]]
+type Setting = Callable[[], AbstractContextManager[None]]
+
+
+class Way(NamedTuple):
+    """A setting of the planner, and for how long a statement may take with it."""
+
+    setting: Setting
+    milliseconds: int = limits.SEARCH_MS
+
+
 type Ways = Sequence[Way]
 
 # The planner sorts what the index finds where a walk in the list's order would soon have filled a page.
-WAYS: Ways = (nullcontext, no_sort)
+WAYS: Ways = (Way(nullcontext), Way(no_sort))
+# It has statistics of the errors of runs and nodes. Of the texts of lines, in each partition, it expects hardly any.
+LINE_WAYS: Ways = (Way(no_sort, limits.WALK_MS), *WAYS)
 
 
-def find_in_order[R](read: Callable[[], R], ways: Ways = WAYS) -> R | None:
+def ways_of(model: type[Model]) -> Ways:
+    return LINE_WAYS if model is ExecutionLog else WAYS
+
+
+def find_in_order[R](read: Callable[[], R], ways: Ways) -> R | None:
     """Return what `read()` returns in the list's order, None if it takes too long in each of the ways."""
     for way in ways:
-        if (found := find_in_time(read, limits.SEARCH_MS, way)) is not None:
+        if (found := find_in_time(read, way.milliseconds, way.setting)) is not None:
             return found
     return None
 
 
-def find_in_time[R](read: Callable[[], R], milliseconds: int, way: Way = nullcontext) -> R | None:
+def find_in_time[R](read: Callable[[], R], milliseconds: int, setting: Setting = nullcontext) -> R | None:
     """Return what `read()` returns, None if one of its statements takes longer."""
     try:
-        with statement_timeout(milliseconds), way():
+        with statement_timeout(milliseconds), setting():
             return read()
     except StatementTimeout:
         return None

@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 
 from executions.admin.filters.text_filters import SearchedTextFilter
 from executions.admin.pagination import KeysetChangeList
-from executions.searched_rows import WAYS, Ways, find_in_order, without_index
+from executions.searched_rows import Ways, find_in_order, ways_of, without_index
 
 
 class SearchedChangeList(KeysetChangeList):
@@ -15,7 +15,7 @@ class SearchedChangeList(KeysetChangeList):
     def ways(self) -> Ways:
         """Return the ways to try before the search by the index alone."""
         is_text = any(isinstance(spec, SearchedTextFilter) and spec.value() for spec in self.filter_specs)
-        return WAYS if is_text else ()
+        return ways_of(self.model) if is_text else ()
 
     def _first(self, rows: QuerySet[Model], order: Sequence[str]) -> list[Model]:
         read = partial(super()._first, rows, order)

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any
 
 from executions import limits
-from executions.searched_rows import find_in_order, find_in_time, without_index
+from executions.searched_rows import find_in_order, find_in_time, ways_of, without_index
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.plain_rows import Table
 from ledgerkit.rest.pagination import KeysetPagination
@@ -18,4 +18,4 @@ class SearchedPagination(KeysetPagination):
         if "q" not in self.request.query_params:
             return read()
         sort = partial(bounded_rows.read, rows.order_by(*without_index(order))[:number])
-        return find_in_order(read) or find_in_time(sort, limits.LIST_MS) or read()
+        return find_in_order(read, ways_of(rows.model)) or find_in_time(sort, limits.LIST_MS) or read()

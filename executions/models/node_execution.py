@@ -95,6 +95,12 @@ class NodeExecution(Execution):
                 name="idx_node_executions_failed",
                 condition=Q(status=ExecutionStatus.FAILED),
             ),
+            # The newest failed ones of all nodes, and those with an error, among which a text is searched.
+            Index(
+                fields=["-created_at", "-id"],
+                name="idx_node_executions_failed_created",
+                condition=Q(status=ExecutionStatus.FAILED) | Q(error_message__isnull=False),
+            ),
             # For the order and the filter by duration.
             Index(
                 sort_keys.NODE_DURATION,

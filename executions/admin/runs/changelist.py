@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from executions.admin.filter_presets import EVERYTHING
 from executions.admin.filters.time_filters import FieldsFilter
 from executions.admin.list_views import ChosenChangeList
-from executions.searched_rows import Ways
+from executions.searched_rows import Way, Ways
 from ledgerkit.db import keyset
 
 PART, ROWS = "part", "rows"
@@ -31,7 +31,7 @@ class RunChangeList(ChosenChangeList):
 
     @property
     def ways(self) -> Ways:
-        return super().ways or ((nullcontext,) if self.query else ())
+        return super().ways or ((Way(nullcontext),) if self.query else ())
 
     def _first(self, rows: QuerySet[Model], order: Sequence[str]) -> list[Model]:
         return super()._first(rows if self.ways else self._limit_walk(rows, order), order)

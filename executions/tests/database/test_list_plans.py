@@ -396,6 +396,28 @@ def test_a_text_that_many_errors_have_is_expected_in_many(statistics: None, db: 
     assert "rows=200 " in plan(found.order_by())
 
 
+def test_a_text_that_many_errors_of_nodes_have_is_expected_in_many(statistics: None, db: None) -> None:
+    run = WorkflowExecutionFactory(workflow=WorkflowFactory(chain=["fetch"]))
+    rows = NodeExecutionFactory.build_batch(200, workflow_execution=run, node=run.workflow.nodes.get())
+    NodeExecution.objects.bulk_create(rows)
+    ended = {"status": "failed", "started_at": timezone.now(), "ended_at": timezone.now()}
+    NodeExecution.objects.update(error_message="quote service", **ended)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE node_executions")
+    found = filter_queryset(NodeExecutionFilters, NodeExecution.objects.all(), "q=quote+service")
+    assert "rows=200 " in plan(found.order_by())
+
+
+@pytest.mark.parametrize("query", ["status=failed", "q=refused", f"status=failed&created_before={BEFORE}"])
+def test_the_newest_failed_node_executions_are_read_off_an_index_of_these(only: Any, query: str) -> None:
+    """Not off that of all executions, of which few failed."""
+    only("node_executions", "idx_node_executions_failed_created")
+    rows = filter_queryset(NodeExecutionFilters, NodeExecution.objects.all(), query)
+    found = plan(rows.first_of(("-created_at", "-id"), 51))
+    assert uses(found, "idx_node_executions_failed_created")
+    assert "Sort" not in found
+
+
 @pytest.mark.parametrize(
     ("query", "place"), [("node={node}&", "node_id = '"), ("workflow={workflow}&", 'node_id = "W0".id')]
 )
