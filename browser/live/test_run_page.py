@@ -1,5 +1,7 @@
 """The page of a run while an engine reports."""
 
+import re
+
 from playwright.sync_api import Page, Request, expect
 
 from browser.engine import Engine
@@ -13,6 +15,7 @@ def test_the_page_of_a_run_follows_its_engine_by_itself(page: Page, site: LiveSi
     page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
     head = page.locator(".ledger-head").first
     expect(head).to_contain_text("running")
+    expect(head).to_contain_text(re.compile(r" [2-9] s so far"))  # counted on by the page
     expect(page.get_by_text("Nothing was logged.")).to_be_visible()
     engine("start", "Load")
     expect(page.get_by_role("link", name="Load: running")).to_be_visible()

@@ -1,5 +1,6 @@
 """Form fields of the workflow form."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, iter_errors
+
+from .json_errors import refuse_syntax
 
 
 class StorableJSONField(forms.JSONField):
@@ -29,6 +32,10 @@ class StorableJSONField(forms.JSONField):
             return self.empty()
         try:
             found = super().to_python(value)
+        except ValidationError as error:
+            if isinstance(cause := error.__context__, json.JSONDecodeError):
+                raise refuse_syntax(str(value), cause) from None
+            raise
         except RecursionError:
             raise self._refusal(format_lazy(TOO_DEEP, most=MAX_DEPTH)) from None
         except ValueError:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.utils.text import format_lazy
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ledgerkit.db.json_validation import MAX_DEPTH, MAX_DIGITS, TOO_DEEP, TOO_LONG, iter_errors
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Edge, Node, Workflow
+
+from .json_errors import AROUND, refuse_syntax
 
 type GraphLists = dict[str, list[dict[str, object]]]  # nodes and edges as the API has them
 
@@ -33,9 +34,6 @@ KINDS: dict[
     ),
 }
 EMPTY: GraphLists = {"nodes": [], "edges": []}
-AROUND = 30  # characters shown before and after a fault
-
-NOT_JSON = gettext_lazy("Line %(line)d, column %(column)d: this is no JSON from here on: “%(text)s”")
 NOT_A_GRAPH = gettext_lazy('Expected {"nodes": [...], "edges": [...]}: an object with these two lists of objects.')
 UNKNOWN = gettext_lazy("%(place)s: there is no field of this name. The fields are: %(fields)s.")
 TWICE = gettext_lazy("The name “%(name)s” occurs twice in one object: remove one of them.")
@@ -121,18 +119,11 @@ def _parse_json(text: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        place = {"line": error.lineno, "column": error.colno, "text": _text_around(text, error.pos)}
-        raise ValidationError(NOT_JSON, params=place) from None
+        raise refuse_syntax(text, error) from None
     except RecursionError:
         raise ValidationError(format_lazy(TOO_DEEP, most=MAX_DEPTH)) from None
     except ValueError:
         raise ValidationError(format_lazy(TOO_LONG, most=MAX_DIGITS)) from None
-
-
-def _text_around(text: str, position: int) -> str:
-    line = text[text.rfind("\n", 0, position) + 1 :].split("\n", 1)[0]
-    column = position - (text.rfind("\n", 0, position) + 1)
-    return line[max(0, column - AROUND) : column + AROUND].strip() or _("the end of the text")
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -9,7 +9,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from executions import limits, log_removals, queue, run_graph
-from executions.admin import attention_marks, earlier_attempts, formatting, line_rows, page_streams, statuses
+from executions.admin import (
+    attention_marks,
+    duration_cells,
+    earlier_attempts,
+    formatting,
+    line_rows,
+    page_streams,
+    statuses,
+)
 from executions.admin.charts import fan_out_links, graph_chart, svg, timeline
 from executions.admin.charts.graph_chart import RunDrawing
 from executions.admin.error_groups import known_errors
@@ -51,6 +59,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "cancellation": head_facts.cancellation(run),
         "curl": curl_command(request, "execution-detail", run.pk),
         "stream": page_streams.stream_url(run, "rows"),
+        "clocks": duration_cells.clock_texts(),
         "run": run,
         "payloads": payloads,
         "attempts": tries,

@@ -52,6 +52,15 @@ def test_a_running_run_shows_how_far_it_is_of_what_is_usual(workflow: Workflow, 
     assert "50 % of what is usual: 10 h 0 min" in page(teammate, run)
 
 
+def test_the_time_that_a_run_takes_is_counted_on_until_its_end(workflow: Workflow, teammate: Any) -> None:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    assert re.search(
+        r'· <time class="clock" datetime="[^"]+" title="[^"]+">\d+ ms</time> so far</span>', page(teammate, run)
+    )
+    run.complete()
+    assert 'class="clock"' not in page(teammate, run)
+
+
 def test_without_enough_runs_nothing_is_usual(workflow: Workflow, teammate: Any) -> None:
     assert "<progress" not in page(teammate, in_state(WorkflowExecutionFactory(workflow=workflow), "running"))
 
