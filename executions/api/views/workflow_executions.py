@@ -15,6 +15,7 @@ from executions.api.idempotent_create import Content, CreateMixin, IdTaken
 from executions.api.json_rows import Row, log_row, node_row
 from executions.api.list_querysets import listed_runs
 from executions.api.row_lookups import RUN, RUN_TO_READ, RUN_TO_RETRY
+from executions.api.searched_pagination import RunPagination
 from executions.api.serializers import (
     AttentionSerializer,
     GraphOfExecutionSerializer,
@@ -157,6 +158,7 @@ class WorkflowExecutionViewSet(
         **dict.fromkeys(["retry", "rerun"], RUN_TO_RETRY),
         "retrieve": RUN_TO_READ,
     }
+    pagination_class = RunPagination
     filterset_class = WorkflowExecutionFilters
     orderings = {"created": ("created_at", "id"), "started": ("by_start", "id"), "duration": ("by_duration", "id")}
     ordering = NEWEST

@@ -10,11 +10,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions import limits, searched_rows
-from executions.models import ExecutionLog, NodeExecution
-from executions.tests.api.list_requests import DAY, LOGS, NODES, ids
-from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, in_state
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
+from executions.tests.api.list_requests import DAY, LOGS, NODES, RUNS, follow_pages, ids
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan
 from ledgerkit.db.timeouts import StatementTimeout
+from workflows.tests.factories import WorkflowFactory
 
 PERIOD = f"after={DAY:%Y-%m-%d}T00:00:00Z&before={DAY + timedelta(days=31):%Y-%m-%d}T00:00:00Z"
 ADDRESSES = {"lines": f"{LOGS}?{PERIOD}&q=refused", "nodes": f"{NODES}?q=refused"}
@@ -102,3 +103,30 @@ def test_each_statement_of_a_search_in_order_has_a_time_limit(
         assert ids(api(owner).get(ADDRESSES[kind])) == found[kind]
     (place,) = [number for number, query in enumerate(queries) if "ORDER BY" in query["sql"]]
     assert "statement_timeout" in "".join(query["sql"] for query in queries[place - 2 : place])
+
+
+@pytest.fixture
+def failed(owner: Any) -> list[str]:
+    """Make eight failed runs of a workflow, of which every other one was refused; return the ids of these, the newest
+    first."""
+    workflow = WorkflowFactory(owner=owner)
+    runs = [in_state(WorkflowExecutionFactory(workflow=workflow), "failed") for _ in range(8)]
+    for number, run in enumerate(runs):
+        text = "timed out" if number % 2 else "connection refused"
+        type(run).objects.filter(pk=run.pk).update(error_message=text)
+    return [str(run.pk) for run in runs[-2::-2]]
+
+
+@pytest.mark.parametrize(("most", "is_walk"), [(8, True), (7, False)])
+def test_a_text_in_the_few_errors_of_a_workflow_is_found_by_reading_these(
+    most: int, is_walk: bool, api: Any, owner: Any, failed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are many, the planner chooses."""
+    monkeypatch.setattr(limits, "FEW_ERRORS", most)
+    client, workflow = api(owner), WorkflowExecution.objects.get(pk=failed[0]).workflow_id
+    with CaptureQueriesContext(connection) as queries:
+        assert ids(client.get(f"{RUNS}?workflow={workflow}&q=refused")) == failed
+    assert any("set_config('enable_sort', 'off', true)" in query["sql"] for query in queries) is is_walk
+    for order, expected in (("", failed), ("&ordering=created", failed[::-1])):
+        rows = follow_pages(client, f"{RUNS}?workflow={workflow}&q=refused&page_size=1{order}")
+        assert [row["id"] for row in rows] == expected
