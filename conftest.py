@@ -126,8 +126,8 @@ def django_db_modify_db_settings(
     home = Path(tempfile.mkdtemp(prefix="pastetrader-tests-")).resolve()
     data_dir = home / "postgres"
     database = settings.DATABASES["default"]
-    if any("prepared" in item.fixturenames for item in request.session.items if isinstance(item, pytest.Function)):
-        copy(request.getfixturevalue("prepared"), home)  # which tests of servers need too: it is migrated once for all
+    if made := database_folder(request):  # for all processes once: each would migrate for 6 s of processor time
+        copy(request.getfixturevalue(made), home)
         database.setdefault("TEST", {})["TEMPLATE"] = database["NAME"]
     database |= {
         "HOST": str(socket_dir(data_dir)),
@@ -136,6 +136,13 @@ def django_db_modify_db_settings(
     yield
     release_all()
     shutil.rmtree(home)
+
+
+def database_folder(request: pytest.FixtureRequest) -> str | None:
+    """Return the fixture of a folder with a migrated database: that of the servers if a test of this run starts one."""
+    if any("prepared" in item.fixturenames for item in request.session.items if isinstance(item, pytest.Function)):
+        return "prepared"
+    return "migrated" if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1 else None
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "prepared", prepare)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a migrated database, for a run that starts no server."""
+    return made_once(tmp_path_factory, "migrated", migrate)
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """Return a folder of all processes of this run; the first one that needs it makes it."""
     base = factory.getbasetemp()
@@ -47,7 +53,15 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 def prepare(home: Path) -> None:
-    done = manage("shell", "--no-imports", "-c", PREPARE, local=home, PASTETRADER_DURABLE="0")
+    _run("shell", "--no-imports", "-c", PREPARE, home=home)
+
+
+def migrate(home: Path) -> None:
+    _run("migrate", "--verbosity=0", home=home)
+
+
+def _run(*arguments: str, home: Path) -> None:
+    done = manage(*arguments, local=home, PASTETRADER_DURABLE="0")
     assert done.returncode == 0, done.stderr
 
 
