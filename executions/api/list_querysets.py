@@ -34,6 +34,14 @@ def listed_lines(fields: Fields = None) -> ExecutionLogQuerySet:
     return columns(ExecutionLog.objects.all(), fields) if fields else _lines(ledgerkit_settings.MAX_PAGE_BYTES).all()
 
 
+def runs_in(status: str) -> bounded_rows.Rows:
+    return cast("bounded_rows.Rows", listed_runs().filter(status__in=[status]))
+
+
+def all_runs(_nothing: str) -> bounded_rows.Rows:
+    return cast("bounded_rows.Rows", listed_runs())
+
+
 def nodes_of_run(id: UUID) -> bounded_rows.Rows:
     return cast("bounded_rows.Rows", listed_nodes().filter(workflow_execution=id))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import accumulate, compress
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -30,10 +30,12 @@ from ledgerkit.db.plain_rows import Columns, Table
 from ledgerkit.page_sizes import MAX_PAGE_SIZE
 
 type Rows = QuerySet[Model, Columns]
+type Value = UUID | str
 
 LEAST = 1_024  # bytes: a value of at most this size is always read by the first query
-# They stand for the id of a row, and for values of a key, in a statement that is compiled once.
+# They stand for the value, and for those of a key, in a statement that is compiled once.
 EXAMPLE = UUID(int=0)
+VALUES: Mapping[type, Value] = {UUID: EXAMPLE, str: "(a text)"}
 EXAMPLES: Mapping[type, object] = {
     UUIDField: UUID(int=1), DateTimeField: datetime(1, 1, 2, tzinfo=UTC), IntegerField: 2**31 - 2,
 }  # fmt: skip
@@ -62,29 +64,31 @@ class CompiledRows(NamedTuple):
     statement: plain_rows.Statement
 
 
-class RowsUnder(NamedTuple):
-    """All rows of a model under one row, such as the nodes of a run, or those after a key. `rows` returns their
+class RowsOf(NamedTuple):
+    """Rows of a model that one value tells, such as the nodes of a run, or those after a key. `rows` returns their
     columns() query, which Django compiles once for each order: of a request for ten nodes this takes a fifth of the
-    time. PostgreSQL keeps its plan, which is made without the values; after a key only if `is_indexed`: an index has
-    the rows in the whole order."""
+    time. With `keeps_plan` PostgreSQL plans it once, too, without the values: there must be an index in this order."""
 
     model: type[Model]
-    rows: Callable[[UUID], Rows]
-    id: UUID
+    rows: Callable[[Any], Rows]
+    value: Value
+    keeps_plan: bool = False
     key: keyset.Key = ()
-    is_indexed: bool = False
 
     def after(self, key: keyset.Key) -> Self:
         """Return the rows after this key in the order of first_of()."""
         return self._replace(key=key)
 
     def first_of(self, order: Sequence[str], number: int) -> CompiledRows:
-        statement, parameters = _compile(self.model, self.rows, tuple(order), bool(self.key), _share())
-        given = {EXAMPLE: self.id, **dict(zip(_example_key(self.model, order), self.key, strict=False))}
+        example = VALUES[type(self.value)]
+        statement, parameters = _compile(self.model, self.rows, example, tuple(order), bool(self.key), _share())
+        given: dict[object, object] = {example: self.value}
+        if self.key:
+            given |= dict(zip(_example_key(self.model, order), self.key, strict=True))
         values = [given.get(value, value) for value in parameters]
-        if self.key and not self.is_indexed:
-            return CompiledRows(self.model, (f"{statement} LIMIT {number:d}", values))
-        return CompiledRows(self.model, (statement + NUMBER, [*values, number]))
+        if self.keeps_plan:
+            return CompiledRows(self.model, (statement + NUMBER, [*values, number]))
+        return CompiledRows(self.model, (f"{statement} LIMIT {number:d}", values))
 
 
 def columns(rows: QuerySet[Model]) -> Rows:
@@ -122,13 +126,14 @@ def read(rows: Rows | CompiledRows) -> tuple[Table, bool]:
 @lru_cache(maxsize=64)
 def _compile(
     model: type[Model],
-    rows: Callable[[UUID], Rows],
+    rows: Callable[[Any], Rows],
+    example: Value,
     order: tuple[str, ...],
     has_key: bool,
     share: int,  # noqa: ARG001  # a key: the statement has it, too
 ) -> plain_rows.Statement:
     """Return the statement without its LIMIT."""
-    found = rows(EXAMPLE)
+    found = rows(example)
     if has_key:
         found = found.filter(keyset.after(order, _example_key(model, order)))
     statement, parameters = plain_rows.statement_of(found.order_by(*order)[:1])

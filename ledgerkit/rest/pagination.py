@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ledgerkit.db import bounded_rows, keyset
-from ledgerkit.db.bounded_rows import RowsUnder
+from ledgerkit.db.bounded_rows import RowsOf
 from ledgerkit.db.json_validation import iter_errors
 from ledgerkit.db.models import Column
 from ledgerkit.db.plain_rows import Table
@@ -107,7 +107,7 @@ class KeysetPagination(BasePagination):
 
 
 def _after(rows: Any, order: keyset.Order, key: keyset.Key) -> Any:
-    return rows.after(key) if isinstance(rows, RowsUnder) else rows.filter(keyset.after(order, key))
+    return rows.after(key) if isinstance(rows, RowsOf) else rows.filter(keyset.after(order, key))
 
 
 def _is_text(value: object) -> bool:

@@ -1,17 +1,17 @@
 """Statements whose plans the database keeps."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.db import connection
+from rest_framework.test import APIClient
 
-from executions.api.list_querysets import lines_of_run, nodes_of_run
-from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
-from ledgerkit.db import bounded_rows
-from ledgerkit.db.bounded_rows import RowsUnder
+from executions.models import WorkflowExecution
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
 from local_postgres.base import PreparingCursor
 from pastetrader.settings import PREPARED_AFTER
 from workflows.models import Workflow
+from workflows.tests.factories import WorkflowFactory
 
 NONE = UUID(int=0)
 
@@ -40,12 +40,21 @@ def test_the_lists_of_a_run_are_planned_once_for_all_runs_and_page_sizes() -> No
     connection.ensure_connection()
     if connection.connection.cursor_factory is not PreparingCursor:
         pytest.skip("DATABASE_PREPARE is 0")
-    for size in range(1, PREPARED_AFTER + 3):
-        lines = RowsUnder(ExecutionLog, lines_of_run, uuid4(), is_indexed=True).first_of(("timestamp", "id"), size)
-        nodes = RowsUnder(NodeExecution, nodes_of_run, uuid4()).first_of(("execution_order", "id"), size)
-        assert [bounded_rows.read(rows)[0].rows for rows in (lines, nodes)] == [[], []]
+    runs = WorkflowExecutionFactory.create_batch(PREPARED_AFTER + 2, workflow=WorkflowFactory(chain=["a", "b", "c"]))
+    client = APIClient()
+    client.force_login(runs[0].workflow.owner)
+    for size, run in enumerate(runs, 1):
+        for node in run.workflow.nodes.all():
+            NodeExecutionFactory(workflow_execution=run, node=node)
+            ExecutionLogFactory.create_batch(2, workflow_execution=run)
+        for name, rows in (("nodes", 3), ("logs", 6)):
+            found = client.get(f"/api/v1/executions/{run.pk}/{name}/?page_size={size}").json()
+            assert len(found["results"]) == min(size, rows)
+            assert found["next"] is None or client.get(found["next"]).json()["results"]
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement FROM pg_prepared_statements")
-        kept = [statement for (statement,) in cursor.fetchall() if "ORDER BY" in statement]
-    for table in ("execution_logs", "node_executions"):
-        assert len([text for text in kept if f'FROM "{table}"' in text]) == 1
+        kept = [statement for (statement,) in cursor.fetchall() if "ORDER BY" in statement and "LIMIT" in statement]
+    assert len([text for text in kept if 'FROM "execution_logs"' in text]) == 2  # the first page, and those after it
+    # The index of the order of the nodes lacks the id: after a cursor PostgreSQL might sort all of them.
+    (of_nodes,) = [text for text in kept if 'FROM "node_executions"' in text]
+    assert '"execution_order" >' not in of_nodes

@@ -27,7 +27,7 @@ from executions.api.serializers import LeaseSerializer
 from executions.models import WorkflowExecution
 from executions.querysets import can_see
 from executions.secrets import masked_request_body
-from ledgerkit.db.bounded_rows import RowsUnder
+from ledgerkit.db.bounded_rows import RowsOf
 from ledgerkit.db.row_lookup import RowByKey, RowLookup
 from ledgerkit.rest.filters import names_of_several
 from ledgerkit.rest.http_methods import METHODS
@@ -86,7 +86,7 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
     def filter_queryset(self, queryset: Any) -> Any:
         """Filter and annotate the rows of a GET. Payloads that `?fields=` leaves out are not read; those of a list are
         left out before (list_querysets.py)."""
-        if self.action not in {"list", "retrieve"} or isinstance(queryset, RowsUnder):
+        if self.action not in {"list", "retrieve"} or isinstance(queryset, RowsOf):
             return queryset
         rows = super().filter_queryset(queryset)
         if (key := self.ordering[0].removeprefix("-")) in KEYS:

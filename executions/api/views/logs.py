@@ -21,7 +21,7 @@ from executions.log_gaps import MissingLines
 from executions.models import ExecutionLog
 from executions.querysets import ExecutionLogQuerySet, can_see
 from executions.unsaved_lines import UnsavedLine
-from ledgerkit.db.bounded_rows import RowsUnder
+from ledgerkit.db.bounded_rows import RowsOf
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.parameter_names import check_names
 from ledgerkit.rest.preconditions import ContentETagMixin
@@ -67,10 +67,10 @@ class LogsOfExecutionViewSet(ContentETagMixin, CreateMixin[ExecutionLog], RowLis
     grants = {"create": (Scope.EXECUTIONS_REPORT, "executions.add_executionlog")}
     parents = {"list": PARENT_OF_LINES}
 
-    def get_queryset(self) -> ExecutionLogQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
+    def get_queryset(self) -> ExecutionLogQuerySet | RowsOf:  # type: ignore[override]  # for the paginator alone
         """Return the lines of a list, or those that a repeated creation may find."""
         if self.lists_all("executionlog"):
-            return RowsUnder(ExecutionLog, lines_of_run, self.execution.pk, is_indexed=True)
+            return RowsOf(ExecutionLog, lines_of_run, self.execution.pk, keeps_plan=True)
         lines = listed_lines(self.fields) if self.action == "list" else ExecutionLog.objects.all()
         return lines.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)
 

@@ -28,7 +28,7 @@ from executions.api.serializers import (
 )
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import NodeExecutionQuerySet
-from ledgerkit.db.bounded_rows import RowsUnder
+from ledgerkit.db.bounded_rows import RowsOf
 from ledgerkit.rest.row_lists import RowListMixin
 from ledgerkit.rest.schema import extend_schema
 from tokens.models import Scope
@@ -191,10 +191,11 @@ class NodesOfExecutionViewSet(CreateMixin[NodeExecution], RowListMixin, RunChild
     def get_serializer_class(self) -> type[serializers.BaseSerializer[NodeExecution]]:
         return NodeExecutionListSerializer if self.action == "list" else NewNodeExecutionSerializer
 
-    def get_queryset(self) -> NodeExecutionQuerySet | RowsUnder:  # type: ignore[override]  # for the paginator alone
+    def get_queryset(self) -> NodeExecutionQuerySet | RowsOf:  # type: ignore[override]  # for the paginator alone
         """Return the rows of a list, or those that a repeated creation may find, which it answers in full."""
         if self.lists_all("nodeexecution") and not self.ordering[0].endswith("by_duration"):
-            return RowsUnder(NodeExecution, nodes_of_run, self.execution.pk)
+            is_first = "cursor" not in self.request.query_params  # the index of the order lacks the id
+            return RowsOf(NodeExecution, nodes_of_run, self.execution.pk, keeps_plan=is_first)
         is_list = self.action == "list"
         rows = listed_nodes(self.fields) if is_list else NodeExecution.objects.select_related("node")
         return rows.filter(workflow_execution=self.execution.pk).visible_to(self.request.user)

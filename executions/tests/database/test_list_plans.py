@@ -22,7 +22,7 @@ from executions.tests.factories import (
     in_state,
 )
 from executions.tests.query_plans import kept_plan, plan, uses
-from ledgerkit.db.bounded_rows import EXAMPLE, RowsUnder
+from ledgerkit.db.bounded_rows import EXAMPLE, RowsOf
 from workflows.history import DefinitionChange
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
@@ -467,18 +467,12 @@ def runs_with_few_rows() -> None:
 def test_a_page_of_a_large_run_is_read_in_order_by_the_plan_that_is_kept(sign: str) -> None:
     """So that 500 of a million lines do not take reading and sorting all of them."""
     runs_with_few_rows()
-    lines = RowsUnder(ExecutionLog, lines_of_run, EXAMPLE, is_indexed=True)
+    lines = RowsOf(ExecutionLog, lines_of_run, EXAMPLE, keeps_plan=True)
     for page in (lines, lines.after([timezone.now(), EXAMPLE])):
         found = kept_plan(page.first_of((f"{sign}timestamp", f"{sign}id"), 501))
         assert "Merge Append" in found
         assert "Sort " not in found.partition("Merge Append")[0]
-    nodes = RowsUnder(NodeExecution, nodes_of_run, EXAMPLE)
+    nodes = RowsOf(NodeExecution, nodes_of_run, EXAMPLE, keeps_plan=True)
     found = kept_plan(nodes.first_of((f"{sign}execution_order", f"{sign}id"), 501))
     assert "Presorted Key: node_executions.execution_order" in found
     assert "using idx_node_executions_order on" in found
-
-
-def test_a_later_page_of_nodes_is_planned_for_its_place() -> None:
-    """The index of their order lacks the id, so that PostgreSQL would sort all nodes after the expected few."""
-    nodes = RowsUnder(NodeExecution, nodes_of_run, EXAMPLE).after([1, EXAMPLE])
-    assert nodes.first_of(("execution_order", "id"), 51).statement[0].endswith(" LIMIT 51")
