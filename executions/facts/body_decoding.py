@@ -105,12 +105,13 @@ def _decode(pieces: list[Any], checks: Checks) -> Decoded:
     if len(pieces) > MAX_FACTS:
         raise NotFacts(f"Expected at most {MAX_FACTS} facts in one call; found {len(pieces)}. Send several calls.")
     decoded = Decoded([], [], [], [])
-    facts, sent, is_corrected = decoded.facts, decoded.sent, bool(checks.ahead)  # of thousands of lines
+    # Of thousands of lines, each step of the loop counts.
+    take, sent, is_corrected = decoded.facts.append, decoded.sent, bool(checks.ahead)
     definitions: list[tuple[int, dict[str, object]]] = []
     for index, piece in enumerate(pieces):
         try:
-            fact = _fact(piece)
-            if isinstance(fact, WorkflowEnsure):
+            fact = piece if isinstance(piece, Fact) else _fact(piece)
+            if type(fact) is WorkflowEnsure:
                 check_workflow(fact)
                 definitions.append((index, fact.workflow))
                 continue
@@ -118,16 +119,14 @@ def _decode(pieces: list[Any], checks: Checks) -> Decoded:
             texts = _texts(fact)  # after the check, which normalizes names
             if type(fact) is not Line or fact.data is not None:
                 sent.append(dict(texts))
-            facts.append(Reported(index, fact, at, texts, is_corrected))
+            take(Reported(index, fact, at, texts, is_corrected))
         except BadFact as error:
             decoded.refusals.append(Refusal.of(index, _run_of(piece), error))
     decoded.workflows.extend(distinct_definitions(definitions))
     return decoded
 
 
-def _fact(piece: Piece) -> Any:
-    if isinstance(piece, Fact):
-        return piece
+def _fact(piece: bytes | _Parsed) -> Any:
     if isinstance(piece, bytes) and NUL not in piece:
         try:
             return _facts.decode(piece)

@@ -92,7 +92,7 @@ class FactLinesParser(FactsParser):
 
 def sent_at(request: Request) -> datetime | None:
     """Return the time of the request by the client's clock, if it says so."""
-    seconds = parse_http_date_safe(request.headers.get("Date", ""))
+    seconds = parse_http_date_safe(request.META.get("HTTP_DATE", ""))
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
