@@ -339,6 +339,16 @@ def test_hours_that_could_be_seen_too_early_are_not(workflow: Workflow) -> None:
     assert not RollupPeriod.objects.exists()
 
 
+@pytest.mark.django_db
+def test_durations_are_added_up_in_float8() -> None:
+    """Sums of bigint are numeric, which takes longer, and a number of runs is exact in both."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_get_functiondef('usual_durations(timestamptz, uuid[])'::regprocedure)")
+        (definition,) = cursor.fetchone()
+    assert "sum(number)::float8" in definition
+    assert "::bigint AS number" not in definition
+
+
 def test_bounds_are_hours_of_the_clock() -> None:
     now = datetime(2026, 3, 8, 16, 30, tzinfo=UTC)
     hours, days = rollups.hours_until(now, 24), rollups.days_until(now, 7)
