@@ -21,10 +21,14 @@ def find(*preferred: str) -> str | None:
     return next(filter(None, map(shutil.which, (*preferred, *NAMES))), None)
 
 
+# For tests: the pages of a context share a process, as starting one costs as much as loading most pages.
+SHARED_PROCESS = ("--renderer-process-limit=1", "--disable-site-isolation-trials")
+
+
 @contextmanager
-def chromium(path: str) -> Iterator[Browser]:
+def chromium(path: str, *more: str) -> Iterator[Browser]:
     # Its sandbox refuses to work for root, as whom a CI often runs.
-    options = ["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    options = ["--disable-gpu", *more, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=options)
         yield browser

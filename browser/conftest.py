@@ -51,7 +51,7 @@ def site(filled: Path) -> Iterator[LiveSite]:
 
 @here
 def browser(browser_path: str) -> Iterator[Browser]:
-    with chromium.chromium(browser_path) as launched:
+    with chromium.chromium(browser_path, *chromium.SHARED_PROCESS) as launched:
         yield launched
 
 
