@@ -1,39 +1,28 @@
-"""`python -m browser.fan_out NUMBER` adds a running run with a fan-out of equal nodes to the configured ledger and
-prints its id."""
+"""A running run with a fan-out of equal nodes, reported through the API."""
 
-import os
-import sys
+from functools import cache
 
-import django
-from django.apps import apps
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pastetrader.settings")
-if not apps.ready:
-    django.setup()
-
-from django.db import transaction  # what follows needs Django
-
-from executions.models import WorkflowExecution
-from workflows.models import Workflow
-from workflows.submitted_graph import SubmittedGraph
+from fuzz.server import Server
 
 
-@transaction.atomic
-def make(number: int) -> WorkflowExecution:
-    """Make a run of a start and of that many nodes after it: `load_1`, `load_2`, ..."""
-    workflow = Workflow(name=f"A fan-out of {number} nodes")
-    workflow.save()
+@cache
+def make(site: Server, number: int) -> str:
+    """Return the id of a run of a start and of that many nodes after it: `load_1`, `load_2`, ...
+
+    It is made once: a server keeps it for the tests that only look at it.
+    """
     names = [f"load_{place}" for place in range(1, number + 1)]
-    edges = [{"source_node_id": "start", "target_node_id": name} for name in names]
     nodes = [{"name": name, "node_type": "tool"} for name in ("start", *names)]
-    SubmittedGraph(workflow, nodes, edges).save(workflow)
-    run = WorkflowExecution(workflow=workflow, trigger_type="event")
-    run.save()
-    run.start()
-    for node in workflow.nodes.order_by("id"):
-        run.add_node(node)
+    edges = [{"source_node": "start", "target_node": name} for name in names]
+    definition = {"name": f"A fan-out of {number} nodes", "nodes": nodes, "edges": edges}
+    workflow = _create(site, "workflows/", definition)
+    run = _create(site, "executions/", {"workflow": workflow, "trigger_type": "event", "start": True})
+    for name in ("start", *names):
+        _create(site, f"executions/{run}/nodes/", {"node": name})
     return run
 
 
-if __name__ == "__main__":
-    sys.stdout.write(f"{make(*map(int, sys.argv[1:])).pk}\n")
+def _create(site: Server, path: str, body: object) -> str:
+    status, created, _headers = site.call("POST", path, body, {})
+    assert status == 201, created
+    return str(created["id"])

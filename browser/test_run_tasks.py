@@ -2,6 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
+from browser.fan_out import make
 from browser.live_site import LiveSite
 from browser.pages import RUN_PAGE, RUNS
 
@@ -79,7 +80,7 @@ def test_the_graph_is_zoomed_fitted_and_searched(page: Page, site: LiveSite) -> 
 
 def fan_out(site: LiveSite, number: int) -> str:
     """Return the path of the page of a run with a fan-out of that many equal nodes."""
-    return RUN_PAGE.format(run=site.python("-m", "browser.fan_out", str(number)).strip())
+    return RUN_PAGE.format(run=make(site, number))
 
 
 def test_a_fan_out_is_opened_and_folded_by_the_keyboard(page: Page, site: LiveSite) -> None:
