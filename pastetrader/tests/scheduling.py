@@ -50,12 +50,13 @@ ON_ONE_VERSION = (
 )
 ON_EACH_VERSION = "executions/tests/admin/test_addresses.py"
 
-# Single tests that begin before the others: at the end, the other processes would wait for them.
+# Single tests that begin before the others: at the end, the other processes would wait for them. The last two are those
+# of more than five seconds that end the alphabet, of which xdist gives several to one process.
 FIRST = tuple(
     f"pastetrader/tests/test_{name}.py"
     for name in (
         "lost_packets", "wheel", "upgrade", "killed_engine", "stopped_database", "heavy_requests", "soak", "body_limit",
-        "stop",
+        "stop", "upkeep_process", "workers",
     )
 )  # fmt: skip
 
