@@ -17,6 +17,7 @@ from alerts.models import Channel, Rule
 from executions.models import BulkAction, ErrorGroup, NodeExecution, WorkflowExecution
 from executions.tests.api.fixtures import period
 from executions.tests.api.matrix import API, find_operations, views
+from ledgerkit.tests.clients import client_of
 from local_postgres.cluster import program
 from workflows.models import Workflow
 
@@ -56,8 +57,7 @@ def _with_ids(url: str, model: Any) -> Iterator[str]:
 
 def pages(user: Any) -> Iterator[str]:
     """Yield the response to every GET of the admin, for every row: lists, pages, histories, confirmations."""
-    client = Client()
-    client.force_login(user)
+    client = client_of(user)
     for url, answer in visit(client, sorted(_admin_urls())):
         assert answer.status_code < 500, url
         yield f"{url} {answer.headers} {answer.content.decode()}"

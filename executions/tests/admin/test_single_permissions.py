@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from executions.tests.api.fixtures import period
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
+from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
@@ -122,9 +123,7 @@ def _caller(*permissions: str) -> Client:
     for each in permissions:
         app, codename = each.split(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
-    client = Client()
-    client.force_login(get_user_model().objects.get(pk=user.pk))
-    return client
+    return client_of(get_user_model().objects.get(pk=user.pk))
 
 
 def _said(client: Client, address: str) -> tuple[int, str]:

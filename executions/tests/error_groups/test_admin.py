@@ -14,6 +14,7 @@ from executions.admin.error_groups.rows import group_url
 from executions.error_groups.scan import scan
 from executions.models import ErrorGroup, ErrorGroupChange, WorkflowExecution
 from executions.tests.error_groups.test_recording import TRACEBACK, failed_run, run_with_failed_nodes
+from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
 
@@ -25,9 +26,7 @@ LIST = "/admin/executions/errorgroup/"
 def signed_in(*codenames: str) -> Client:
     user = UserFactory(is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-    client = Client()
-    client.force_login(user)
-    return client
+    return client_of(user)
 
 
 @pytest.fixture

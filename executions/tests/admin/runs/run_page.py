@@ -3,7 +3,6 @@
 import re
 from typing import Any
 
-from django.test import Client
 from django.urls import reverse
 
 from executions.models import WorkflowExecution
@@ -11,13 +10,13 @@ from executions.tests.factories import (
     in_state,
     run_with_nodes,
 )
+from ledgerkit.tests.clients import client_of
 
 MARKUP = "<script>alert(1)</script>"
 
 
 def page(user: Any, run: Any, query: str = "", status: int = 200) -> str:
-    client = Client()
-    client.force_login(user)
+    client = client_of(user)
     response = client.get(reverse("admin:executions_workflowexecution_change", args=[run.pk]) + query)
     assert response.status_code == status
     return response.content.decode()

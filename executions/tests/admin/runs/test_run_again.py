@@ -10,6 +10,7 @@ from executions.models import HistoryEntry, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import WorkflowExecutionFactory, in_state, run_with_nodes
 from ledgerkit.db.models import uuid7
+from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory
 
@@ -36,9 +37,7 @@ def operator(db: None) -> Any:
 
 @pytest.fixture
 def page(operator: Any) -> Client:
-    client = Client()
-    client.force_login(operator)
-    return client
+    return client_of(operator)
 
 
 def form(**values: Any) -> dict[str, Any]:
@@ -153,8 +152,7 @@ def test_a_retry_beyond_max_retries_is_offered_where_these_refuse_one(page: Clie
 
 
 def test_viewers_may_neither_run_again_nor_start(teammate: Any, run: Any) -> None:
-    client = Client()
-    client.force_login(teammate)
+    client = client_of(teammate)
     for address in (f"{RUNS}/{run.pk}/rerun/", f"{RUNS}/start/{run.workflow_id}/"):
         assert client.get(address).status_code == client.post(address, form()).status_code == 403
     assert "/rerun/" not in client.get(f"{RUNS}/{run.pk}/change/").content.decode()
