@@ -1,17 +1,25 @@
 """One search for any id, its first characters, correlation ids, tags, names and words of an error."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from executions import limits
+from executions.admin.runs.palette_search import groups_with
+from executions.models import BulkAction, BulkVerb, ErrorGroup
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from executions.tests.query_plans import plan, uses
 from ledgerkit.db.timeouts import StatementTimeout
 from ledgerkit.tests.clients import client_of
+from tokens.tests.factories import TokenFactory
+from workflows.history import Through
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
 FIND = "/admin/executions/workflowexecution/find/"
@@ -23,7 +31,15 @@ def found(client: Client, text: object) -> dict[str, str]:
 
 
 def page(row: Any) -> str:
-    return f"/admin/executions/{row._meta.model_name}/{row.pk}/change/"
+    return f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/"
+
+
+def error_group(title: str, **fields: object) -> ErrorGroup:
+    return ErrorGroup.objects.create(title=title, first_seen=timezone.now(), last_seen=timezone.now(), **fields)
+
+
+def bulk_action(**fields: object) -> BulkAction:
+    return BulkAction.objects.create(verb=BulkVerb.CANCEL, number=1, through=Through.ADMIN, **fields)
 
 
 def test_any_id_and_its_first_eight_characters(client: Client) -> None:
@@ -34,6 +50,32 @@ def test_any_id_and_its_first_eight_characters(client: Client) -> None:
         assert page(row) in found(client, str(row.pk)[:8])
         assert page(row) in found(client, str(row.pk).upper()[:14])
     assert page(node) not in found(client, str(node.pk)[:7])
+
+
+def test_the_id_of_a_workflow_a_group_of_errors_a_bulk_action_or_a_token(client: Client) -> None:
+    workflow = WorkflowFactory()
+    rows = {row: page(row) for row in (error_group("boom"), bulk_action(), TokenFactory())}
+    rows |= {workflow: f"/admin/workflows/workflow/{workflow.pk}/"}
+    for row, address in rows.items():
+        for text in (row.pk, str(row.pk)[:8], str(row.pk).upper()[:14]):
+            assert address in found(client, text)
+        assert client.get(address).status_code == 200
+
+
+def test_a_workflow_in_the_trash_is_found_by_its_id_alone(client: Client) -> None:
+    workflow = WorkflowFactory(name="Nightly prices")
+    workflow.soft_delete()
+    address = f"/admin/workflows/workflow/{workflow.pk}/"
+    assert address in found(client, workflow.pk)
+    assert address not in found(client, "Nightly")
+    assert client.get(address).status_code == 200
+
+
+def test_the_id_of_a_group_that_was_merged_leads_to_the_one_that_it_is_part_of(client: Client) -> None:
+    whole = error_group("boom")
+    merged = error_group("bang", merged_into=whole)
+    assert found(client, merged.pk)[page(whole)] == "boom"
+    assert page(merged) not in found(client, "bang")
 
 
 def test_a_correlation_id_a_tag_and_the_list_of_all_that_have_it(client: Client) -> None:
@@ -81,6 +123,26 @@ def test_words_of_an_error_lead_to_the_lists_of_what_has_them(client: Client) ->
         assert client.get(address).status_code == 200
 
 
+def test_words_of_an_error_find_the_newest_groups_of_errors_that_have_them(client: Client) -> None:
+    error_group("ConnectionReset: by peer")
+    few = error_group("TruncatedFile: prices.csv ends in row 17")
+    assert found(client, "truncatedfile")[page(few)] == "TruncatedFile: prices.csv ends in row 17"
+    assert "/admin/executions/errorgroup/?q=truncatedfile" not in found(client, "truncatedfile")
+    more = [error_group("TruncatedFile") for _ in range(limits.FOUND_ROWS)]
+    addresses = found(client, "TruncatedFile")
+    assert {page(row) for row in more} < addresses.keys()
+    assert page(few) not in addresses
+    assert client.get("/admin/executions/errorgroup/?q=TruncatedFile").status_code == 200
+    assert addresses["/admin/executions/errorgroup/?q=TruncatedFile"] == "All error groups with “TruncatedFile”"
+
+
+def test_groups_of_errors_with_a_text_are_read_off_the_order_of_their_list(only: Callable[[str, str], None]) -> None:
+    only("error_groups", "idx_error_groups_opened")
+    found = plan(groups_with("TruncatedFile", ErrorGroup.objects.visible_to(UserFactory(is_superuser=True)))[:6])
+    assert uses(found, "idx_error_groups_opened")
+    assert "Sort" not in found
+
+
 def test_the_page_shows_the_same_without_scripts(client: Client) -> None:
     run = WorkflowExecutionFactory(metadata={"tags": ["<b>nightly"]})
     html = client.get(FIND, {"q": "<b>nightly"}).content.decode()
@@ -100,6 +162,28 @@ def test_what_one_may_not_see_is_not_found(db: None) -> None:
     assert client_of(UserFactory()).get(FIND).status_code == 302
 
 
+@pytest.mark.parametrize("seen", ["workflow", "errorgroup", "workflowexecution", "token"])
+def test_each_list_that_one_may_see_is_searched_and_no_other(seen: str, db: None) -> None:
+    workflow = WorkflowFactory()
+    rows = {"workflow": workflow, "errorgroup": error_group("TruncatedFile"), "workflowexecution": bulk_action()}
+    rows |= {"token": TokenFactory()}
+    pages = {name: page(row) for name, row in rows.items()} | {"workflow": f"/admin/workflows/workflow/{workflow.pk}/"}
+    operator = UserFactory(is_staff=True)
+    operator.user_permissions.set(permissions(f"view_{seen}"))
+    answers = [found(client_of(operator), text) for text in (*(row.pk for row in rows.values()), "TruncatedFile")]
+    assert {address for answer in answers for address in answer} & set(pages.values()) == {pages[seen]}
+
+
+def test_a_group_of_errors_of_workflows_of_others_is_not_found_by_an_owner(db: None) -> None:
+    group = error_group("TruncatedFile")
+    owner = UserFactory()
+    groups = ErrorGroup.objects.visible_to(owner)
+    assert not groups_with("TruncatedFile", groups).exists()
+    seen = {"rule": "message", "first_seen": group.first_seen, "last_seen": group.last_seen}
+    group.fingerprints.create(workflow=WorkflowFactory(owner=owner), digest="1", **seen)
+    assert groups_with("TruncatedFile", groups).get() == group
+
+
 @pytest.mark.parametrize("text", ["x" * 3_000, "%", "_", "\\", "ffffffff-ffff-ffff-ffff-ffffffffffff", "-" * 9])
 def test_any_text_has_an_answer(client: Client, text: str) -> None:
     assert client.get(FIND, {"q": text}).status_code == 200
@@ -107,14 +191,15 @@ def test_any_text_has_an_answer(client: Client, text: str) -> None:
 
 def test_its_statements_are_bounded(client: Client) -> None:
     runs = WorkflowExecutionFactory.create_batch(9, metadata={"tags": ["nightly"]})
+    groups = [error_group("nightly") for _ in range(9)]
     found(client, "nightly")
-    for text in ("nightly", str(runs[0].pk)[:8]):
+    for text in ("nightly", str(runs[0].pk)[:8], str(groups[0].pk)[:8]):
         with CaptureQueriesContext(connection) as queries:
             assert found(client, text)
         selects = [
             query["sql"] for query in queries if query["sql"].startswith("SELECT") and "set_config" not in query["sql"]
         ]
-        assert len([sql for sql in selects if "executions" in sql or "workflow" in sql]) <= 9
+        assert len([sql for sql in selects if "auth_" not in sql and "django_" not in sql]) <= 12
         assert all("LIMIT" in sql for sql in selects if "ORDER BY" in sql)
 
 
