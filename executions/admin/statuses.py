@@ -27,13 +27,16 @@ ICONS = {  # inside of an <svg> of 16 x 16
     "skipped": SafeString('<path d="m2.5 3.5 4.5 4.5-4.5 4.5m6.5-9L13.5 8 9 12.5"/>'),
     "cancelled": SafeString('<circle cx="8" cy="8" r="6.2"/><path d="m3.6 12.4 8.8-8.8"/>'),
 }
-SIGNS = {"pending": "○", "running": "▶", "completed": "✓", "failed": "✕", "skipped": "»", "cancelled": "■"}
+# The same shapes as characters, for a title and small cells.
+SIGNS = {"pending": "◷", "running": "▶", "completed": "✓", "failed": "✕", "skipped": "»", "cancelled": "⊘"}
 DOTS = {  # in the chart of durations, around its origin; a skipped run has no duration
     "completed": SafeString('<circle id="dot-completed" r="3.6"/>'),
     "failed": SafeString('<path id="dot-failed" d="M-4-4 4 4M-4 4 4-4"/>'),
-    "cancelled": SafeString('<path id="dot-cancelled" d="M-3.6-3.6h7.2v7.2h-7.2z"/>'),
+    "cancelled": SafeString(
+        '<path id="dot-cancelled" d="M3.8 0a3.8 3.8 0 1 1-7.6 0 3.8 3.8 0 1 1 7.6 0M-2.6 2.6 2.6-2.6"/>'
+    ),
     "running": SafeString('<path id="dot-running" d="M-3.6-4.6v9.2L4.6 0z"/>'),
-    "pending": SafeString('<path id="dot-pending" d="M0-4.4 4.4 0 0 4.4-4.4 0z"/>'),
+    "pending": SafeString('<path id="dot-pending" d="M3.8 0a3.8 3.8 0 1 1-7.6 0 3.8 3.8 0 1 1 7.6 0M0-2.2V0l1.5 1"/>'),
 }
 
 

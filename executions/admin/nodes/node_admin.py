@@ -144,6 +144,18 @@ class NodeRow:
 class NodeChangeList(ChosenChangeList):
     FIXED = ("state", "node_name")
 
+    @property
+    def headers(self) -> Mapping[str, StrOrPromise]:
+        """Return the columns of the address or the usual ones, of which a list of failures has the error instead of two
+        others."""
+        columns, given = super().headers, self.filter_params
+        is_of_failures = given.get("status") == ["failed"] or "error" in given
+        if not is_of_failures or NodeColumnsFilter.parameter_name in given:
+            return columns
+        return {name: title for name, title in columns.items() if name not in {"trigger", "execution_order"}} | {
+            "error": _("error")
+        }
+
     def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Model]:
         rows = super().get_queryset(request, exclude_parameters)
         if "error" not in self.headers:

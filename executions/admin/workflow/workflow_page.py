@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from executions import limits
 from executions.admin import duration_cells, filter_presets, page_notices, page_streams, pagination, statuses
 from executions.admin.charts import fan_out_links
+from executions.admin.duration_percentiles import MIN_RUNS
 from executions.admin.filters import recent_runs
 from executions.admin.monitor import workflow_health
 from executions.admin.runs import bulk_confirmation
@@ -113,6 +114,7 @@ class Sections:
             "statuses": statuses.labels().items(),
             "dot_statuses": [(status, dot, statuses.label(status)) for status, dot in statuses.DOTS.items()],
             "clocks": duration_cells.clock_texts(),
+            "usual_runs": MIN_RUNS,
             "may_see_nodes": self.may_see_nodes,
         } | (self._node_sections() if self.may_see_nodes else {})
 

@@ -145,6 +145,12 @@ class TestColumns:
 
 
 class TestNames:
+    def test_a_list_of_failures_shows_their_errors(self, client: Client) -> None:
+        node = in_state(NodeExecutionFactory(), "failed")
+        NodeExecution.objects.filter(pk=node.pk).update(error_message="the file is cut off")
+        for query, shown in (("?status=failed", True), ("?error=cut+off", True), ("?status=failed,cancelled", False)):
+            assert ("the file is cut off" in client.get(f"{NODES}{query}").content.decode()) is shown, query
+
     def test_runs_are_found_by_a_part_of_the_name_of_a_failed_node(self, client: Client) -> None:
         node = in_state(NodeExecutionFactory(node=NodeFactory(name="Load prices")), "failed")
         NodeExecutionFactory(node=NodeFactory(name="Load prices too"))  # it did not fail

@@ -54,7 +54,7 @@ def test_equal_nodes_are_one_box_with_their_numbers_by_status(run: Any, teammate
     html = page(teammate, run)
     assert boxes(html) == ["start", "load_…", "join", "check_…"]
     box = part(graph(html), '<a class="box fan-out status-failed"', "</a>")
-    assert text(box.partition("</title>")[2]) == "load_… ✕ 1 ○ 2 ✓ 3 6×"
+    assert text(box.partition("</title>")[2]) == "load_… ✕ 1 ◷ 2 ✓ 3 6×"
     assert 'aria-label="load_…: 6 equal nodes, folded; 1 failed, 2 pending, 3 completed; after start"' in box
 
 
