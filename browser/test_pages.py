@@ -96,7 +96,8 @@ def test_a_page_reads_without_javascript(view: View, plain: Page, site: LiveSite
 
 
 def test_the_docs_of_the_api_have_the_theme_of_the_admin(page: Page, site: LiveSite) -> None:
-    page.emulate_media(color_scheme="dark")
+    page.emulate_media(media="screen", color_scheme="dark")  # the tests before leave it as printed
+    page.set_viewport_size(axe.WIDE)
     site.open(page, "/api/v1/docs/")
     expect(page.locator("html")).to_contain_class("dark-mode")
     site.open(page, "/admin/")
