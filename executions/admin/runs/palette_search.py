@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.contrib.admin import AdminSite
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
@@ -24,6 +25,7 @@ from executions.admin.visible_workflows import visible_workflows
 from executions.models import ErrorGroup, ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.error_group import ErrorGroupQuerySet
 from ledgerkit.db import names
+from ledgerkit.db.models import parse_uuid
 from workflows.models import Node, Workflow
 
 from . import list_search
@@ -33,16 +35,34 @@ MAX_QUERY_LENGTH = 200
 
 
 def find_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
-    """Render what is found for `?q=`; with `format=json` as the palette reads it."""
+    """Render what is found for `?q=`, or redirect to the page of a complete id; with `format=json` as the palette reads
+    it."""
     text = names.nfc(request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_LENGTH])
-    found, is_complete = find(site, request, text) if text else (_starting_points(site, request), True)
     if request.GET.get("format") == "json":
-        response = JsonResponse({"found": [asdict(each) for each in found], "is_complete": is_complete})
-        response["Cache-Control"] = "no-store"
-        return response
+        found, is_complete = _found_or_offered(site, request, text)
+        answer = {"found": [asdict(each) for each in found], "is_complete": is_complete}
+        return JsonResponse(answer, headers={"Cache-Control": "no-store"})
+    page = query_or_none("find", partial(_page_of_id, site, request, text), limits.FIND_MS)
+    return redirect(page) if page else _find_page(site, request, text)
+
+
+def _find_page(site: AdminSite, request: HttpRequest, text: str) -> TemplateResponse:
+    found, is_complete = _found_or_offered(site, request, text)
     title = _("Search: %(text)s") % {"text": text} if text else _("Search")
     shown = {"title": title, "q": text, "found": found, "is_complete": is_complete, "longest": MAX_QUERY_LENGTH}
     return TemplateResponse(request, "admin/executions/find.html", site.each_context(request) | shown)
+
+
+def _found_or_offered(site: AdminSite, request: HttpRequest, text: str) -> tuple[list[Found], bool]:
+    return find(site, request, text) if text else (_starting_points(site, request), True)
+
+
+def _page_of_id(site: AdminSite, request: HttpRequest, text: str) -> str | None:
+    """Return the URL of the page of what has this complete id; None if there is none that the user may see."""
+    if parse_uuid(text) is None:
+        return None
+    rows = (each.address for search in BY_ID for each in search(site, request, text))
+    return list_search.find_url(site, request, text) or next(rows, None)
 
 
 def _starting_points(site: AdminSite, request: HttpRequest) -> list[Found]:

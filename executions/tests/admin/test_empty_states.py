@@ -51,6 +51,11 @@ class TestEmpty:
         assert "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a" in html
         assert '<a href="?view=all">Clear the search and all filters</a>' in html
 
+    def test_where_nothing_is_found_the_search_for_everything_takes_the_same_words(self, teammate: Any) -> None:
+        WorkflowExecutionFactory()
+        html = page(teammate, f"{RUNS}?q=a%26b+%2F")
+        assert f'<a href="{RUNS}find/?q=a%26b%20%2F">Search everything</a>' in html
+
     def test_a_saved_view_that_is_gone_is_not_passed_over(self, teammate: Any) -> None:
         run, gone = WorkflowExecutionFactory(), "The saved view of this address was deleted"
         html = page(teammate, f"{RUNS}?view={uuid7()}")

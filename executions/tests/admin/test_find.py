@@ -16,6 +16,7 @@ from executions.models import BulkAction, BulkVerb, ErrorGroup
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan, uses
+from ledgerkit.db.models import uuid7
 from ledgerkit.db.timeouts import StatementTimeout
 from ledgerkit.tests.clients import client_of
 from tokens.tests.factories import TokenFactory
@@ -150,6 +151,33 @@ def test_the_page_shows_the_same_without_scripts(client: Client) -> None:
     assert "&lt;b&gt;nightly" in html
     assert "<b>nightly" not in html
     assert "Failed today" in client.get(FIND).content.decode()
+
+
+def test_a_complete_id_leads_straight_to_its_page(client: Client) -> None:
+    node, workflow = NodeExecutionFactory(), WorkflowFactory()
+    line = ExecutionLogFactory(workflow_execution=node.workflow_execution)
+    rows = (node.workflow_execution, node, line, error_group("boom"), bulk_action(), TokenFactory())
+    pages = {row.pk: page(row) for row in rows} | {workflow.pk: f"/admin/workflows/workflow/{workflow.pk}/"}
+    for pk, address in pages.items():
+        assert client.get(FIND, {"q": f" {pk} "}).headers["Location"] == address
+        assert client.get(FIND, {"q": str(pk)[:8]}).status_code == 200
+
+
+def test_the_complete_id_of_what_one_may_not_see_leads_nowhere(teammate: Any) -> None:
+    token = TokenFactory()
+    teammate.user_permissions.remove(*permissions("view_token"))
+    answers = [client_of(teammate).get(FIND, {"q": str(pk)}) for pk in (token.pk, uuid7())]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len({answer.content.count(b"<li>") for answer in answers}) == 1
+
+
+def test_the_search_of_the_monitor_is_that_of_the_palette(client: Client) -> None:
+    html = client.get("/admin/").content.decode()
+    form = html[html.index('<search class="monitor-search">') :].partition("</search>")[0]
+    assert f'action="{FIND}"' in form
+    label = re.search(r"<label[^>]*>([^<]+)</label>", form)
+    assert label is not None
+    assert label[1] in client.get(FIND).content.decode()
 
 
 def test_what_one_may_not_see_is_not_found(db: None) -> None:
