@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db.models import Count, Max, Min
+from django.db.models.fields.json import KT
 from django.urls import reverse
 from django.utils import timezone
 
@@ -17,11 +18,13 @@ NEW = timedelta(days=1)  # for so long a group is marked as new
 
 @dataclass(frozen=True, slots=True)
 class ErrorGroupRow:
-    """A group with the name of one of its workflows, and the number of the others."""
+    """A group with the name of one of its workflows, the number of the others, and the place in the program where it
+    failed, "" if no traceback tells."""
 
     group: ErrorGroup
     workflow_name: str
     other_workflows: int
+    frame: str = ""
 
     @property
     def is_new(self) -> bool:
@@ -52,6 +55,9 @@ def group_url(pk: UUID) -> str:
 def present_groups(groups: Sequence[ErrorGroup]) -> list[ErrorGroupRow]:
     """Return the rows, with one query."""
     among = ErrorFingerprint.objects.filter(group__in=[group.pk for group in groups]).values("group")
-    counted = among.annotate(number=Count("workflow", distinct=True), name=Min("workflow__name"), last=Max("last_seen"))
-    found = {row["group"]: (row["name"], row["number"] - 1) for row in counted}
-    return [ErrorGroupRow(group, *found.get(group.pk, ("", 0))) for group in groups]
+    counted = among.annotate(
+        number=Count("workflow", distinct=True), name=Min("workflow__name"), last=Max("last_seen"),
+        frame=Min(KT("values__frames__-1")),
+    )  # fmt: skip
+    found = {row["group"]: (row["name"], row["number"] - 1, row["frame"] or "") for row in counted}
+    return [ErrorGroupRow(group, *found.get(group.pk, ("", 0, ""))) for group in groups]

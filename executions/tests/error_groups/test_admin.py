@@ -61,6 +61,17 @@ class TestList:
         assert html.index("no server") < html.index("no prices")
         assert html.count(">new<") == 2
 
+    def test_groups_of_one_message_are_told_apart_by_the_place_that_failed(
+        self, operator: Client, workflow: Workflow
+    ) -> None:
+        for place in ("load", "rank"):
+            run_with_failed_nodes(
+                workflow, ("fetch", "no prices", TRACEBACK.format(line=41).replace("in fetch", f"in {place}"))
+            )
+            scan()
+        html = page_of(operator, LIST)
+        assert [f"prices.py: {place}</span>" in html for place in ("load", "rank")] == [True, True]
+
     @pytest.mark.parametrize(
         ("query", "found"),
         [
