@@ -31,6 +31,18 @@ def test_a_view_of_the_list_is_saved_and_shared(
     assert {text.strip() for text in statuses} == {"failed"}
 
 
+def test_the_filters_after_the_browsers_back_are_those_of_the_address(page: Page, site: LiveSite) -> None:
+    page.goto(site.url(f"{RUNS}?status=failed"))
+    form = page.get_by_role("search", name="Filters")
+    form.get_by_label("cancelled", exact=True).check()
+    form.get_by_role("button", name="Apply").click()
+    page.wait_for_url("**status=failed%2Ccancelled")
+    page.go_back()
+    expect(page).to_have_url(site.url(f"{RUNS}?status=failed"))
+    expect(form.get_by_label("failed", exact=True)).to_be_checked()
+    expect(form.get_by_label("cancelled", exact=True)).not_to_be_checked()
+
+
 def test_the_grid_of_a_workflow_leads_to_the_node_of_a_run(page: Page, site: LiveSite) -> None:
     page.goto(site.url("/admin/workflows/workflow/{workflow}/"))
     page.locator("td.status-failed a").first.click()

@@ -41,8 +41,16 @@ function opened(menu) {
     menu.querySelector('input[type="search"]')?.focus();
 }
 
+/* A page that the browser kept comes back with what was chosen for the page after it. */
+function returned(event) {
+    if (!event.persisted) return;
+    form.reset();
+    menus().forEach(showChosen);
+}
+
 if (form) {
     form.addEventListener("submit", leaveOutEmpty);
+    addEventListener("pageshow", returned);
     form.addEventListener("change", (event) => {
         if (!event.target.matches(".filter-options input")) return;
         untickOpposite(event.target);
