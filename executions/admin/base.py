@@ -166,12 +166,14 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
     def invalid_filter_response(self, request: HttpRequest, **extra: object) -> HttpResponse:
         """Render 400 naming the invalid filters. If only the cursor is invalid, redirect to the first page."""
-        names = validation.invalid_parameters(self, request, request.GET.dict(), self.own_parameters)
+        refused = validation.refusals(self, request, request.GET.dict(), self.own_parameters)
+        names = {name for each in refused for name in each.names}
         kept = {name: value for name, value in request.GET.items() if name not in {*names, OLDER, NEWER}}
         if not names:
             return HttpResponseRedirect(f"{request.path}?{urlencode(kept)}" if kept else request.path)
-        context = {"title": _("No such filter"), "refused": validation.describe(self, names), "kept": urlencode(kept)}
-        context["reasons"] = validation.refusals(self, names)
+        are_known = all(each.is_known for each in refused)
+        title = _("This value is not accepted") if are_known else _("No such filter")
+        context = {"title": title, "are_known": are_known, "refused": refused, "kept": urlencode(kept)}
         return self.render_message(request, "invalid_filter", 400, **context | extra)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:

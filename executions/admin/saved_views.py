@@ -257,8 +257,8 @@ def _save(model_admin: ModelAdmin, request: HttpRequest, form: ViewForm, filters
 
 
 def _check(model_admin: ModelAdmin, request: HttpRequest, filters: dict[str, str]) -> dict[str, str]:
-    if unknown := validation.invalid_parameters(model_admin, request, filters):
-        names = get_text_list(validation.describe(model_admin, unknown), pgettext("last in a list", "and"))
+    if refused := validation.refusals(model_admin, request, filters):
+        names = get_text_list([each.title for each in refused], pgettext("last in a list", "and"))
         raise ValidationError(
             _("The list does not have these filters, so nothing was saved: %(names)s.") % {"names": names}
         )

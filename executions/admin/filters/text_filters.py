@@ -150,6 +150,7 @@ class OwnerFilter(TextFilter):
     title = _("owner of the workflow")
     parameter_name = "owner"
     placeholder = _("me, or a username")
+    refusal = _("Give a username in full, or “me”. Only users who own a workflow that you may see are found.")
     is_common = False
 
     def chips(self, changelist: ChangeList) -> list[Chip]:

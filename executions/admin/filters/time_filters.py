@@ -22,7 +22,13 @@ from ledgerkit import time_zones
 from ledgerkit.admin.lists import Chip, Choice, ConstantFilter, ModelAdmin, Option
 from ledgerkit.db import json_validation
 
-DURATION = re.compile(r"(?:(\d{1,6}) ?h)? ?(?:(\d{1,8}) ?m(?:in)?)? ?(?:(\d{1,9}(?:\.\d{1,3})?) ?s?)?", re.ASCII)
+# As the pages write them, also in Korean, and with fewer spaces.
+DURATION = re.compile(
+    r"(?:(\d{1,5}) ?(?:d|일))? ?(?:(\d{1,6}) ?(?:h|시간))? ?(?:(\d{1,8}) ?(?:min|m|분))? ?"
+    r"(?:(\d{1,9}(?:\.\d{1,3})?) ?(?:s|초|$))? ?(?:(\d{1,9}) ?ms)?",
+    re.ASCII,
+)
+UNITS = ("days", "hours", "minutes", "seconds", "milliseconds")
 
 OFFSET = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$", re.IGNORECASE | re.ASCII)
 
@@ -59,6 +65,7 @@ class FromToFilter(FieldsFilter):
 
     title = _("period")
     parameter_name = "from"
+    refusal = _("A time has a date, a time of day and optionally an offset, such as 2026-11-28T02:00+09:00.")
     is_common = False
     fields: ClassVar[tuple[str, ...]] = ("from", "to", "time")
     field_template = "admin/executions/filters/period.html"
@@ -100,7 +107,8 @@ class FromToFilter(FieldsFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         since, until = self.bounds
         if self.of not in dict(self.offered):
-            raise IncorrectLookupParameters
+            times = ", ".join(value for value, _title in self.offered)
+            raise IncorrectLookupParameters(gettext("Possible times: %(times)s.") % {"times": times})
         return queryset.filter(*self.conditions(since, until))
 
     def conditions(self, since: datetime | None, until: datetime | None) -> list[Combinable | Q]:
@@ -149,6 +157,7 @@ class DurationFilter(FieldsFilter):
     duration: ClassVar[Combinable] = sort_keys.DURATION
     title = _("duration")
     parameter_name = "duration_min"
+    refusal = _("A duration is a number of seconds, or has units: 90, 1.5 s, 40 ms, 5 min, 1 h 30 min or 3 d 4 h.")
     fields = ("duration_min", "duration_max")
     field_template = "admin/executions/filters/duration.html"
     is_common = False
@@ -193,13 +202,13 @@ def parse_local(text: str) -> datetime:
 
 
 def parse_duration(text: str) -> timedelta | None:
-    """Parse "90", "1.5 s", "5m" or "1h 30m"; None if empty. Raises IncorrectLookupParameters."""
+    """Parse "90", "1.5 s", "5m", "1h 30m" or "3 d 4 h"; None if empty. Raises IncorrectLookupParameters."""
     if not text:
         return None
     if (found := DURATION.fullmatch(text.strip())) is None or not any(found.groups()):
         raise IncorrectLookupParameters
-    hours, minutes, seconds = (float(part or 0) for part in found.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    parts = (float(part or 0) for part in found.groups())
+    return timedelta(**dict(zip(UNITS, parts, strict=True)))
 
 
 def _parse(text: str) -> datetime | None:
