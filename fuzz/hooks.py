@@ -11,6 +11,7 @@ import schemathesis
 from schemathesis.core.parameters import ParameterLocation as In
 from uuid_utils.compat import uuid7
 
+from executions.api.filters.ordered_pairs import PAIRS
 from executions.tests.api import recording as there
 
 RUNS = [there.RUN, there.FAILED, there.CANCELLED]
@@ -65,6 +66,18 @@ def _query(case: Any) -> None:
         after = datetime.fromisoformat(str(case.query["after"]))
         case.query["after"] = min(after, datetime(9999, 12, 1, tzinfo=after.tzinfo)).isoformat()
         case.query["before"] = (datetime.fromisoformat(case.query["after"]) + timedelta(days=20)).isoformat()
+        return
+    for pair in PAIRS:
+        _sort_pair(case.query, pair)
+
+
+def _sort_pair(query: dict[str, Any], names: tuple[str, str]) -> None:
+    """Exchange the bounds of a value if the upper one is below the lower one."""
+    if not {*names} <= query.keys():
+        return
+    parse = float if names[0].startswith("duration") else datetime.fromisoformat
+    low, high = sorted((query[name] for name in names), key=lambda value: parse(str(value)))
+    query.update(zip(names, (low, high), strict=True))
 
 
 def _body(case: Any) -> None:

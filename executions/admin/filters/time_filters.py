@@ -94,6 +94,10 @@ class FromToFilter(FieldsFilter):
     def bounds(self) -> tuple[datetime | None, datetime | None]:
         """Return the beginning and the end. Raises IncorrectLookupParameters."""
         since, until = (_parse(self.given.get(name, "")) for name in ("from", "to"))
+        if since and until and until < since:
+            times = {"from": time_zones.clock(since), "to": time_zones.clock(until)}
+            sentence = gettext("The period ends before it begins: from %(from)s to %(to)s. Exchange the two times.")
+            raise IncorrectLookupParameters(sentence % times)
         return since, until
 
     @property
@@ -174,6 +178,9 @@ class DurationFilter(FieldsFilter):
         least, most = parse_duration(self.least), parse_duration(self.most)
         if least is None and most is None:
             return queryset
+        if least is not None and most is not None and most < least:
+            sentence = gettext("No duration is at least %(least)s and at most %(most)s. Exchange the two values.")
+            raise IncorrectLookupParameters(sentence % {"least": self.least, "most": self.most})
         bounds = [GreaterThanOrEqual(self.duration, least or timedelta())]
         return queryset.filter(*bounds, *([LessThanOrEqual(self.duration, most)] if most is not None else []))
 

@@ -34,6 +34,7 @@ from ledgerkit.rest.filters import (
 )
 from workflows.models import Node
 
+from .ordered_pairs import form_of
 from .visibility import is_node_hidden, sees_all, visible_groups, visible_workflows
 
 WORKFLOWS = f"The ids of one or more workflows, {limits.NAMED_WORKFLOWS} at most."
@@ -61,7 +62,7 @@ def _form_class(kind: type[StrictFilterSet], names: tuple[str, ...]) -> type[For
     """Return the form of these filters. To make the class takes as long as to validate with it. Its fields are of
     copies: a filter keeps its field, and other threads may be copying the filters of the class."""
     filters = deepcopy({name: kind.base_filters[name] for name in names})
-    return type(f"{kind.__name__}Form", (Form,), {name: each.field for name, each in filters.items()})
+    return type(f"{kind.__name__}Form", (form_of(names),), {name: each.field for name, each in filters.items()})
 
 
 class WorkflowExecutionFilters(StrictFilterSet):

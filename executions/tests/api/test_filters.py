@@ -107,6 +107,29 @@ def test_each_filter_finds_what_it_names_of_the_callers_own(api: Any, owner: Any
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "lower", "upper", "values"),
+    [
+        ("executions", "created_after", "created_before", ("2026-03-02", "2026-03-01")),
+        ("executions", "started_after", "started_before", ("2026-03-01T01:00:00Z", "2026-03-01T00:00:00Z")),
+        ("executions", "ended_after", "ended_before", ("2026-03-02", "2026-03-01")),
+        ("executions", "duration_min", "duration_max", ("10", "9.5")),
+        ("node-executions", "created_after", "created_before", ("2026-03-02", "2026-03-01")),
+        ("node-executions", "duration_min", "duration_max", ("10", "9.5")),
+        ("executions/activity", "after", "before", ("2026-03-02", "2026-03-01")),
+    ],
+)
+def test_an_upper_bound_below_the_lower_one_is_refused(
+    api: Any, staff: Any, path: str, lower: str, upper: str, values: tuple[str, str]
+) -> None:
+    refused = api(staff).get(f"/api/v1/{path}/", {lower: values[0], upper: values[1]})
+    assert refused.status_code == 400
+    (error,) = refused.json()["errors"]
+    assert error["pointer"] == f"?{upper}"
+    assert f"`{lower}`" in error["detail"]
+    assert api(staff).get(f"/api/v1/{path}/", {lower: values[0], upper: values[0]}).status_code == 200
+
+
 def test_runs_of_an_owner_are_found_by_the_username_by_those_who_may_see_them(
     api: Any, staff: Any, owner: Any, past: dict[str, str]
 ) -> None:
