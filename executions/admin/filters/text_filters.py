@@ -8,7 +8,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits, run_conditions
@@ -16,7 +16,7 @@ from executions.admin.types import JSON
 from executions.models import NodeExecution, WorkflowExecution
 from executions.models.log import INDEXED_LEVELS
 from executions.run_conditions import ME
-from ledgerkit.admin.list_filters import TextFilter
+from ledgerkit.admin.list_filters import SEPARATOR, TextFilter
 from ledgerkit.admin.lists import Chip
 from ledgerkit.db import names
 
@@ -24,6 +24,10 @@ from ledgerkit.db import names
 PERIODS = (
     "period", "from", "to", "ended", "ended_between", "newest_runs", "workflow_execution", "node_execution",
 )  # fmt: skip
+OTHER_LEVELS = gettext_noop(
+    "A text is searched in warnings and errors alone, so it is found in no line of the chosen levels. Leave out the "
+    "level or the text, or search the lines of one run, where every level is searched."
+)
 
 
 class TagFilter(TextFilter):
@@ -96,6 +100,7 @@ class LineTextFilter(SearchedTextFilter):
     by_row = ("workflow_execution", "node_execution")
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        self._refuse_other_levels()
         since = self.since()
         indexed = Q() if self._is_of_one_run else Q(level__in=INDEXED_LEVELS)
         recent = Q() if since is None else Q(timestamp__gte=since)
@@ -107,6 +112,13 @@ class LineTextFilter(SearchedTextFilter):
             return chips
         words = gettext("%(text)s, in warnings and errors")
         return [Chip(each.title, words % {"text": each.words}, each.without) for each in chips]
+
+    def _refuse_other_levels(self) -> None:
+        """Refuse levels of which no line is searched, so that the list is not empty without a reason."""
+        chosen = {level for level in self.request.GET.get("level", "").split(SEPARATOR) if level}
+        if not chosen or self._is_of_one_run or chosen & {*INDEXED_LEVELS}:
+            return
+        raise IncorrectLookupParameters(gettext(OTHER_LEVELS))
 
     @property
     def _is_of_one_run(self) -> bool:
