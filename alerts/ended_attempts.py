@@ -45,7 +45,7 @@ class EndedAttempt(NamedTuple):
 
 def read_ended(scan: Scan) -> Iterator[list[EndedAttempt]]:
     """Yield what ended since the scan's cursor, in steps, and move the cursor. The first scan finds nothing: it only
-    learns where the next one begins; so does one after a restore of the database to an earlier time."""
+    stores where the next one begins; so does one after a restore of the database to an earlier time."""
     until, since = AllRunsReader().snapshot(), scan.cursor
     scan.cursor = until
     if not since or not Cursor.at(since).is_older_than(until):

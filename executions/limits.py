@@ -77,5 +77,5 @@ FINGERPRINTS = 1_000  # of one workflow; further failures share one
 ERROR_DAYS = 30  # drawn on the page of a group
 ERROR_RUNS = 20  # newest occurrences there
 ERROR_PLACES = 50  # workflows, nodes and fingerprints there
-MERGED_GROUPS = 100  # at once
+MERGED_GROUPS = 100  # groups that are merged, or fingerprints that are split off, at once
 ERROR_GROUP_ROWS = 10_000  # failures of a group whose runs are looked up one by one; those of a larger one in order

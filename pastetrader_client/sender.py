@@ -25,7 +25,7 @@ IDLE = 1.0  # seconds between looks at the runs that nothing was heard of
 FIRST = 0.25  # seconds of backing off
 CLOSING = 0.3  # the longest of them while the process waits for the end
 POLL = 0.005
-NOT_ALL = "not everything was delivered: %s keep the rest, %d facts are lost, %d runs do not tell what they lost"
+NOT_ALL = "not everything was delivered: %s keep the rest, %d facts are lost, the count is missing for %d runs"
 
 logger = logging.getLogger("pastetrader_client")
 

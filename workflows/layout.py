@@ -135,14 +135,14 @@ def _straighten(spots: list[Spot], order: Order) -> None:
     for _ in range(STRAIGHTENINGS):
         for forward in (True, False):
             for column in order if forward else reversed(order):
-                _balance(spots, column, [_median_positions(spots, place, forward=forward) for place in column])
+                _balance(spots, column, [_mean_row(spots, place, forward=forward) for place in column])
     top = min((spots[place].row - spots[place].height / 2 for column in order for place in column), default=0.0)
     for column in order:
         for place in column:
             spots[place].row -= top
 
 
-def _median_positions(spots: list[Spot], place: int, *, forward: bool) -> float:
+def _mean_row(spots: list[Spot], place: int, *, forward: bool) -> float:
     spot = spots[place]
     near = (spot.before if forward else spot.after) or spot.after or spot.before
     if not near:  # it has direct edges alone

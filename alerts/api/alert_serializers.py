@@ -25,7 +25,7 @@ NO_OBJECT = "No object with this id exists."
 OF_SITE = "Make it for the whole site, without an owner."
 NOT_BOUND = "This token is limited to specific workflows: name one of them."
 NOT_STORED = (
-    "Name the secret yourself with an Idempotency-Key: what answers a key is stored, and would hold a made one."
+    "With an Idempotency-Key, send your own `secret`: the response is stored, and would contain a generated one."
 )
 VERSIONED = ["owner", "version", "created_at", "updated_at"]
 

@@ -24,7 +24,6 @@ from ledgerkit.rest.strict_types import StrictTypes
 from workflows.querysets import User
 
 LONGEST_REASON = 1_000
-MAX_MERGED_GROUPS = 100  # groups that are merged, fingerprints that are split off at once
 
 type Row = dict[str, object]
 
@@ -156,11 +155,11 @@ class ChangeErrorGroupSerializer(ReasonedSerializer):
 
 
 class MergeErrorGroupsSerializer(ReasonedSerializer):
-    groups = serializers.ListField(child=UUIDField(), min_length=1, max_length=MAX_MERGED_GROUPS)
+    groups = serializers.ListField(child=UUIDField(), min_length=1, max_length=limits.MERGED_GROUPS)
 
 
 class SplitErrorGroupSerializer(ReasonedSerializer):
-    fingerprints = serializers.ListField(child=UUIDField(), min_length=1, max_length=MAX_MERGED_GROUPS)
+    fingerprints = serializers.ListField(child=UUIDField(), min_length=1, max_length=limits.MERGED_GROUPS)
 
 
 class NoteSerializer(StrictTypes, serializers.Serializer[None]):

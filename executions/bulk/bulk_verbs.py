@@ -13,7 +13,7 @@ from ledgerkit.types import StrOrPromise
 CHANGE, REMOVE = "executions.change_workflowexecution", "executions.delete_workflowexecution"
 NOT_RUNNING = tuple(state for state in ExecutionStatus if state != ExecutionStatus.RUNNING)
 NOT_KEPT = gettext_noop("It is not kept.")
-KEPT = gettext_noop("It is kept: first keep it no longer.")
+KEPT = gettext_noop("The run is kept: end that first.")
 
 
 class Refused(Exception):

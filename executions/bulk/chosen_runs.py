@@ -38,7 +38,7 @@ class NothingMatches(ValueError):
     """No run matches the filter in a state in which the verb can be called."""
 
     def __init__(self) -> None:
-        super().__init__("No run matches that can be changed so.")
+        super().__init__("No matching run has a status that this action can change.")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ PAST = _("This time is over: choose a later one.")
 NOT_MUTED = _("Only a muted group has this time.")
 NO_NOTE = _("Write a note.")
 NO_OTHERS = _("Choose at least two groups.")
-TOO_MANY = _("Choose at most 100 groups.")
+TOO_MANY = _("Choose at most %(most)d groups.")
 MERGED = _("This group was merged into another one.")
 NOT_SPLIT = _("Choose at least one fingerprint, and leave at least one.")
 
@@ -68,7 +68,8 @@ def merge(group: ErrorGroup, others: Sequence[ErrorGroup], reason: str = "") -> 
     if not pks:
         raise ValidationError({"groups": NO_OTHERS}, code="required")
     if len(pks) > limits.MERGED_GROUPS:
-        raise ValidationError({"groups": TOO_MANY}, code="too_many")
+        most = {"most": limits.MERGED_GROUPS}
+        raise ValidationError({"groups": ValidationError(TOO_MANY, code="too_many", params=most)})
     for each in (group, *others):
         _refuse_merged(each)
     with _because(reason), transaction.atomic(), audit_writes():

@@ -1,4 +1,4 @@
-"""Checks of what the type of a fact does not say: ids, times, and the documents."""
+"""Checks of the ids, times and documents of facts, beyond their types."""
 
 import logging
 from datetime import UTC, datetime, timedelta

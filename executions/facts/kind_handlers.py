@@ -74,8 +74,8 @@ def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exceptio
 
 
 def _without_attempt(reported: Sequence[Reported]) -> Reported | None:
-    """Return the first fact that would mean another attempt if the call was sent again: it names none, and the call
-    retries its row, or its run, and has not created the row. A retry that is alone changes nothing then."""
+    """Return the first transition that names no attempt, in a call that retries its row or its run and has not created
+    the row: sent again, the call would apply it to the next attempt. A retry that is alone changes nothing then."""
     retried = {each.fact.id for each in reported if type(each.fact) in RETRIES}
     if not retried or sum(isinstance(each.fact, kinds.RunMove | kinds.NodeMove) for each in reported) == 1:
         return None

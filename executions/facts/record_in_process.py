@@ -23,8 +23,8 @@ MAX_DETAIL = 500  # characters of the faults of a definition
 
 
 def record(facts: Iterable[Mapping[str, Any]], *, user: object = None, actor: object = None) -> Outcome:
-    """Store facts as `POST events/` takes them, at most body_decoding.MAX_FACTS. `user`, or nobody, owns the workflows
-    that they name; `actor` is who the history says has done it: `user` unless it is given. Raises NotFacts."""
+    """Store facts as `POST events/` takes them, at most body_decoding.MAX_FACTS. `user` or None owns the workflows that
+    are created; the history names `actor`, by default `user`. Raises NotFacts."""
     return record_body(json.dumps(list(facts), default=str).encode(), user=user, actor=actor)
 
 

@@ -10,10 +10,10 @@ NO_NODE = "This execution has no node execution with this id."
 NO_NODE_OF_WORKFLOW = "node: The workflow of this execution has no node with this id or name."
 NO_WORKFLOW = "workflow: No workflow has this id, and you own none with this name."
 INACTIVE = "workflow: This workflow is not active: activate it before you execute it."
-TAKEN = "A row with this id exists and is another: choose another id."
+TAKEN = "Another row already has this id: choose a different one."
 WHICH_ATTEMPT = (
     "attempt: Expected the number of the attempt, as this call retries a row that it does not create. Without it the "
-    "same call, sent again, would be about the next attempt."
+    "same call, sent again, would apply to the next attempt."
 )
 TOO_MANY_PARTITIONS = "These lines need {} new partitions: expected at most {} in one call. Send several calls."
 TOO_MANY_ENTRIES = "This call makes more than {} entries of the history: send the facts in several calls."

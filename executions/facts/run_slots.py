@@ -1,4 +1,4 @@
-"""The turns of runs of workflows of which one run may run at a time: who runs, and who waits."""
+"""The running and the queued runs of workflows of which only one run may run at a time."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -40,7 +40,7 @@ class Turns:
                     self._queues[workflow][run] = queued_at
 
     def follow(self, run: RunRow) -> None:
-        """Take over what has become of the run."""
+        """Update the queue with the new status of the run."""
         if run.is_queued and run.status == ExecutionStatus.PENDING and run.created_at is not None:
             self._queues[run.workflow][run.id] = run.created_at
         else:

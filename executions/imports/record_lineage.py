@@ -40,7 +40,7 @@ def record(
 
 
 def _with_roots(events: Sequence[Event], caller: Caller) -> Sequence[Event]:
-    """Return the events, those without a root with that of their parent if that is known to be a node."""
+    """Return the events. One that names no root gets the run of its parent, if that is a known node."""
     parents = {event.root.run for event in events if not event.names_root}
     if not parents:
         return events

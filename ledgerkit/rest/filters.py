@@ -14,7 +14,6 @@ from django.db.models import Q
 
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.models import parse_uuid
-from ledgerkit.rest.query_params import BadQuery
 
 MAX_SECONDS = 10**10
 LAST = 2**31 - 1
@@ -169,8 +168,12 @@ def name_or_number(text: str) -> list[object]:
     return [text, int(text)] if digits.isascii() and digits.isdigit() and len(digits) < 19 else [text]
 
 
-def execution_id(text: str) -> list[object]:
-    id = parse_uuid(text)
-    if id is None:
-        raise BadQuery("parent", "Expected a UUID.")
-    return [str(id)] if str(id) == text else [str(id), text]
+def check_uuid(text: str) -> None:
+    if parse_uuid(text) is None:
+        raise forms.ValidationError("Expected a UUID.", "invalid")
+
+
+def forms_of_uuid(text: str) -> list[object]:
+    """Return the UUID as PostgreSQL writes it, and as it was given if that is another way to write it."""
+    id = str(UUID(text))
+    return [id] if id == text else [id, text]

@@ -29,7 +29,8 @@ from ledgerkit.rest.filters import (
     TextFilter,
     UUIDFilter,
     UUIDListFilter,
-    execution_id,
+    check_uuid,
+    forms_of_uuid,
     name_or_number,
 )
 from workflows.models import Node
@@ -91,10 +92,18 @@ class WorkflowExecutionFilters(StrictFilterSet):
     schedule_id = JSONKeyFilter("metadata", "schedule_id", forms, help_text="The `schedule_id` in the metadata.")
     priority = JSONKeyFilter("metadata", "priority", name_or_number, help_text="The `priority` in the metadata.")
     parent = JSONKeyFilter(
-        "context", "parent_execution_id", execution_id, help_text="The `parent_execution_id` in the context."
+        "context",
+        "parent_execution_id",
+        forms_of_uuid,
+        validators=[check_uuid],
+        help_text="The `parent_execution_id` in the context.",
     )
     rerun_of = JSONKeyFilter(
-        "metadata", "rerun_of", execution_id, help_text="The run that it runs again, `rerun_of` in the metadata."
+        "metadata",
+        "rerun_of",
+        forms_of_uuid,
+        validators=[check_uuid],
+        help_text="The run that it runs again, `rerun_of` in the metadata.",
     )
     created_after = DateTimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."

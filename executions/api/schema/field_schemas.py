@@ -47,10 +47,10 @@ MEANINGS = {
     "version": "Raised by every change; the ETag of the row.",
     "number": "Which try it was, from 1.",
     "retry_count": "How often it was retried.",
-    "timeout_seconds": "How long an engine lets the node run.",
+    "timeout_seconds": "The longest duration of the node, in seconds.",
     "metadata": "Known keys have a type; others are kept as they are.",
     "context": "Known keys have a type; others are kept as they are. Values under `secrets` are never shown.",
-    "error_is_cut": "The error goes on: a list shows its first 2 KiB, the row all of it.",
+    "error_is_cut": "The list shows only the first 2 KiB of the error; the row has all of it.",
     "is_cut": "The message was longer than a line may be and was cut; a mark at its end says so.",
     "message": "What is longer than 64 KiB is cut, with a mark.",
 }

@@ -17,7 +17,7 @@ from ledgerkit.rest.filters import (
     SecondsFilter,
     UUIDFilter,
     UUIDListFilter,
-    execution_id,
+    forms_of_uuid,
 )
 from ledgerkit.rest.idempotency import HEADER, MAX_LENGTH, IdempotencyMixin
 from ledgerkit.rest.pagination import KeysetPagination
@@ -107,7 +107,7 @@ def _value(offered: Any) -> Schema:
         return _array_of(enum) if isinstance(offered, MultiChoiceFilter) else enum
     if isinstance(offered, UUIDListFilter):
         return _array_of(UUID_IN_LIST) | {"maxItems": offered.most}
-    if isinstance(offered, UUIDFilter) or getattr(offered, "as_held", None) is execution_id:
+    if isinstance(offered, UUIDFilter) or getattr(offered, "as_held", None) is forms_of_uuid:
         return UUID
     return _text(field.min_length or 1, field.max_length)
 

@@ -124,7 +124,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
 
     workflow_execution = serializers.UUIDField()
     node_execution = serializers.UUIDField(
-        required=False, help_text="Of `cancel_node`, which only the node is meant by."
+        required=False, help_text="Only of `cancel_node`: the id of the cancelled node execution."
     )
     act = serializers.ChoiceField(["cancel", "retry", "end", "cancel_node", "startable"])
     status = serializers.ChoiceField(ExecutionStatus.choices)

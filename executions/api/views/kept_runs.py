@@ -55,7 +55,7 @@ class KeepOfExecutionViewSet(RunChildView):
     @extend_schema(
         tags=["executions"],
         operation_id="releaseExecution",
-        summary="Keep a run no longer",
+        summary="Release a kept run",
         description="Retention removes the run when its time is over. 204 for a run that is not kept, too.",
     )
     def release(self, request: Request, execution_id: UUID) -> Response:

@@ -181,6 +181,7 @@ REFUSED = [
     ("workflow=01900000-0000-7000-8000-000000000000,x", "?workflow", "UUIDs, separated by commas"),
     ("parent=a&parent=b", "?parent", "once"),
     ("parent=x", "?parent", "UUID"),
+    ("rerun_of=x", "?rerun_of", "UUID"),
     ("created_after=yesterday", "?created_after", "ISO 8601"),
     ("created_after=2026-02-30", "?created_after", "ISO 8601"),
     ("created_before=1969-12-31T23:59:59Z", "?created_before", "1970"),
