@@ -158,7 +158,7 @@ class TestTheWork:
         action = begin(staff, "delete")
         KeptRun.keep(run)
         runner.work_open()
-        assert answers(action)[run.pk] == ("refused", "It is kept: first keep it no longer.")
+        assert answers(action)[run.pk] == ("refused", "The run is kept: end that first.")
 
     def test_goes_on_after_a_run_that_fails_in_the_database(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         bad, good = runs(2)
