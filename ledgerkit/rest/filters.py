@@ -10,7 +10,7 @@ from uuid import UUID
 import django_filters as df
 from django import forms
 from django.core.validators import MaxLengthValidator
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 
 from ledgerkit.db import json_validation, names
 from ledgerkit.db.models import parse_uuid
@@ -61,7 +61,7 @@ class MultiChoiceFilter(SeveralValuesMixin, df.MultipleChoiceFilter):  # type: i
         self.offered = [value for value, _label in choices]
         super().__init__(choices=choices, widget=CommaSeparatedWidget, error_messages=messages, **more)
 
-    def filter(self, qs: Any, value: Any) -> Any:
+    def filter(self, qs: QuerySet[Model], value: Any) -> QuerySet[Model]:
         """Filter by IN: the conditions with OR that django-filter makes, and its DISTINCT, use other indexes."""
         return qs.filter(**{f"{self.field_name}__in": value}) if value else qs
 
@@ -69,7 +69,7 @@ class MultiChoiceFilter(SeveralValuesMixin, df.MultipleChoiceFilter):  # type: i
 class ExcludedChoiceFilter(MultiChoiceFilter):
     """Filter by all other choices, which an index on the column finds; by NOT IN it would not."""
 
-    def filter(self, qs: Any, value: Any) -> Any:
+    def filter(self, qs: QuerySet[Model], value: Any) -> QuerySet[Model]:
         others = [name for name in self.offered if name not in value]
         return super().filter(qs, others) if value and others else qs.none() if value else qs
 
@@ -137,7 +137,7 @@ class TextFilter(df.CharFilter):  # type: ignore[misc]  # untyped
 class ContainsFilter(TextFilter):
     """Substring filter that matches either Unicode form."""
 
-    def filter(self, qs: Any, value: Any) -> Any:
+    def filter(self, qs: QuerySet[Model], value: Any) -> QuerySet[Model]:
         return qs.filter(names.contains(self.field_name, value)) if value else qs
 
 
@@ -151,7 +151,7 @@ class JSONKeyFilter(TextFilter):
         super().__init__(field_name=field_name, **more)
         self.key, self.as_held = key, as_held
 
-    def filter(self, qs: Any, value: Any) -> Any:
+    def filter(self, qs: QuerySet[Model], value: Any) -> QuerySet[Model]:
         if not value:
             return qs
         holds = (Q(**{f"{self.field_name}__contains": {self.key: held}}) for held in self.as_held(value))
