@@ -64,6 +64,7 @@ def addresses() -> Iterator[str]:
         f"schedule_id={some.metadata['schedule_id']}", "priority=high", "priority=normal", f"parent={parent}",
         "duration_min=60", "duration_min=9999", "duration_max=1", "duration_max=0", "duration_min=5&duration_max=6",
         "has_error=true", "has_error=false", "q=quote+service", "q=nowhere+to+be+found", "ordering=created",
+        "error=quote+service", "error=nowhere+to+be+found", "error=quote+service&status=failed",
         "ordering=started", "ordering=-started", "ordering=duration", "ordering=-duration", "page_size=500",
     ))  # fmt: skip
     for name in ("created", "started", "ended"):
@@ -81,6 +82,8 @@ def addresses() -> Iterator[str]:
         f"workflow={most.pk}&tag=desk-1", f"workflow={least.pk}&tag=desk-1", f"workflow={most.pk}&q=quote+service",
         f"workflow={least.pk}&q=quote+service", "tag=desk-1&status=failed", "tag=desk-1&status=skipped",
         f"status=failed&{period}", f"tag=desk-1&{period}", f"q=quote+service&{period}", f"has_error=true&{period}",
+        f"error=quote+service&{period}", f"error=nowhere+to+be+found&{period}",
+        f"workflow={least.pk}&error=quote+service",
         "has_error=false&status=failed", f"has_error=false&{period}", f"trigger_type=event&status=failed&{period}",
         f"workflow={least.pk}&ordering=started", f"workflow={most.pk}&ordering=-duration",
         "status=failed&ordering=duration",

@@ -1,7 +1,9 @@
 """Conditions of runs that the list of the admin and the API filter by alike."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db.models import BooleanField, Case, DurationField, Exists, F, OuterRef, Q, QuerySet, Value, When
@@ -14,7 +16,8 @@ from workflows.models import Node, Workflow
 from workflows.querysets import User, can_view_all
 
 from . import limits, rollups
-from .models import NodeExecution
+from .models import NodeExecution, WorkflowExecution
+from .querysets import NodeExecutionQuerySet
 from .states import ExecutionStatus
 
 ME = "me"
@@ -51,6 +54,47 @@ def visible_nodes(user: User) -> QuerySet[Node]:
 def _has_failed_node(user: User, named: Q) -> Q:
     failed = NodeExecution.objects.visible_to(user).failed().filter(named)
     return Q(Exists(failed.filter(workflow_execution=OuterRef("pk"))))
+
+
+def searched_since() -> datetime:
+    """Return from when on a text is searched for where no filter bounds the time."""
+    return timezone.now() - timedelta(days=limits.SEARCHED_DAYS)
+
+
+@dataclass(frozen=True)
+class ErrorText:
+    """A text in the error of a run or of a node of it that the user may see, created at `since` or later (None: ever).
+
+    `condition` follows the order of a list: where many runs meet it, a page is full soon. For a rare text `ids` are the
+    runs that the indexes of the texts find; they may be of others, and are for runs that the condition is met by.
+    """
+
+    user: User
+    text: str
+    since: datetime | None
+
+    @property
+    def condition(self) -> Q:
+        of_run = self._nodes.filter(workflow_execution=OuterRef("pk"))
+        return Q(self._recent, self._matches | Q(Exists(of_run)))
+
+    @property
+    def ids(self) -> QuerySet[WorkflowExecution, UUID]:
+        runs = WorkflowExecution.objects.filter(self._recent, self._matches).order_by().values_list("pk", flat=True)
+        of_nodes = self._nodes.filter(self._recent).order_by().values_list("workflow_execution", flat=True)
+        return runs.union(of_nodes, all=True)
+
+    @property
+    def _recent(self) -> Q:
+        return Q() if self.since is None else Q(created_at__gte=self.since)
+
+    @property
+    def _matches(self) -> Q:
+        return names.contains("error_message", self.text)
+
+    @property
+    def _nodes(self) -> NodeExecutionQuerySet:
+        return NodeExecution.objects.visible_to(self.user).filter(self._matches)
 
 
 def by_workflow_name(text: str) -> Q:

@@ -1,13 +1,15 @@
 """Pages of a list that is searched for a text by `q`."""
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import QueryDict
 
 from executions import limits
+from executions.api.filters.filtersets import error_text
 from executions.models import WorkflowExecution
+from executions.querysets import WorkflowExecutionQuerySet
 from executions.searched_rows import find_in_order, find_in_time, ways_of, without_index
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.plain_rows import Table
@@ -30,11 +32,22 @@ class RunPagination(KeysetPagination):
     def read_first(self, rows: Any, order: keyset.Order, number: int) -> tuple[Table, bool]:
         """Return the first rows in that order. With `q` and a workflow of few errors all of these are read: the planner
         would combine their index with that of the texts, and read there all runs of the ledger that have the text."""
-        first, given = rows.first_of(order, number), self.request.query_params
+        given = self.request.query_params
+        if given.get("error"):
+            return self._read_by_error(rows, order, number)
+        first = rows.first_of(order, number)
         if {"q", "workflow"} <= given.keys() and order[0].endswith("created_at") and _has_few_errors(given):
             with no_sort():
                 return bounded_rows.read(first)
         return bounded_rows.read(first)
+
+    def _read_by_error(self, rows: WorkflowExecutionQuerySet, order: keyset.Order, number: int) -> tuple[Table, bool]:
+        """Return the first rows as the list of the admin finds them: those with a rare text by the indexes of texts."""
+        read = partial(bounded_rows.read, cast("bounded_rows.Rows", rows.first_of(order, number)))
+        named = rows.filter(pk__in=error_text(self.request.user, self.request.query_params).ids)
+        sorted_rows = cast("bounded_rows.Rows", named.order_by(*without_index(order))[:number])
+        sort = partial(bounded_rows.read, sorted_rows)
+        return find_in_order(read, ways_of(rows.model)) or find_in_time(sort, limits.LIST_MS) or read()
 
 
 def _has_few_errors(given: QueryDict) -> bool:

@@ -1,19 +1,17 @@
 """Filters by a text that somebody types: a tag, words of an error, the name of a failed node, an owner."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
 from operator import or_
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet
-from django.utils import timezone
+from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits, run_conditions
 from executions.admin.types import JSON
-from executions.models import NodeExecution, WorkflowExecution
 from executions.models.log import INDEXED_LEVELS
 from executions.run_conditions import ME
 from ledgerkit.admin.list_filters import SEPARATOR, TextFilter
@@ -52,7 +50,7 @@ class SearchedTextFilter(TextFilter):
         """Return from when on it searches; None if another filter of the address bounds the time."""
         if any(self.request.GET.get(name) for name in PERIODS):
             return None
-        return timezone.now() - timedelta(days=limits.SEARCHED_DAYS)
+        return run_conditions.searched_since()
 
     def chips(self, changelist: ChangeList) -> list[Chip]:
         chips = super().chips(changelist)
@@ -75,21 +73,12 @@ class NodeErrorFilter(SearchedTextFilter):
 
 
 class RunErrorFilter(NodeErrorFilter):
-    """Filter by a text in the error of the run or of a node of it.
-
-    The condition follows the list's order: where many runs meet it, a page is full soon. For a rare text the list adds
-    `narrowed`, the ids that the indexes of the texts find (see RunChangeList).
-    """
+    """Filter by a text in the error of the run or of a node of it. For a rare text the list adds `narrowed`."""
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        since = self.since()
-        recent = Q() if since is None else Q(created_at__gte=since)
-        matches = names.contains("error_message", value)
-        nodes = NodeExecution.objects.visible_to(self.request.user).filter(matches)
-        runs = WorkflowExecution.objects.filter(recent, matches).order_by().values("pk")
-        of_nodes = nodes.filter(recent).order_by().values("workflow_execution")
-        self.narrowed = {"pk__in": runs.union(of_nodes, all=True)}
-        return queryset.filter(recent, matches | Q(Exists(nodes.filter(workflow_execution=OuterRef("pk")))))
+        found = run_conditions.ErrorText(self.request.user, value, self.since())
+        self.narrowed = {"pk__in": found.ids}
+        return queryset.filter(found.condition)
 
 
 class LineTextFilter(SearchedTextFilter):

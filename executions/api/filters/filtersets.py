@@ -12,6 +12,7 @@ import django_filters as df
 from django.db.models import Model, QuerySet
 from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 from django.forms import Form
+from django.http import QueryDict
 
 from executions import attention, creation_bounds, limits, run_conditions, sort_keys
 from executions.error_groups import group_queries
@@ -34,11 +35,15 @@ from ledgerkit.rest.filters import (
     name_or_number,
 )
 from workflows.models import Node
+from workflows.querysets import User
 
 from .ordered_pairs import form_of
 from .visibility import is_node_hidden, sees_all, visible_groups, visible_workflows
 
 WORKFLOWS = f"The ids of one or more workflows, {limits.NAMED_WORKFLOWS} at most."
+BOUNDS = (
+    "created_after", "created_before", "started_after", "started_before", "ended_after", "ended_before",
+)  # fmt: skip
 OF_TIMES = {"started_after", "started_before", "ended_after", "ended_before", "duration_min", "duration_max"}
 
 
@@ -64,6 +69,12 @@ def _form_class(kind: type[StrictFilterSet], names: tuple[str, ...]) -> type[For
     copies: a filter keeps its field, and other threads may be copying the filters of the class."""
     filters = deepcopy({name: kind.base_filters[name] for name in names})
     return type(f"{kind.__name__}Form", (form_of(names),), {name: each.field for name, each in filters.items()})
+
+
+def error_text(user: User, given: QueryDict) -> run_conditions.ErrorText:
+    """Return what the filter `error` of the list of runs searches for: without a bound of times, in the last days."""
+    is_bounded = any(given.get(name) for name in BOUNDS)
+    return run_conditions.ErrorText(user, str(given["error"]), None if is_bounded else run_conditions.searched_since())
 
 
 class WorkflowExecutionFilters(StrictFilterSet):
@@ -133,6 +144,14 @@ class WorkflowExecutionFilters(StrictFilterSet):
         min_length=3,
         help_text="A text in the error message.",
     )  # a shorter text has no trigram
+    error = TextFilter(
+        method="filter_error",
+        min_length=3,
+        help_text=(
+            "A text in the error message of the run or of one of its nodes. Only the last "
+            f"{limits.SEARCHED_DAYS} days are searched, unless a bound of the creation, the start or the end is given."
+        ),
+    )
     overdue = BooleanFilter(
         method="filter_attention_question", help_text="Running with an expired lease or past its time-out."
     )
@@ -158,6 +177,9 @@ class WorkflowExecutionFilters(StrictFilterSet):
     def filter_error_group(self, queryset: Any, name: str, value: UUID) -> object:
         group = group_queries.find_group(visible_groups(self.request), value)
         return queryset.none() if group is None else group_queries.runs_of(group, queryset)
+
+    def filter_error(self, queryset: QuerySet[Model], name: str, value: str) -> object:
+        return queryset.filter(error_text(self.request.user, self.data).condition)
 
     def filter_attention_question(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(attention.is_run(name) if value else ~attention.is_run(name))

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from executions.api import list_querysets
 from executions.api.filters import WorkflowExecutionFilters, filtersets
-from executions.models import WorkflowExecution
+from executions.models import NodeExecution, WorkflowExecution
 from executions.rollups import Durations
 from executions.tests.api.list_requests import DAY, LOGS, NODES, RUNS, at, follow_pages, found, ids, pointers_of
 from executions.tests.factories import (
@@ -87,6 +87,8 @@ FOUND: dict[str, set[str]] = {
     "q=WENT": {"failed"},
     "q=nt wr": {"failed"},
     "q=100%25": set(),
+    "error=WENT": {"failed"},
+    "error=100%25": set(),
     "workflow={theirs}": set(),
     "workflow_name={name}&status=failed": {"failed"},
     "workflow_name=nothing": set(),
@@ -147,6 +149,25 @@ def test_runs_are_found_by_the_name_that_a_failed_node_had(api: Any, owner: Any,
     assert found(api(owner), f"failed_node={quote(node.node_name[:-1])}") == set()  # in full
 
 
+def test_a_text_in_the_error_of_a_node_finds_its_run(api: Any, owner: Any, workflow: Workflow) -> None:
+    """As in the admin. `q` looks at the error of the run alone."""
+    node = in_state(NodeExecutionFactory(workflow_execution__workflow=workflow), "failed")
+    NodeExecution.objects.filter(pk=node.pk).update(error_message="rows end after their header")
+    of_another = in_state(NodeExecutionFactory(), "failed")
+    NodeExecution.objects.filter(pk=of_another.pk).update(error_message="no header")
+    run = str(node.workflow_execution_id)
+    assert found(api(owner), "error=HEADER") == found(api(owner), "error=header&status=running") == {run}
+    assert found(api(owner), "q=header") == found(api(owner), "error=header&status=failed") == set()
+
+
+def test_errors_of_the_last_days_are_searched_unless_a_time_is_given(api: Any, owner: Any, workflow: Workflow) -> None:
+    run = at(in_state(WorkflowExecutionFactory(workflow=workflow), "failed"), created_at=DAY)
+    assert found(api(owner), "error=went") == set()
+    bounds = ("created_after=2026-03-01", "created_before=2026-04-01", "started_after=2026-03-01")
+    for bound in bounds:
+        assert found(api(owner), f"error=went&{bound}") == {str(run.pk)}, bound
+
+
 def test_slow_runs_are_longer_than_usual(api: Any, owner: Any, workflow: Workflow, monkeypatch: Any) -> None:
     runs = [in_state(WorkflowExecutionFactory(workflow=workflow), "completed") for _ in range(2)]
     began = timezone.now() - timedelta(hours=1)
@@ -193,6 +214,8 @@ REFUSED = [
     ("duration_max=99999999999", "?duration_max", "seconds"),
     ("has_error=1", "?has_error", "true or false"),
     ("q=ab", "?q", "3"),
+    ("error=ab", "?error", "3"),
+    (f"error={'x' * 1001}", "?error", "1000"),
     ("tag=" + "x" * 1001, "?tag", "1000"),
     ("ordering=name", "?ordering", "created, -created, started, -started, duration, -duration"),
     ("ordering=--created", "?ordering", "created"),

@@ -97,7 +97,7 @@ FOREIGN = {
         "workflow": "workflow", "tag": "tag", "correlation_id": "corr", "triggered_by": "triggered_by",
         "schedule_id": "schedule_id", "priority": "priority", "parent": "workflow", "rerun_of": "workflow",
         "q": "went astray !", "error_group": "error group", "workflow_name": "zanzibar", "owner": "the-owner",
-        "failed_node": "name of the failed node",
+        "failed_node": "name of the failed node", "error": "went astray !",
     },
     "node-executions/": {
         "node": "node definition", "workflow": "workflow", "q": "went wrong", "error_group": "error group",

@@ -105,6 +105,28 @@ def test_each_statement_of_a_search_in_order_has_a_time_limit(
     assert "statement_timeout" in "".join(query["sql"] for query in queries[place - 2 : place])
 
 
+@pytest.mark.parametrize("order", ["", "&ordering=created"])
+def test_runs_with_a_rare_text_in_an_error_come_from_the_indexes_on_the_texts(
+    order: str, api: Any, owner: Any, found: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def too_long(milliseconds: int) -> Iterator[None]:
+        if milliseconds <= limits.SEARCH_MS:
+            raise StatementTimeout
+        yield
+
+    nodes = NodeExecution.objects.filter(pk__in=found["nodes"])
+    newest = nodes.order_by("-workflow_execution__created_at").values_list("workflow_execution", flat=True)
+    expected = [*map(str, newest)][:: -1 if order else 1]
+    client, address = api(owner), f"{RUNS}?error=refused&page_size=1{order}"
+    assert [row["id"] for row in follow_pages(client, address)] == expected
+    monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+    assert [row["id"] for row in follow_pages(client, address)] == expected
+    with CaptureQueriesContext(connection) as queries:
+        client.get(address)
+    assert "UNION ALL" in queries[-1]["sql"]
+
+
 @pytest.fixture
 def failed(owner: Any) -> list[str]:
     """Make eight failed runs of a workflow, of which every other one was refused; return the ids of these, the newest

@@ -7,9 +7,10 @@ import pytest
 
 from executions import limits
 from executions.bulk import runner
-from executions.models import BulkAction
+from executions.models import BulkAction, NodeExecution
 from executions.tests.api.list_requests import first_row
 from executions.tests.bulk.test_work import begin, runs, statuses
+from executions.tests.factories import NodeExecutionFactory, in_state
 from tokens.models import Scope
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -54,6 +55,13 @@ class TestBegin:
         assert answer.json()["sample"] == [str(run.pk) for run in reversed(chosen)]
         runner.work_open()
         assert statuses(chosen) == ["cancelled", "cancelled"]
+
+    def test_takes_the_text_of_an_error_of_a_node_as_the_admin_does(self, engine: Any, workflow: Workflow) -> None:
+        run, _other = runs(2, "failed", workflow=workflow)
+        node = in_state(NodeExecutionFactory(workflow_execution__workflow=workflow), "failed")
+        NodeExecution.objects.filter(pk=node.pk).update(error_message="no header", workflow_execution=run)
+        answer = post(engine, action="retry", dry_run=True, filter={"status": "failed", "error": "header"})
+        assert (answer.json()["number"], answer.json()["sample"]) == (1, [str(run.pk)])
 
     def test_too_many_values_of_a_filter_are_refused_with_their_number(self, engine: Any, workflow: Workflow) -> None:
         answer = post(engine, action="cancel", filter={"workflow": [str(workflow.pk)] * 101}, dry_run=True)

@@ -60,7 +60,7 @@ RUNS = {
 
 
 # test_attention.py and error_groups/test_filters.py have the plans of these, tests below those of the last two.
-OTHERWISE_PLANNED = {*attention.QUESTIONS, "attention", "error_group", "failed_node", "slow"}
+OTHERWISE_PLANNED = {*attention.QUESTIONS, "attention", "error", "error_group", "failed_node", "slow"}
 
 
 def filter_queryset(filters: Any, queryset: Any, query: str) -> Any:
@@ -121,6 +121,26 @@ def test_runs_with_a_failed_node_of_a_name_are_found_by_the_index_of_these_names
     found = plan(WorkflowExecution.objects.filter(condition or Q()))
     assert uses(found, "idx_node_executions_failed_name")
     assert re.search(r"idx_node_executions_failed_name .*?Index Cond: \(+node_name", found)
+
+
+def test_runs_with_a_text_in_an_error_of_theirs_are_found_by_the_indexes_of_these_texts(only: Any) -> None:
+    NodeExecutionFactory()
+    only("workflow_executions", "idx_workflow_executions_error_text")
+    only("node_executions", "idx_node_executions_error_text")
+    text = run_conditions.ErrorText(UserFactory(is_staff=True, is_superuser=True), "refused", None)
+    found = plan(WorkflowExecution.objects.filter(pk__in=text.ids).order_by())
+    assert uses(found, "idx_workflow_executions_error_text")
+    assert uses(found, "idx_node_executions_error_text")
+
+
+def test_runs_with_a_text_in_an_error_of_theirs_are_read_in_the_order_of_the_list(only: Any) -> None:
+    NodeExecutionFactory()
+    only("workflow_executions", "idx_workflow_executions_created")
+    runs = WorkflowExecution.objects.order_by("-created_at", "-id")
+    found = plan(filter_queryset(WorkflowExecutionFilters, runs, "error=refused")[:51])
+    assert uses(found, "idx_workflow_executions_created")
+    assert "Sort" not in found
+    assert "(created_at >= " in found.partition("Index Cond: ")[2]
 
 
 def test_slow_runs_are_those_of_the_last_days_in_the_index_of_the_creation(only: Any, monkeypatch: Any) -> None:
