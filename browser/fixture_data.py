@@ -46,7 +46,8 @@ from tokens.models import Token
 from workflows.models import Workflow
 from workflows.submitted_graph import SubmittedGraph
 
-NIGHTS = 12
+NIGHTS, WEEK = 12, 7
+SLOWER, TIMES = "Report", 4  # a node that takes so many times as long in the last week
 STEPS = (  # name, type, minutes after the start, seconds that it takes, what comes before it
     ("Calendar", "adapter", 0, 4, ()),
     ("Prices NYSE", "adapter", 0.1, 95, ("Calendar",)),
@@ -99,6 +100,7 @@ class Night:
 
     began: datetime
     failed: bool
+    slower: bool
     random: Random
     rows: dict[Any, list[Any]] = field(default_factory=lambda: {model: [] for model in COLUMNS})
     ids: dict[str, UUID] = field(default_factory=dict)
@@ -140,7 +142,8 @@ class Night:
         over, pace = self.began, self.random.uniform(0.8, 1.3)
         for order, (name, _type, minutes, seconds, above) in enumerate(STEPS):
             started = self.began + timedelta(minutes=minutes * pace, seconds=self.random.random())
-            ended = started + timedelta(seconds=seconds * pace * self.random.uniform(0.85, 1.1))
+            times = TIMES if self.slower and name == SLOWER else 1
+            ended = started + timedelta(seconds=times * seconds * pace * self.random.uniform(0.85, 1.1))
             self.ids[name] = self.id(self.began)
             if self.failed and fallen & set(above):
                 fallen.add(name)
@@ -262,7 +265,10 @@ def retry_failed(now: datetime, owner: Any, runs: list[Night]) -> BulkAction:
 
 def fill(now: datetime) -> dict[str, str]:
     nights = [last_night(now) - timedelta(days=back) for back in reversed(range(NIGHTS))]
-    runs = [Night(night, failed=night == nights[-1], random=Random(night.toordinal())) for night in nights]
+    runs = [
+        Night(night, failed=night == nights[-1], slower=night in nights[-WEEK:], random=Random(night.toordinal()))
+        for night in nights
+    ]
     partitions.ensure(run.id(run.began) for run in runs)
     with transaction.atomic():
         workflow = define()

@@ -28,23 +28,6 @@ def test_a_wrong_password_is_told_and_opens_nothing(stranger: Page, site: LiveSi
     expect(stranger.locator("#result_list")).to_have_count(0)
 
 
-def test_three_clicks_lead_from_the_front_page_to_why_last_nights_run_failed(page: Page, site: LiveSite) -> None:
-    page.goto(site.url("/admin/"))
-    page.get_by_role("link", name="Nightly prices: Prices KRX").click()
-    trouble = page.locator(".ledger-error").first
-    expect(trouble.get_by_role("heading").first).to_have_text("Prices KRX failed")
-    expect(trouble.get_by_text("raise TruncatedFile")).to_be_visible()
-    expect(trouble.get_by_text("6 nodes skipped because of it")).to_be_visible()
-
-    trouble.get_by_role("link", name="Prices KRX").click()
-    panel = page.get_by_role("complementary", name="Prices KRX")
-    expect(panel).to_be_focused()
-    expect(panel.get_by_text("Attempt 2")).to_be_visible()
-
-    panel.locator(".line-error").last.locator(".time a").click()
-    expect(page.get_by_text("end after their header: 0 of 953 rows").last).to_be_visible()
-
-
 def test_a_workflow_is_found_by_its_name_and_its_chip_taken_away(page: Page, site: LiveSite) -> None:
     page.goto(site.url(RUNS + "?status=completed&find_workflow=no such name"))
     search = page.get_by_role("searchbox", name="Find a workflow by its name")
@@ -61,20 +44,6 @@ def test_a_workflow_is_found_by_its_name_and_its_chip_taken_away(page: Page, sit
     expect(chips).to_have_text(["status: completed ✕", "workflow: Nightly prices ✕", "Clear all filters"])
     page.get_by_role("link", name="Remove the filter workflow: Nightly prices").click()
     expect(chips).to_have_text(["status: completed ✕"])
-
-
-def test_three_clicks_show_the_failures_of_a_tag_with_a_word_in_their_error(page: Page, site: LiveSite) -> None:
-    """The failed runs of the tag "prices" with "header" in their error, in the last 3 days."""
-    page.goto(site.url(RUNS))
-    page.get_by_role("checkbox", name="failed", exact=True).check()  # 1
-    page.get_by_label("Tag", exact=True).fill("prices")
-    page.get_by_label("Text in the error").fill("header")
-    page.get_by_label("Time of creation").select_option("Last 3 days")  # 2 and 3
-    page.get_by_label("Tag", exact=True).press("Enter")
-    chips = page.get_by_role("list", name="Filters in use").get_by_role("listitem")
-    expect(chips).to_contain_text(["status: failed", "header", "tag: prices", "Last 3 days", "Clear all filters"])
-    expect(page.locator("#result_list tbody tr")).to_have_count(1)
-    assert "=&" not in page.url
 
 
 def test_a_run_is_cancelled_with_a_reason_and_its_engine_is_told(page: Page, site: LiveSite, engine: Engine) -> None:
@@ -160,13 +129,6 @@ def test_what_is_filtered_stands_in_the_address_and_can_be_shared(
     colleague = opened(storage_state=session).new_page()
     colleague.goto(page.url)
     assert colleague.locator("#result_list tbody tr").all_inner_texts() == rows.all_inner_texts()
-
-
-def test_a_run_is_compared_with_the_last_success(page: Page, site: LiveSite) -> None:
-    page.goto(site.url(RUN_PAGE.format(run=site.ids["failed_run"])))
-    page.get_by_text("Compared with the last success").click()
-    expect(page.get_by_role("heading", name="The first node that differs: Prices KRX")).to_be_visible()
-    expect(page.locator(".durations tbody tr")).to_have_count(10)
 
 
 def test_a_node_is_chosen_by_the_keyboard_and_closed_again(page: Page, site: LiveSite) -> None:

@@ -35,6 +35,7 @@ from ledgerkit.db.models import parse_uuid, uuid7
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 NO_FILTERS = {VIEW, OLDER, NEWER, FIND}
+ENDED = {"ended", "ended_between"}
 GROWN = gettext_lazy("More runs match by now than were counted: look at the number again.")
 REASON_NEEDED = gettext_lazy("Nothing was done: give a reason.")
 
@@ -67,6 +68,8 @@ def bulk_links(request: HttpRequest) -> list[Link]:
     query = request.GET.copy()
     for name in NO_FILTERS & query.keys():
         del query[name]
+    if ENDED & query.keys() and not set(FromToFilter.fields) & query.keys():
+        query["time"] = "ended"  # what a period that is typed on the page is of
     kept = f"?{query.urlencode()}" if query else ""
     return [
         Link(BulkVerb(verb.name).label, bulk_url(verb.name) + kept)

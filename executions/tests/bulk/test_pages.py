@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
@@ -45,6 +46,18 @@ class TestTheList:
         html = client_of(staff).get(f"{RUNS}?status=pending&older=1&view=all".replace("older=1&", "")).content.decode()
         for verb in ("cancel", "retry", "rerun", "fail", "keep", "release", "delete"):
             assert f'href="{RUNS}bulk/{verb}/?status=pending"' in html
+
+    def test_offers_a_period_of_the_time_that_it_is_filtered_by(self, staff: Any) -> None:
+        runs(1, "failed")
+        client, links = client_of(staff), f'href="{RUNS}bulk/retry/?status=failed&amp;'
+        for query in ("ended=1", f"ended_between={quote('2020-01-01T00:00:00Z~2099-01-01T00:00:00Z')}"):
+            html = client.get(f"{RUNS}?status=failed&{query}").content.decode()
+            assert f'{links}{query}&amp;time=ended"' in html
+        html = client.get(f"{RUNS}?status=failed&ended=1&to=2099-01-01T00:00:00Z").content.decode()
+        assert f'{links}ended=1&amp;to=2099-01-01T00%3A00%3A00Z"' in html
+        html = ask(staff, "retry", "?status=failed&ended=1&time=ended")
+        assert '<option value="ended" selected>' in html
+        assert "<strong>1 run</strong> is changed" in html
 
     def test_offers_only_what_the_user_may_do(self, teammate: Any) -> None:
         runs(1)
