@@ -17,6 +17,7 @@ from ledgerkit.rest.problems import Rule, register, register_unexpected
 
 from . import server_log_redaction
 from .archived_runs import RunArchived
+from .merged_groups import GroupMerged
 
 
 def _state(error: InvalidTransition) -> dict[str, object]:
@@ -42,6 +43,7 @@ register(
     Rule(InvalidTransition, 409, "invalid_transition", members=_state),
     Rule(ImmutableLog, 409, "immutable_log"),
     Rule(NoteGone, 404, "not_found"),
+    Rule(GroupMerged, 404, "not_found", members=lambda error: {"merged_into": str(error.into)}),
     Rule(RunArchived, 410, "archived", members=lambda error: {"archive_file": error.file}),
 )
 register_unexpected(_redact_log)

@@ -62,6 +62,8 @@ SCHEMAS: dict[str, Schema] = {
                 "enum": ExecutionStatus.values,
             },
             "archive_file": _TEXT | {"description": "The file that contains the run, if it was archived."},
+            "merged_into": _TEXT
+            | {"format": "uuid", "description": "The group of errors that the one of the address was merged into."},
             "waits_for": _TEXT
             | {"format": "uuid", "description": "The run that a queued run waits for, if its start was refused."},
             "version": {

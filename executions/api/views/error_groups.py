@@ -13,6 +13,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from executions.api import merged_groups
 from executions.api.error_group_serializers import (
     ChangeErrorGroupSerializer,
     ErrorGroupChangeSerializer,
@@ -54,6 +55,11 @@ class ErrorGroupFilters(df.FilterSet):  # type: ignore[misc]  # untyped
         return queryset.filter(Exists(ErrorFingerprint.objects.filter(group=OuterRef("pk"), workflow=value)))
 
 
+class GroupView(QueryMixin):
+    def handle_exception(self, exc: Exception) -> Response:
+        return super().handle_exception(merged_groups.explain(exc, self.request, self.kwargs))
+
+
 @extend_schema(tags=["error groups"])
 @extend_schema_view(
     list=extend_schema(
@@ -62,7 +68,7 @@ class ErrorGroupFilters(df.FilterSet):  # type: ignore[misc]  # untyped
         description="Those that are new or came back first. Groups that were merged into others are left out.",
     ),
 )
-class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, QueryMixin):
+class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, GroupView):
     """Groups of equal failures."""
 
     filterset_class = ErrorGroupFilters
@@ -163,7 +169,7 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Quer
         return Response(ErrorGroupDetailSerializer(group).data)
 
 
-class RowsOfGroupView(RowListMixin, QueryMixin):
+class RowsOfGroupView(RowListMixin, GroupView):
     """Rows of one group."""
 
     group: ErrorGroup

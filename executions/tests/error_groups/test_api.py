@@ -15,6 +15,7 @@ from executions.models import ErrorGroup
 from executions.tests.api.list_requests import first_row
 from executions.tests.error_groups.rows import group
 from executions.tests.error_groups.test_recording import failed_run
+from ledgerkit.db.models import uuid7
 from tokens.models import Scope
 from workflows.models import Workflow
 from workflows.tests.factories import UserFactory, WorkflowFactory
@@ -97,6 +98,26 @@ def test_groups_are_merged_and_split(client: APIClient) -> None:
     made = client.post(f"{address}split/", {"fingerprints": [fingerprint["id"]]}, format="json")
     assert (made.status_code, made.json()["title"], made.json()["seen"]) == (201, "no server", 1)
     assert client.post(f"{address}merge/", {"groups": [str(other.pk)]}, format="json").status_code == 400
+
+
+@pytest.mark.parametrize("part", ["", "occurrences/", "history/"])
+def test_the_address_of_a_merged_group_names_the_one_that_it_is_part_of(client: APIClient, api: Any, part: str) -> None:
+    kept, merged = group("no prices").pk, group("no server").pk
+    client.post(f"{GROUPS}{kept}/merge/", {"groups": [str(merged)]}, format="json")
+    answer = client.get(f"{GROUPS}{merged}/{part}")
+    assert (answer.status_code, answer.json()["code"], answer.json()["merged_into"]) == (404, "not_found", str(kept))
+    assert answer.json()["detail"] == f"This group was merged into the group {kept}: use that one."
+    stranger = api(UserFactory()).get(f"{GROUPS}{merged}/{part}")
+    assert (stranger.status_code, str(kept) in str(stranger.content)) == (404, False)
+    assert "merged_into" not in client.get(f"{GROUPS}{uuid7()}/{part}").json()
+
+
+def test_a_merged_group_is_not_changed(client: APIClient) -> None:
+    kept, merged = group("no prices").pk, group("no server").pk
+    client.post(f"{GROUPS}{kept}/merge/", {"groups": [str(merged)]}, format="json")
+    answer = client.patch(f"{GROUPS}{merged}/", {"state": "resolved"}, format="json")
+    assert (answer.status_code, answer.json()["merged_into"]) == (404, str(kept))
+    assert ErrorGroup.objects.get(pk=kept).state == "open"
 
 
 def test_a_token_of_another_workflow_sees_nothing(client: APIClient, workflow: Workflow, api: Any) -> None:
