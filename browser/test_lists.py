@@ -85,6 +85,21 @@ def test_the_palette_finds_a_run_by_the_keyboard_alone(page: Page, site: LiveSit
     expect(palette).to_be_hidden()
 
 
+def test_the_palette_says_when_nothing_has_the_name_or_id(page: Page, site: LiveSite) -> None:
+    page.goto(site.url(f"{RUNS}find/?q=zzzz+nonsense"))
+    page.goto(site.url("/admin/"))
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Search everything")
+    nothing = palette.get_by_text("Nothing has this name or id. Search in texts:")
+    page.keyboard.type("zzzz nonsense")
+    expect(nothing).to_be_visible()
+    expect(palette.get_by_role("option").filter(has_text="List")).to_have_count(2)
+    expect(palette.get_by_role("option").filter(has_text="Recent")).to_have_text("Recent Search: zzzz nonsense")
+    palette.get_by_role("combobox").fill(site.ids["failed_run"][:8])
+    expect(palette.get_by_role("option", selected=True)).to_contain_text("Workflow execution")
+    expect(nothing).to_be_hidden()
+
+
 def test_the_palette_does_what_the_page_can_do_and_asks_as_always(page: Page, site: LiveSite, engine: Engine) -> None:
     page.goto(site.url(RUN_PAGE.format(run=engine.run)))
     page.keyboard.press("Control+k")

@@ -30,12 +30,13 @@ type Bounds = tuple[UUID, UUID]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row, or a list of rows. `kind` says what it is."""
+    """A row, or a list of rows. `kind` says what it is; `is_search` that nobody knows whether the list has any."""
 
     kind: str
     title: str
     detail: str
     address: str
+    is_search: bool = False
 
 
 type Search = Callable[[AdminSite, HttpRequest, str], list[Found]]

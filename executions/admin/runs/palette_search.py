@@ -3,7 +3,7 @@
 The page works without scripts; the palette (ledgerkit/palette.js) asks for the same as JSON.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from urllib.parse import urlencode
 
@@ -34,27 +34,39 @@ from .find_by_id import BY_ID, GROUP_COLUMNS, Found, Search, may_view, present_e
 MAX_QUERY_LENGTH = 200
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Rows that the user may see, and whether each search was in time."""
+
+    found: list[Found]
+    is_complete: bool = True
+
+    @property
+    def names_nothing(self) -> bool:
+        """Return whether nothing was found but searches that are offered for every text."""
+        return self.is_complete and bool(self.found) and all(each.is_search for each in self.found)
+
+
 def find_view(site: AdminSite, request: HttpRequest) -> HttpResponse:
     """Render what is found for `?q=`, or redirect to the page of a complete id; with `format=json` as the palette reads
     it."""
     text = names.nfc(request.GET.get("q", "").replace("\0", "").strip()[:MAX_QUERY_LENGTH])
     if request.GET.get("format") == "json":
-        found, is_complete = _found_or_offered(site, request, text)
-        answer = {"found": [asdict(each) for each in found], "is_complete": is_complete}
-        return JsonResponse(answer, headers={"Cache-Control": "no-store"})
+        answer = _answer(site, request, text)
+        json = asdict(answer) | {"names_nothing": answer.names_nothing}
+        return JsonResponse(json, headers={"Cache-Control": "no-store"})
     page = query_or_none("find", partial(_page_of_id, site, request, text), limits.FIND_MS)
     return redirect(page) if page else _find_page(site, request, text)
 
 
 def _find_page(site: AdminSite, request: HttpRequest, text: str) -> TemplateResponse:
-    found, is_complete = _found_or_offered(site, request, text)
     title = _("Search: %(text)s") % {"text": text} if text else _("Search")
-    shown = {"title": title, "q": text, "found": found, "is_complete": is_complete, "longest": MAX_QUERY_LENGTH}
+    shown = {"title": title, "q": text, "answer": _answer(site, request, text), "longest": MAX_QUERY_LENGTH}
     return TemplateResponse(request, "admin/executions/find.html", site.each_context(request) | shown)
 
 
-def _found_or_offered(site: AdminSite, request: HttpRequest, text: str) -> tuple[list[Found], bool]:
-    return find(site, request, text) if text else (_starting_points(site, request), True)
+def _answer(site: AdminSite, request: HttpRequest, text: str) -> Answer:
+    return find(site, request, text) if text else Answer(_starting_points(site, request))
 
 
 def _page_of_id(site: AdminSite, request: HttpRequest, text: str) -> str | None:
@@ -75,11 +87,11 @@ def _starting_points(site: AdminSite, request: HttpRequest) -> list[Found]:
     return [night, *(Found(_("List"), f"{runs}: {title}", "", runs_url(**filters)) for title, filters in PRESETS)]
 
 
-def find(site: AdminSite, request: HttpRequest, text: str) -> tuple[list[Found], bool]:
-    """Return what the user may see of this text, and whether each search was in time."""
+def find(site: AdminSite, request: HttpRequest, text: str) -> Answer:
+    """Return what the user may see of this text."""
     searches: list[Search] = [*BY_ID, _runs, _workflows, _starts, _nodes, _error_groups, _error_lists]
     results = [query_or_none("find", partial(each, site, request, text), limits.FIND_MS) for each in searches]
-    return [found for result in results for found in result or []], None not in results
+    return Answer([found for result in results for found in result or []], None not in results)
 
 
 def _runs(site: AdminSite, request: HttpRequest, text: str) -> list[Found]:
@@ -169,7 +181,12 @@ def _error_lists(site: AdminSite, request: HttpRequest, text: str) -> list[Found
         return []
     period = _("in the last %(days)d days") % {"days": limits.SEARCHED_DAYS}
     lines = reverse("admin:executions_executionlog_changelist")
-    runs = Found(_("List"), _("Runs with “%(text)s” in an error") % {"text": text}, period, runs_url(error=text))
-    title, address = _("Warnings and errors with “%(text)s”") % {"text": text}, f"{lines}?{urlencode({'text': text})}"
-    models = {WorkflowExecution: runs, ExecutionLog: Found(_("List"), title, period, address)}
-    return [found for model, found in models.items() if may_view(site, request, model)]
+    searches = {
+        WorkflowExecution: (_("Runs with “%(text)s” in an error"), runs_url(error=text)),
+        ExecutionLog: (_("Warnings and errors with “%(text)s”"), f"{lines}?{urlencode({'text': text})}"),
+    }
+    return [
+        Found(_("List"), title % {"text": text}, period, address, is_search=True)
+        for model, (title, address) in searches.items()
+        if may_view(site, request, model)
+    ]

@@ -144,6 +144,17 @@ def test_groups_of_errors_with_a_text_are_read_off_the_order_of_their_list(only:
     assert "Sort" not in found
 
 
+def test_where_nothing_but_searches_in_texts_is_found_it_says_so(client: Client) -> None:
+    WorkflowFactory(name="Nightly prices")
+    answers = {text: client.get(FIND, {"q": text, "format": "json"}).json() for text in ("zzzz", "prices", "zz", "")}
+    assert [text for text, answer in answers.items() if answer["names_nothing"]] == ["zzzz"]
+    sentence = "Nothing has this name or id. Search in texts:"
+    html = client.get(FIND, {"q": "zzzz"}).content.decode().partition('<form method="get" role="search"')[2]
+    assert html.index(sentence) < html.index("Runs with “zzzz” in an error")
+    html = client.get(FIND, {"q": "prices"}).content.decode().partition('<form method="get" role="search"')[2]
+    assert sentence not in html.partition("</ul>")[0]
+
+
 def test_the_page_shows_the_same_without_scripts(client: Client) -> None:
     run = WorkflowExecutionFactory(metadata={"tags": ["<b>nightly"]})
     html = client.get(FIND, {"q": "<b>nightly"}).content.decode()
@@ -237,6 +248,7 @@ def test_a_part_that_takes_too_long_is_said_to_be_missing(client: Client, monkey
 
     monkeypatch.setattr("executions.admin.runs.palette_search._workflows", too_long)
     assert "A part of the search took too long" in client.get(FIND, {"q": "prices"}).content.decode()
+    assert not client.get(FIND, {"q": "prices", "format": "json"}).json()["names_nothing"]
 
 
 def test_what_can_be_done_on_a_page_is_named_for_the_palette(client: Client, teammate: Any) -> None:

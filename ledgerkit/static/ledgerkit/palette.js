@@ -56,10 +56,11 @@ function matches({ title }, text) {
 }
 
 /* --- the list ------------------------------------------------------------------------------------------------------ */
-function show(found) {
+function show(found, namesNothing = false) {
     list.replaceChildren(...found.map(option));
     choose(found.length ? 0 : -1);
-    dialog.querySelector(".palette-nothing").hidden = found.length > 0;
+    dialog.querySelector("[data-nothing=found]").hidden = found.length > 0;
+    dialog.querySelector("[data-nothing=named]").hidden = !namesNothing;
 }
 
 function option({ kind, title, detail, address, control }, place) {
@@ -103,8 +104,9 @@ async function search() {
     const { pages, menu } = knownPages();
     const acts = actsOfPage().filter((each) => matches(each, text));
     const known = [...pages, ...menu].filter((each) => matches(each, text)).slice(0, MOST_MATCHES);
-    const found = await ask(text);
-    if (number === newest) show([...acts, ...found, ...known]);
+    const { found, names_nothing: namesNothing } = await ask(text);
+    const others = known.filter((each) => !each.address.startsWith(dialog.dataset.find)); // earlier searches are no names
+    if (number === newest) show([...acts, ...found, ...known], namesNothing && acts.length + others.length === 0);
 }
 
 /* Recent pages are first: Enter alone does nothing to a run. */
@@ -114,11 +116,12 @@ function showStart() {
 }
 
 async function ask(text) {
+    const nothing = { found: [] }; // the pages that are known remain
     try {
         const response = await fetch(`${dialog.dataset.find}?${new URLSearchParams({ q: text, format: "json" })}`);
-        return response.ok && !response.redirected ? (await response.json()).found : [];
+        return response.ok && !response.redirected ? await response.json() : nothing;
     } catch {
-        return []; // the pages that are known remain
+        return nothing;
     }
 }
 
@@ -128,7 +131,7 @@ async function openPalette() {
     showStart();
     dialog.showModal();
     input.focus();
-    starting ??= await ask("");
+    starting ??= (await ask("")).found;
     if (!input.value) showStart();
 }
 
