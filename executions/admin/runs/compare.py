@@ -22,6 +22,7 @@ from ledgerkit.db.models import parse_uuid
 from . import json_diff
 from .json_diff import Difference, differences, parse
 
+LAST_SUCCESS = "1"  # the value of `compare` that names no run
 BACK = timedelta(days=90)  # how far back a successful run is searched
 MAX_DURATIONS = 1_000  # rows of the table of durations
 RUN_COLUMNS = ("status", "created_at", "started_at", "ended_at")
@@ -123,8 +124,17 @@ class Comparison:
 def chosen_run(user: User, run: WorkflowExecution, named: str) -> WorkflowExecution | None:
     """Return the other run that the address names; None if it names none that the user may see."""
     pk = parse_uuid(named)
-    seen = WorkflowExecution.objects.visible_to(user).exclude(pk=run.pk).only(*RUN_COLUMNS, "workflow")
+    seen = WorkflowExecution.objects.visible_to(user).exclude(pk=run.pk).only(*RUN_COLUMNS, "workflow", "workflow_name")
     return seen.filter(pk=pk).first() if pk else None
+
+
+def describe_refusal(run: WorkflowExecution, named: str) -> str:
+    """Return why the address names no run to compare with; "" if it names none, or asks for the last success."""
+    if named in {"", LAST_SUCCESS}:
+        return ""
+    if parse_uuid(named) == run.pk:
+        return _("The address names this run itself, so it is compared with the last success.")
+    return _("The run of the address is not there, or you may not see it: this is the last success.")
 
 
 def last_success(user: User, run: WorkflowExecution) -> WorkflowExecution | None:

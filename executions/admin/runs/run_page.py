@@ -85,7 +85,8 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     """Return the context that depends on the query: the selected node, and the comparison if it is requested."""
     node_id = request.GET.get("node", "")
     chosen = node_admin.selected_node(request, run, node_id) if node_id else None
-    chosen_run = compare.chosen_run(request.user, run, request.GET.get("compare", ""))
+    named = request.GET.get("compare", "")
+    chosen_run = compare.chosen_run(request.user, run, named)
     then = chosen_run or compare.last_success(request.user, run)
     compares = then is not None and "compare" in request.GET
     comparison = compare.compare_with(request.user, run, then) if then and compares else None
@@ -96,6 +97,7 @@ def part_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "node_is_requested": bool(node_id),
         "then": then,
         "then_is_chosen": chosen_run is not None,
+        "refusal": "" if chosen_run else compare.describe_refusal(run, named),
         "slower": compare.describe_change(_slower(run, then)) if then else None,
         "compares": compares,
         "comparison": comparison,

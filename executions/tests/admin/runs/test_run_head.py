@@ -97,10 +97,32 @@ def test_any_two_runs_are_compared_and_the_address_holds_both(workflow: Workflow
     assert "Input and output of the run" in html
 
 
-@pytest.mark.parametrize("named", ["", "x", "019ab0c4-0000-7000-8000-0000000000ff"])
-def test_a_run_that_cannot_be_compared_is_as_if_none_was_named(named: str, workflow: Workflow, teammate: Any) -> None:
+@pytest.mark.parametrize("named", ["", "1"])
+def test_a_run_is_compared_with_the_last_success_unless_another_is_named(
+    named: str, workflow: Workflow, teammate: Any
+) -> None:
+    html = page(teammate, WorkflowExecutionFactory(workflow=workflow), f"?compare={named}")
+    assert "Compared with the last success" in html
+    assert "compare-refusal" not in html
+
+
+@pytest.mark.parametrize("named", ["zzz", "019ab0c4-0000-7000-8000-0000000000ff"])
+def test_a_run_that_is_not_there_is_not_silently_replaced(named: str, workflow: Workflow, teammate: Any) -> None:
+    html = page(teammate, WorkflowExecutionFactory(workflow=workflow), f"?compare={named}")
+    assert "Compared with the last success" in html
+    assert "The run of the address is not there, or you may not see it: this is the last success." in html
+
+
+def test_a_run_is_not_compared_with_itself(workflow: Workflow, teammate: Any) -> None:
     run = WorkflowExecutionFactory(workflow=workflow)
-    assert "Compared with the last success" in page(teammate, run, f"?compare={named}")
+    assert "The address names this run itself" in page(teammate, run, f"?compare={run.pk}")
+
+
+def test_a_run_of_another_workflow_is_named_after_it(workflow: Workflow, teammate: Any) -> None:
+    run, other = WorkflowExecutionFactory(workflow=workflow), WorkflowExecutionFactory(workflow__name="Weekly <b>")
+    own = WorkflowExecutionFactory(workflow=workflow)
+    assert "of another workflow: Weekly &lt;b&gt;" in page(teammate, run, f"?compare={other.pk}")
+    assert "of another workflow" not in page(teammate, run, f"?compare={own.pk}")
 
 
 def test_two_runs_are_picked_in_the_list_to_be_compared(workflow: Workflow, teammate: Any) -> None:
