@@ -87,6 +87,7 @@ def test_everything_of_a_workflow_is_stopped(page: Page, site: LiveSite, engine:
     page.get_by_label("Reason").fill("the exchange is closed")
     steps.click(page.get_by_role("button", name="Cancel 1 workflow execution"))
     expect(page.get_by_role("link", name="done: 1")).to_be_visible()
+    expect(page.locator(".bulk-states [aria-current]")).to_have_text(["done: 1"])
     expect(page.get_by_text("1 of 1 run")).to_be_visible()
     status, refusal = engine("complete", "Load")
     assert (status, refusal["current_state"]) == (409, "cancelled")

@@ -74,7 +74,7 @@ function replacePart(old, fresh) {
     const focused = old.contains(document.activeElement) ? selectorOf(document.activeElement) : null;
     const folds = [...old.querySelectorAll("details")].map((each) => each.open);
     const scrolled = frames(old).map((each) => [each.scrollLeft, each.scrollTop]);
-    const chosen = [...old.querySelectorAll('a[aria-current]')].map(selectorOf);
+    const chosen = fresh.querySelector("a[aria-current]") ? [] : [...old.querySelectorAll("a[aria-current]")].map(selectorOf);
     fresh.querySelectorAll("details").forEach((each, index) => { each.open = folds[index] ?? each.open; });
     old.replaceChildren(...fresh.childNodes);
     frames(old).forEach((each, index) => { [each.scrollLeft, each.scrollTop] = scrolled[index] ?? [0, 0]; });
