@@ -9,6 +9,12 @@ from browser.live.streams import stream_of
 from browser.live_site import LiveSite
 from browser.pages import RUN_PAGE
 
+# Pauses that a test cannot wait for, between refreshes. Those of streams stay as they are, because the server's do.
+HELD = """
+const later = setTimeout, kept = [3_000, 3_500, 60_000];
+window.setTimeout = (work, pause, ...more) => later(work, kept.includes(pause) ? pause : 1_000 * pause, ...more);
+"""
+
 
 def test_the_page_of_a_run_follows_its_engine_by_itself(page: Page, site: LiveSite, engine: Engine) -> None:
     engine("start", "run")
@@ -44,6 +50,21 @@ def test_a_page_whose_run_has_ended_learns_that_it_was_retried(clocked: Page, si
     engine("retry", "run")
     page.clock.fast_forward(61_000)
     expect(page.locator(".ledger-head").first).to_contain_text("pending")
+
+
+def test_a_run_that_ended_shows_at_once_how_long_it_took(own_page: Page, site: LiveSite, engine: Engine) -> None:
+    page = own_page
+    page.add_init_script(HELD)
+    engine("start", "run")
+    with page.expect_request(stream_of):
+        page.goto(site.url(RUN_PAGE.format(run=engine.ids["run"])))
+    head = page.locator(".ledger-head").first
+    expect(head).to_contain_text("so far")
+    expect(page.get_by_role("button", name="Mark as failed")).to_be_visible()
+    engine("fail", "run")
+    expect(head).to_contain_text("failed")
+    expect(head).not_to_contain_text("so far")
+    expect(page.get_by_role("button", name="Mark as failed")).to_have_count(0)
 
 
 def test_what_is_made_anew_keeps_the_focus(page: Page, site: LiveSite, engine: Engine) -> None:

@@ -7,8 +7,8 @@ const LEAST_MS = 3_000;
 const MOST_MS = 20_000; // also after a response that took long because the server was away
 const JITTER_MS = 1_000;
 
-// Requests the page at most every three seconds, and less often where the server is slow: `later()` schedules it. `gone` is
-// called where the response is 404.
+// Requests the page at most every three seconds, and less often where the server is slow: `later()` schedules it, `soon()`
+// does not wait. `gone` is called where the response is 404.
 export class PartialRefresh {
     constructor({ skipped = () => false, gone = () => {} } = {}) {
         this.skipped = skipped;
@@ -21,6 +21,14 @@ export class PartialRefresh {
         if (isOver()) return;
         if (this.isRequesting) return void (this.isWanted = true); // the response under way may be older than this event
         this.timer ??= setTimeout(() => this.#now(), Math.max(0, this.done + this.pause - performance.now()) + JITTER_MS * Math.random());
+    }
+
+    // For a change that parts of the page contradict until they are replaced.
+    soon() {
+        clearTimeout(this.timer);
+        this.timer = undefined;
+        if (this.isRequesting) this.isUrgent = true;
+        else if (!isOver()) this.#now();
     }
 
     async #now() {
@@ -39,9 +47,10 @@ export class PartialRefresh {
         this.pause = Math.min(MOST_MS, Math.max(LEAST_MS, 10 * (this.done - began)));
         this.timer = undefined;
         this.isRequesting = false;
-        if (!this.isWanted) return;
-        this.isWanted = false;
-        this.later();
+        const [isUrgent, isWanted] = [this.isUrgent, this.isWanted];
+        this.isUrgent = this.isWanted = false;
+        if (isUrgent) this.soon();
+        else if (isWanted) this.later();
     }
 }
 

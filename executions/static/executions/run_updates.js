@@ -28,9 +28,10 @@ function node(data) {
 
 function execution(data) {
     showState(data);
-    if (announcement.dataset.status !== data.status) announcement.textContent = data.announcement;
+    if (announcement.dataset.status === data.status) return fresh.later();
+    announcement.textContent = data.announcement;
     announcement.dataset.status = data.status;
-    fresh.later();
+    fresh.soon(); // the duration and the buttons are those of the status before
 }
 
 function logs(data) {
