@@ -1,7 +1,7 @@
 """List of bulk actions, and the page of each: its progress, and the result of every run."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -16,10 +16,11 @@ from django.views.decorators.http import require_POST
 
 from executions import limits
 from executions.admin.base import ReadOnlyAdmin
+from executions.admin.runs import stored_filters
 from executions.admin.types import Context
 from executions.bulk import runner
 from executions.bulk.bulk_verbs import VERBS
-from executions.models import BulkAction, BulkActionRun, BulkState, BulkVerb
+from executions.models import BulkAction, BulkActionRun, BulkState, BulkVerb, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
@@ -84,8 +85,13 @@ class BulkActionAdmin(ReadOnlyAdmin):
             "rows": rows,
             "more": f"?state={state}&after={rows[-1].pk}" if more else "",
             "may_stop": row.ended_at is None and may_stop(request, row),
+            "chips": stored_filters.chips_of(runs_admin(), request, row.filters),
             "filters": [(name, value) for name, values in row.filters.items() for value in values],
         }
+
+
+def runs_admin() -> ReadOnlyAdmin:
+    return cast("ReadOnlyAdmin", admin.site.get_model_admin(WorkflowExecution))
 
 
 def may_stop(request: HttpRequest, action: BulkAction) -> bool:

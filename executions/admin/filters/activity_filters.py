@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import ClassVar, cast
+from uuid import UUID
 
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
@@ -10,6 +11,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
+from executions.admin.types import User
+from executions.admin.visible_workflows import visible_workflows
 from executions.audit import Through
 from executions.models import ActivityKind
 from executions.models.activity import ActivityQuerySet
@@ -17,8 +20,9 @@ from executions.run_conditions import ME
 from ledgerkit.admin.list_filters import SeveralFilter, TextFilter
 from ledgerkit.admin.lists import Chip
 from ledgerkit.db import names
+from tokens.models import Token
 
-from .linked_filters import LinkedFilter, parse_id
+from .linked_filters import LinkedFilter, RunFilter, parse_id
 from .period_filters import IdTimeFilter
 from .time_filters import IdFromToFilter
 
@@ -70,14 +74,15 @@ class TokenFilter(LinkedFilter):
     title = _("token")
     parameter_name = "token"
 
+    def name_of(self, user: User, pk: UUID) -> str | None:
+        seen = Token.objects.all() if user.has_perm("tokens.view_token") else Token.objects.none()
+        return seen.filter(pk=pk).values_list("name", flat=True).first()
+
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return cast("ActivityQuerySet", queryset).by_token(parse_id(value))
 
 
-class ActivityRunFilter(LinkedFilter):
-    title = _("workflow execution")
-    parameter_name = "workflow_execution"
-
+class ActivityRunFilter(RunFilter):
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(run_id=parse_id(value))
 
@@ -87,6 +92,9 @@ class ActivityWorkflowFilter(LinkedFilter):
 
     title = _("workflow")
     parameter_name = "workflow"
+
+    def name_of(self, user: User, pk: UUID) -> str | None:
+        return visible_workflows(user).filter(pk=pk).values_list("name", flat=True).first()
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return cast("ActivityQuerySet", queryset).of_workflows([parse_id(value)])

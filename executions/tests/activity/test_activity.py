@@ -19,9 +19,11 @@ from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFa
 from ledgerkit.tests.clients import client_of
 from tokens.models import Token
 from workflows.models import Workflow
+from workflows.tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 ACTIVITY = "/admin/executions/activity/"
+MISSING = "019ab0c4-0000-7000-8000-0000000000ff"
 
 
 def done_by(user: Any, through: Through = Through.ADMIN, **actor: Any) -> WorkflowExecution:
@@ -188,3 +190,26 @@ class TestWays:
             (f"/admin/workflows/workflow/{run.workflow_id}/", f"workflow={run.workflow_id}"),
         ):
             assert f"{ACTIVITY}?{query}" in client_of(staff).get(page).content.decode(), page
+
+
+class TestTheTitle:
+    """The list of what one link shows is named after it."""
+
+    def test_names_the_workflow_the_run_and_the_token(self, staff: Any, workflow: Workflow) -> None:
+        run = WorkflowExecutionFactory(workflow=workflow)
+        token, _secret = Token.objects.issue(user=staff, name="night engine", scopes=[])
+        for query, title in (
+            (f"workflow={workflow.pk}", "Activity: momentum"),
+            (f"token={token.pk}", "Activity: night engine"),
+            (f"workflow_execution={run.pk}", "Activity: momentum · "),
+        ):
+            assert title in client_of(staff).get(f"{ACTIVITY}?{query}").content.decode()
+
+    def test_is_the_id_of_what_is_not_there_or_may_not_be_seen(self, staff: Any) -> None:
+        token, _secret = Token.objects.issue(user=staff, name="night engine", scopes=[])
+        viewer = UserFactory(is_staff=True)
+        viewer.user_permissions.set(permissions("view_workflowexecution"))
+        html = client_of(viewer).get(f"{ACTIVITY}?token={token.pk}").content.decode()
+        assert f"Activity: {token.pk}" in html
+        assert "night engine" not in html
+        assert f"Activity: {MISSING}" in client_of(staff).get(f"{ACTIVITY}?workflow={MISSING}").content.decode()

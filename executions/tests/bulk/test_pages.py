@@ -194,6 +194,21 @@ class TestThePageOfAnAction:
         assert str(ended.pk) not in done
         assert "1 of 2" in client_of(staff).get(ACTIONS).content.decode()
 
+    def test_names_its_filters_as_the_page_did_that_asked(self, staff: Any, workflow: Workflow) -> None:
+        runs(1, "failed", workflow=workflow)
+        confirm(staff, "retry", f"?status=failed&workflow={workflow.pk}&period=7")
+        action = BulkAction.objects.get()
+        html = client_of(staff).get(f"{ACTIONS}{action.pk}/change/").content.decode()
+        shown = re.findall(r'class="bulk-chip">([^<]+)<', html)
+        assert shown == ["status: failed", "time of creation: Last 7 days", "workflow: momentum"]
+        assert str(workflow.pk) not in html
+
+    def test_shows_filters_that_the_list_lacks_as_they_were_sent(self, staff: Any) -> None:
+        runs(1)
+        action = begin(staff, "cancel")  # with a status that is none
+        html = client_of(staff).get(f"{ACTIONS}{action.pk}/change/").content.decode()
+        assert "<code>status=any</code>" in html
+
     def test_is_paged(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "BULK_RESULTS", 2)
         chosen = runs(3)
