@@ -107,6 +107,9 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
     def merge(self, request: HttpRequest, queryset: QuerySet[ErrorGroup]) -> HttpResponse | None:
         """Merge the groups into that which was seen first."""
         groups = list(queryset.order_by("first_seen", "id"))
+        if len(groups) < 2:  # as the sentence says
+            self.message_user(request, group_changes.NO_OTHERS, messages.ERROR)
+            return None
         question = Question("merge", _("Merge %(count)d %(items)s"), MERGE_EFFECT, groups)
         if not is_confirmed(request):
             return confirmation_page(self, request, question)

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from executions.admin.error_groups.rows import group_url
+from executions.error_groups import group_changes
 from executions.error_groups.scan import scan
 from executions.models import ErrorGroup, ErrorGroupChange, WorkflowExecution
 from executions.tests.error_groups.test_recording import TRACEBACK, failed_run, run_with_failed_nodes
@@ -98,6 +99,13 @@ class TestList:
         html = page_of(operator, LIST, workflow=str(other.pk))
         assert "no server</a>" in html
         assert "no prices</a>" not in html
+
+    def test_one_group_alone_is_refused_before_the_question(self, operator: Client, workflow: Workflow) -> None:
+        one, _other = two_groups(workflow)
+        answer = operator.post(LIST, {"action": "merge", "_selected_action": [str(one.pk)]}, follow=True)
+        html = answer.content.decode()
+        assert "Merge 1" not in html
+        assert str(group_changes.NO_OTHERS) in html
 
     def test_groups_that_were_merged_are_left_out(self, operator: Client, workflow: Workflow) -> None:
         one, other = two_groups(workflow)
