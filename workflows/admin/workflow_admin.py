@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import format_lazy
@@ -43,6 +43,7 @@ RESTORE = _("Restore %(count)d %(items)s")
 IN_TRASH = _("It is in the trash already.")
 NOT_IN_TRASH = _("It is not in the trash.")
 BETWEEN = _("Another change came in between, so nothing was saved. Repeat yours.")
+MISSING = _("There is no workflow with the id %(id)s, or you may not see it. Perhaps it was deleted.")
 PREVIEW = "_preview"
 ADDED = ("add_name", "add_type", "add_source", "add_target")  # form fields that add a node or an edge
 LESS_IMPORTANT = ("version", "updated_at")  # than the columns of runs
@@ -84,6 +85,13 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         rows: Any = super().get_queryset(request)
         seen: QuerySet[Model] = rows.visible_to(request.user)
         return seen
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Workflow | None:
+        """Return the row. Raises Http404, where Django's own views redirect to the front page."""
+        row: Workflow | None = super().get_object(request, object_id, from_field)
+        if row is None and self.has_view_or_change_permission(request):
+            raise Http404(MISSING % {"id": object_id})
+        return row
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return PagesChangeList if _may_see_runs(request) else super().get_changelist(request, **kwargs)

@@ -6,10 +6,9 @@ Each section has its own queries and timeout, so that one may fail alone.
 
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -26,6 +25,7 @@ from executions.admin.types import Context
 from executions.admin.visible_workflows import visible_workflows
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
+from workflows.admin.workflow_admin import MISSING
 from workflows.models import Graph, Workflow
 
 from . import duration_chart, graph_changes, node_health, slower_nodes, status_grid
@@ -42,8 +42,7 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         return _render(request, "forbidden", {"title": _("No access")}, status=403)
     workflow = visible_workflows(request.user).select_related("owner").only(*WORKFLOW_COLUMNS).filter(pk=pk).first()
     if workflow is None:
-        messages.warning(request, _("There is no workflow with the id %(id)s. Perhaps it was deleted.") % {"id": pk})
-        return redirect("admin:index")
+        raise Http404(MISSING % {"id": pk})
     # Before any query, so that the stream also sends changes made while the page is built.
     stream = page_streams.all_runs_stream_url()
     sections = Sections(request, workflow)

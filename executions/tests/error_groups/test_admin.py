@@ -100,6 +100,14 @@ class TestList:
         assert "no server</a>" in html
         assert "no prices</a>" not in html
 
+    def test_upkeep_is_named_in_the_language_of_the_page(self, operator: Client, workflow: Workflow) -> None:
+        one, _other = two_groups(workflow)
+        assert ">upkeep</td>" in page_of(operator, group_url(one.pk))
+        operator.defaults["HTTP_ACCEPT_LANGUAGE"] = "ko"
+        html = page_of(operator, group_url(one.pk))
+        assert ">유지 관리</td>" in html
+        assert ">upkeep</td>" not in html
+
     def test_one_group_alone_is_refused_before_the_question(self, operator: Client, workflow: Workflow) -> None:
         one, _other = two_groups(workflow)
         answer = operator.post(LIST, {"action": "merge", "_selected_action": [str(one.pk)]}, follow=True)

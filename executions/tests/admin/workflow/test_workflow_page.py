@@ -66,11 +66,14 @@ class TestWhoSeesIt:
         mine = WorkflowFactory(owner=newcomer, chain=["mine"])
         run = run_in_states(mine)
         assert [found.pk for found in page(newcomer, mine).context["runs"]] == [run.pk]
-        assert page(newcomer, workflow, status=302).headers["Location"] == "/admin/"
+        page(newcomer, workflow, status=404)
 
-    def test_what_is_not_there_leads_back_with_a_sentence(self, staff: Any) -> None:
-        response = client_of(staff).get(f"/admin/workflows/workflow/{uuid7()}/", follow=True)
-        assert "There is no workflow with the id" in response.content.decode()
+    @pytest.mark.parametrize("id", ["abc", "019ab0c4-0000-7000-8000-0000000000ff"])
+    @pytest.mark.parametrize("view", ["", "change/", "delete/", "history/"])
+    def test_what_is_not_there_has_a_page_that_says_so(self, id: str, view: str, staff: Any) -> None:
+        response = client_of(staff).get(f"/admin/workflows/workflow/{id}/{view}", follow=True)
+        assert response.status_code == 404
+        assert f"There is no workflow with the id {id}, or you may not see it." in response.content.decode()
 
 
 class TestWaysThere:
