@@ -1,9 +1,10 @@
 """Saved views, the grid of a workflow and the keyboard shortcuts."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, StorageState, expect
 
 from browser.engine import Engine
@@ -41,6 +42,37 @@ def test_the_filters_after_the_browsers_back_are_those_of_the_address(page: Page
     expect(page).to_have_url(site.url(f"{RUNS}?status=failed"))
     expect(form.get_by_label("failed", exact=True)).to_be_checked()
     expect(form.get_by_label("cancelled", exact=True)).not_to_be_checked()
+
+
+@pytest.fixture
+def flows(site: LiveSite) -> Iterator[list[str]]:
+    """Eight more workflows, so that the filter has a search field."""
+    made = [site.call("POST", "workflows/", {"name": f"Filtered flow {number}"}, {})[1] for number in range(8)]
+    yield [each["name"] for each in made]
+    for each in made:
+        site.call("DELETE", f"workflows/{each['id']}/", None, {})
+
+
+@pytest.mark.usefixtures("flows")
+def test_a_workflow_is_found_in_the_filter_as_its_name_is_typed_without_a_request(page: Page, site: LiveSite) -> None:
+    page.goto(site.url(RUNS))
+    form = page.get_by_role("search", name="Filters")
+    menu = form.locator("details", has=page.locator("#find-workflow"))
+    menu.locator("summary").click()
+    expect(form.get_by_role("searchbox", name="Find a workflow by its name")).to_be_focused()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.keyboard.type("FLOW 3")
+    expect(menu.locator(".filter-options > li:visible")).to_have_text(re.compile("Filtered flow 3"))
+    menu.get_by_label("Filtered flow 3", exact=True).check()
+    form.get_by_role("searchbox").fill("flow 5")
+    expect(menu.locator(".filter-options > li:visible")).to_have_count(2)  # what is chosen stays
+    form.get_by_role("searchbox").fill("")
+    expect(menu.get_by_label("Nightly prices", exact=True)).to_be_visible()
+    assert [url for url in asked if "find_workflow" in url] == []
+    form.get_by_role("searchbox").fill("no such flow")
+    expect(menu.get_by_text("No workflow has “no such flow” in its name.")).to_be_visible()
+    expect(menu.get_by_label("Filtered flow 3", exact=True)).to_be_checked()
 
 
 def test_the_grid_of_a_workflow_leads_to_the_node_of_a_run(page: Page, site: LiveSite) -> None:

@@ -28,6 +28,7 @@ NAMED_NODES = 5_000  # of several of them, passed to a query as ids; the caller 
 EXPANDED_LINES = 200  # `?expand=logs`
 STREAM_ROWS = 2_000  # log lines or transitions in one step of a stream
 OFFERED_WORKFLOWS = 30  # by a filter
+SEARCHED_WORKFLOWS = 8  # of a filter: from so many on it has a search field
 OWNED_WORKFLOWS = 1_000  # the same in the admin
 SHARED_VIEWS = 50
 FOUND_ROWS = 5  # of each kind, by the search for everything

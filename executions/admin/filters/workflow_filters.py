@@ -69,6 +69,10 @@ class WorkflowFilter(SeveralFilter):
             return name
         return gettext("%(name)s (formerly %(former)s)") % {"name": name, "former": former}
 
+    @property
+    def has_search(self) -> bool:
+        return bool(self.find) or len(self.lookup_choices) >= limits.SEARCHED_WORKFLOWS or self.is_cut
+
     def selected_ids(self) -> list[str]:
         """Return the selected ids, offered or not."""
         return self.values

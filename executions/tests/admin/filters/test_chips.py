@@ -119,9 +119,13 @@ class TestWorkflows:
         page = client.get(f"{RUNS}?status=failed&find_workflow=x").content.decode()
         assert '<input type="hidden" name="filters" value="status=failed">' in page
 
-    def test_few_need_no_search(self, client: Client) -> None:
-        Workflow.objects.filter(name__gt="flow 010").delete()
-        assert "find_workflow" not in client.get(RUNS).content.decode()
+    @pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
+    def test_eight_can_be_searched_in_the_page_and_fewer_need_no_search(self, client: Client, path: str) -> None:
+        Workflow.objects.filter(name__gt="flow 007").delete()
+        assert 'id="find-workflow" data-all' in client.get(path).content.decode()
+        assert "data-all" not in client.get(f"{path}?find_workflow=flow").content.decode()
+        Workflow.objects.filter(name="flow 007").delete()
+        assert "find_workflow" not in client.get(path).content.decode()
 
 
 @pytest.mark.parametrize(
