@@ -275,7 +275,7 @@ class TestWhatNoLongerExists:
         Workflow.objects.filter(pk=workflow.pk).delete()
         html = client_of(teammate).get(f"{VIEWS}{SavedView.objects.get().pk}/", follow=True).content.decode()
         assert "no longer exists" in html
-        assert "<code>workflow</code>" in html
+        assert "<dt>Workflow <code>" in html
 
 
 def test_the_page_asks_as_many_queries_for_many_views_as_for_one(teammate: Any, colleague: Any) -> None:
