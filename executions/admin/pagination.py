@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -169,9 +169,10 @@ class KeysetChangeList(StrictChangeList):
     def _first(self, rows: QuerySet[Model], order: Sequence[str]) -> list[Model]:
         """Return the rows of a page, and one more to see whether a next page exists."""
         count = self.list_per_page + 1
-        for spec in self.filter_specs:
-            if (runs := getattr(spec, "runs", None)) is not None:
-                rows = rows.filter(pk__in=self._first_of(runs, rows, order, count))
+        selected: list[Runs] = [runs for spec in self.filter_specs if (runs := getattr(spec, "runs", None)) is not None]
+        if selected:
+            runs = reduce(lambda some, others: some.filter(pk__in=others.values("pk")), selected)
+            rows = rows.filter(pk__in=self._first_of(runs, rows, order, count))
         return list(rows[:count])
 
     def _first_of(self, runs: Runs, rows: QuerySet[Model], order: Sequence[str], count: int) -> list[UUID]:

@@ -33,8 +33,7 @@ class TagFilter(TextFilter):
     parameter_name = "tag"
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        held = (Q(metadata__contains={"tags": [form]}) for form in names.forms(value))
-        return queryset.filter(reduce(or_, held))
+        return queryset.filter(is_tagged(value))
 
 
 class SearchedTextFilter(TextFilter):
@@ -161,7 +160,16 @@ class OwnerFilter(TextFilter):
         ]
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        return queryset.filter(run_conditions.is_of_owner(self.owner_id(value)))
+
+    def owner_id(self, value: str) -> int:
+        """Return the id of the owner. Raises IncorrectLookupParameters."""
         owner = run_conditions.find_owner(self.request.user, value)
         if owner is None:
             raise IncorrectLookupParameters
-        return queryset.filter(run_conditions.is_of_owner(owner))
+        return owner
+
+
+def is_tagged(tag: str) -> Q:
+    """Return the condition that a run has this tag."""
+    return reduce(or_, (Q(metadata__contains={"tags": [form]}) for form in names.forms(tag)))

@@ -1,6 +1,7 @@
 """Filters by the workflow of a row, and by a column of its run. They never scan the executions."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import ClassVar
 from uuid import UUID
 
@@ -9,12 +10,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits
+from executions import limits, run_conditions
 from executions.admin.pagination import FIND
-from executions.admin.types import JSON, Runs
+from executions.admin.types import JSON, Runs, User
 from executions.models import WorkflowExecution
 from ledgerkit.admin.list_filters import SEPARATOR, SeveralFilter
-from ledgerkit.admin.lists import Choice, ModelAdmin
+from ledgerkit.admin.lists import Choice, ConstantFilter, ModelAdmin
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
 from workflows.history import DefinitionChange
@@ -22,6 +23,7 @@ from workflows.models import Node, Workflow
 
 from .choice_filters import TriggerFilter
 from .linked_filters import parse_id
+from .text_filters import OwnerFilter, TagFilter, is_tagged
 
 NAME_LENGTH = 255
 
@@ -85,34 +87,96 @@ class NodeWorkflowFilter(WorkflowFilter):
         return queryset.filter(node__in=list(nodes.values_list("id", flat=True)))
 
 
-class RunFieldFilter(SeveralFilter):
-    """Filter rows by a column of their run. No index has them in the order of the list, so the list reads the newest
-    `shown` runs alone, one by one (see KeysetChangeList): those visible to the user that match the other filters."""
+def _of_ids(field: str, _user: User, text: str) -> Q:
+    ids = [pk for each in text.split(SEPARATOR) if (pk := parse_uuid(each))]
+    return Q(**{f"{field}__in": ids}) if ids else Q()
 
-    # Parameters of other filters that narrow the runs, with the field of the run.
-    NARROWING: ClassVar[dict[str, str]] = {"workflow": "workflow", "workflow_execution": "pk"}
+
+def _of_triggers(_user: User, text: str) -> Q:
+    return Q(trigger_type__in=text.split(SEPARATOR))
+
+
+def _of_owner(user: User, text: str) -> Q:
+    owner = None if "\0" in text else run_conditions.find_owner(user, text.strip())
+    return Q() if owner is None else run_conditions.is_of_owner(owner)
+
+
+class RunFieldFilter(ConstantFilter):
+    """Filter rows by their run. No index has them in the order of the list, so the list reads the newest `shown` runs
+    alone, one by one (see KeysetChangeList): those visible to the user that match all filters by the run."""
+
+    # Parameters of the list that narrow the runs, with their conditions. A filter refuses what it does not accept.
+    NARROWING: ClassVar[dict[str, Callable[[User, str], Q]]] = {
+        "workflow": partial(_of_ids, "workflow"),
+        "workflow_execution": partial(_of_ids, "pk"),
+        "trigger_type": _of_triggers,
+        "tag": lambda _user, text: is_tagged(text.strip()),
+        "owner": _of_owner,
+    }
+    of_runs: ClassVar[tuple[str, ...]]  # parameters of the filters of the list that are such filters
     shown: ClassVar[int]
     runs: Runs | None = None
 
     def any_of(self, queryset: QuerySet[Model], values: list[str]) -> QuerySet[Model]:
-        given = {name: self.request.GET.get(name, "").split(SEPARATOR) for name in self.NARROWING}
-        ids = {name: [pk for text in texts if (pk := parse_uuid(text))] for name, texts in given.items()}
-        which: dict[str, object] = {f"{self.NARROWING[name]}__in": found for name, found in ids.items() if found}
-        which[f"{self.parameter_name}__in"] = values
-        seen = WorkflowExecution.objects.visible_to(self.request.user)
-        runs = seen.filter(**which).order_by("-created_at", "-id")
+        return self._select_runs(queryset)
+
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        return self._select_runs(queryset)
+
+    def _select_runs(self, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        """Select the runs for all such filters of the list, once: in the first of them that is in use."""
+        given = self.request.GET
+        if self.parameter_name != next((name for name in self.of_runs if given.get(name)), None):
+            return queryset
+        user = self.request.user
+        conditions = [condition(user, given[name]) for name, condition in self.NARROWING.items() if given.get(name)]
+        runs = WorkflowExecution.objects.visible_to(user).filter(*conditions).order_by("-created_at", "-id")
         self.runs = WorkflowExecution.objects.filter(pk__in=runs.values("pk")[: self.shown]).order_by()
         return queryset
 
 
-class NodeTriggerFilter(RunFieldFilter, TriggerFilter):
-    title = _("trigger (its newest 1,000 executions)")
+class OfNodes(RunFieldFilter):
+    of_runs = ("trigger_type", "tag", "owner")
     shown = 1_000
 
 
-class LogWorkflowFilter(RunFieldFilter, WorkflowFilter):
-    title = _("workflow (its newest 100 executions)")
+class OfLines(RunFieldFilter):
+    of_runs = ("workflow", "trigger_type", "tag", "owner")
     shown = 100
+
+
+class RunOwnerFilter(RunFieldFilter, OwnerFilter):
+    def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
+        self.owner_id(value)
+        return super().chosen(queryset, value)
+
+
+class NodeTriggerFilter(OfNodes, TriggerFilter):
+    title = _("trigger, among the newest 1,000 runs")
+
+
+class NodeTagFilter(OfNodes, TagFilter):
+    title = _("tag, among the newest 1,000 runs")
+
+
+class NodeOwnerFilter(OfNodes, RunOwnerFilter):
+    title = _("owner of the workflow, among the newest 1,000 runs")
+
+
+class LogWorkflowFilter(OfLines, WorkflowFilter):
+    title = _("workflow, among the newest 100 runs")
+
+
+class LogTriggerFilter(OfLines, TriggerFilter):
+    title = _("trigger, among the newest 100 runs")
+
+
+class LogTagFilter(OfLines, TagFilter):
+    title = _("tag, among the newest 100 runs")
+
+
+class LogOwnerFilter(OfLines, RunOwnerFilter):
+    title = _("owner of the workflow, among the newest 100 runs")
 
 
 def _former_names(part: str) -> dict[UUID, str]:

@@ -18,7 +18,12 @@ from executions.admin.filters.period_filters import LoggedFilter
 from executions.admin.filters.text_filters import LineTextFilter
 from executions.admin.filters.time_filters import LineFromToFilter
 from executions.admin.filters.view_filters import LineColumnsFilter, LineOrderFilter
-from executions.admin.filters.workflow_filters import LogWorkflowFilter
+from executions.admin.filters.workflow_filters import (
+    LogOwnerFilter,
+    LogTagFilter,
+    LogTriggerFilter,
+    LogWorkflowFilter,
+)
 from executions.admin.list_views import ChosenChangeList
 from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Context
@@ -61,6 +66,9 @@ class ExecutionLogAdmin(SavedViewsMixin):
         LineTextFilter,
         LoggedFilter,
         LogWorkflowFilter,
+        LogTriggerFilter,
+        LogTagFilter,
+        LogOwnerFilter,
         LineFromToFilter,
         RunFilter,
         NodeExecutionFilter,

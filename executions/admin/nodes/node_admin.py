@@ -26,7 +26,12 @@ from executions.admin.filters.recent_runs import NewestRunsFilter
 from executions.admin.filters.text_filters import NodeErrorFilter, NodeNameFilter
 from executions.admin.filters.time_filters import IdFromToFilter, NodeDurationFilter
 from executions.admin.filters.view_filters import NodeColumnsFilter, NodeOrderFilter
-from executions.admin.filters.workflow_filters import NodeTriggerFilter, NodeWorkflowFilter
+from executions.admin.filters.workflow_filters import (
+    NodeOwnerFilter,
+    NodeTagFilter,
+    NodeTriggerFilter,
+    NodeWorkflowFilter,
+)
 from executions.admin.list_views import ChosenChangeList
 from executions.admin.run_again_links import again_url
 from executions.admin.saved_views import SavedViewsMixin
@@ -186,6 +191,8 @@ class NodeExecutionAdmin(SavedViewsMixin):
         IdTimeFilter,
         NodeWorkflowFilter,
         NodeTriggerFilter,
+        NodeTagFilter,
+        NodeOwnerFilter,
         NodeAttentionFilter,
         IdFromToFilter,
         NodeDurationFilter,

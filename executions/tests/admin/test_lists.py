@@ -12,7 +12,15 @@ from django.test.html import parse_html
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
-from executions.admin.filters.workflow_filters import LogWorkflowFilter, NodeTriggerFilter
+from executions.admin.filters.workflow_filters import (
+    LogOwnerFilter,
+    LogTagFilter,
+    LogTriggerFilter,
+    LogWorkflowFilter,
+    NodeOwnerFilter,
+    NodeTagFilter,
+    NodeTriggerFilter,
+)
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import (
@@ -239,17 +247,45 @@ class TestFilters:
         assert [line.workflow_execution_id for line in lines] == [runs[1].pk, runs[0].pk]
         assert found(client.get(f"{LOGS}?workflow={other.workflow_id}&level=error")) == []
 
+    def test_nodes_and_lines_by_the_tag_and_the_owner_of_their_run(self, staff: Any) -> None:
+        client, run = client_of(staff), fill(1)[0]
+        other = WorkflowExecutionFactory(metadata={"tags": ["other"]}, workflow=WorkflowFactory(owner=staff))
+        NodeExecutionFactory(workflow_execution=other)
+        ExecutionLogFactory(workflow_execution=other)
+        for path in (NODES, LOGS):
+            for query, expected in (
+                ("tag=nightly", run),
+                (f"owner={run.workflow.owner.get_username()}", run),
+                ("tag=other&owner=me", other),
+            ):
+                assert {row.workflow_execution_id for row in found(client.get(f"{path}?{query}"))} == {expected.pk}, (
+                    query
+                )
+            assert found(client.get(f"{path}?tag=nightly&owner=me")) == []
+            refused = client.get(f"{path}?tag=nightly&owner=nobody")
+            assert refused.status_code == 400
+            assert "?tag=nightly" in refused.content.decode()
+
     @pytest.mark.parametrize(
         ("path", "query", "offered"),
-        [(NODES, "trigger_type=manual", NodeTriggerFilter), (LOGS, "workflow={workflow}", LogWorkflowFilter)],
+        [
+            (NODES, "trigger_type=manual", NodeTriggerFilter),
+            (NODES, "tag=nightly", NodeTagFilter),
+            (NODES, "owner={owner}", NodeOwnerFilter),
+            (LOGS, "workflow={workflow}", LogWorkflowFilter),
+            (LOGS, "trigger_type=manual", LogTriggerFilter),
+            (LOGS, "tag=nightly", LogTagFilter),
+            (LOGS, "owner={owner}", LogOwnerFilter),
+        ],
     )
     def test_what_is_found_by_run_is_of_the_newest_runs_and_says_so(
         self, path: str, query: str, offered: Any, staff: Any, monkeypatch: Any
     ) -> None:
-        assert f"newest {offered.shown:,} executions" in str(offered.title)
+        assert f"among the newest {offered.shown:,} runs" in str(offered.title)
         monkeypatch.setattr(offered, "shown", 2)
         _old, *new = fill(3)
-        rows = found(client_of(staff).get(f"{path}?{query.format(workflow=new[0].workflow_id)}"))
+        known = {"workflow": new[0].workflow_id, "owner": new[0].workflow.owner.get_username()}
+        rows = found(client_of(staff).get(f"{path}?{query.format(**known)}"))
         assert {row.workflow_execution_id for row in rows} == {run.pk for run in new}
 
     @pytest.mark.slow
@@ -263,17 +299,25 @@ class TestFilters:
         back = client.get(path + second.context["cl"].newer_link)
         assert [row.pk for row in found(back)] == [row.pk for row in found(first)]
 
-    @pytest.mark.parametrize(("path", "query"), [(NODES, "trigger_type=manual"), (LOGS, "workflow={workflow}")])
+    @pytest.mark.parametrize(
+        ("path", "query"),
+        [
+            (NODES, "trigger_type=manual"),
+            (NODES, "trigger_type=manual&tag=nightly&owner={owner}"),
+            (LOGS, "workflow={workflow}"),
+            (LOGS, "workflow={workflow}&trigger_type=manual&tag=nightly&owner={owner}"),
+        ],
+    )
     def test_what_is_found_by_run_is_looked_for_in_each_run_by_itself(self, path: str, query: str, staff: Any) -> None:
         """No walk along the whole table, which an order and a limit may invite the database to."""
         client, run = client_of(staff), fill(1)[0]
         client.get(path)
         with CaptureQueriesContext(connection) as queries:
-            client.get(f"{path}?{query.format(workflow=run.workflow_id)}")
+            client.get(f"{path}?{query.format(workflow=run.workflow_id, owner=run.workflow.owner.get_username())}")
         (by_run,) = [query["sql"] for query in queries if "unnest(" in query["sql"]]
         assert not by_run.rstrip(")").endswith("LIMIT 51")
         assert [name for name in PAYLOADS if any(name in query["sql"] for query in queries)] == []
-        assert len(queries) <= 12
+        assert len(queries) <= (15 if "owner=" in query else 12)  # who that is, and their workflows
 
     def test_a_workflow_beyond_those_offered_is_found_by_its_link(self, staff: Any) -> None:
         for _ in range(31):

@@ -79,7 +79,7 @@ class TestChips:
         row = ExecutionLogFactory()
         both = f"workflow={row.workflow_execution.workflow_id}&workflow_execution={row.workflow_execution_id}"
         found = {title: without for title, _words, without in chips(client, f"{LOGS}?{both}")}
-        assert found["workflow (its newest 100 executions)"] == f"?workflow_execution={row.workflow_execution_id}"
+        assert found["workflow, among the newest 100 runs"] == f"?workflow_execution={row.workflow_execution_id}"
 
 
 class TestWorkflows:
@@ -133,22 +133,29 @@ class TestWorkflows:
     [
         (NODES, "trigger_type=manual&workflow_execution={run}", NodeExecutionFactory),
         (NODES, "trigger_type=manual&workflow={workflow}", NodeExecutionFactory),
+        (NODES, "tag=t&trigger_type=manual&workflow_execution={run}", NodeExecutionFactory),
+        (NODES, "owner={owner}&workflow={workflow}", NodeExecutionFactory),
+        (NODES, "tag=t&trigger_type=manual", NodeExecutionFactory),
+        (NODES, "owner={owner}&tag=t", NodeExecutionFactory),
         (LOGS, "workflow={workflow}&workflow_execution={run}", ExecutionLogFactory),
+        (LOGS, "workflow={workflow}&tag=t", ExecutionLogFactory),
+        (LOGS, "trigger_type=manual&owner={owner}&tag=t", ExecutionLogFactory),
     ],
 )
 def test_the_newest_runs_are_those_that_the_other_filters_leave(
     client: Client, monkeypatch: Any, path: str, query: str, make: Any
 ) -> None:
     """They were the newest of all, and the row's own run was not among them."""
-    row = make()
+    row = make(workflow_execution=WorkflowExecutionFactory(metadata={"tags": ["t"]}))
     run = row.workflow_execution
-    for offered in ("NodeTriggerFilter", "LogWorkflowFilter"):
+    for offered in ("OfNodes", "OfLines"):
         monkeypatch.setattr(f"executions.admin.filters.workflow_filters.{offered}.shown", 1)
     WorkflowExecutionFactory(workflow=run.workflow)
     if "workflow=" in query and path == NODES:
         run.workflow.executions.exclude(pk=run.pk).delete()
         WorkflowExecutionFactory()
-    address = f"{path}?{query.format(run=run.pk, workflow=run.workflow_id)}"
+    known = {"run": run.pk, "workflow": run.workflow_id, "owner": run.workflow.owner.get_username()}
+    address = f"{path}?{query.format(**known)}"
     assert [each.pk for each in client.get(address).context["cl"].result_list] == [row.pk]
 
 

@@ -223,6 +223,37 @@ class TestNames:
         assert client_of(user).get(f"{NODES}names/?q=load").json() == {"names": ["Load my own"]}
 
 
+class TestRunsOfRows:
+    """Rows are filtered by the tag, the owner and the trigger of their run among the newest runs that have them."""
+
+    @pytest.mark.parametrize("path", [NODES, LINES])
+    @pytest.mark.parametrize(
+        ("query", "index"),
+        [("tag=nightly", "metadata"), ("owner={owner}", "workflow"), ("trigger_type=event", "trigger")],
+    )
+    def test_an_index_finds_the_runs_and_their_number_is_bounded(
+        self, only: Any, client: Client, path: str, query: str, index: str
+    ) -> None:
+        run = WorkflowExecutionFactory()
+        only("workflow_executions", f"idx_workflow_executions_{index}")
+        cl = client.get(f"{path}?{query.format(owner=run.workflow.owner.get_username())}").context["cl"]
+        (runs,) = [spec.runs for spec in cl.filter_specs if getattr(spec, "runs", None) is not None]
+        found = plan(runs)
+        assert uses(found, f"idx_workflow_executions_{index}")
+        assert "Limit" in found
+
+    def test_together_with_the_newest_runs_of_a_workflow_they_are_those_of_both(self, client: Client) -> None:
+        workflow = WorkflowFactory()
+        old = WorkflowExecutionFactory(workflow=workflow, metadata={"tags": ["t"]})
+        node = NodeExecutionFactory(workflow_execution=old)
+        for run in (WorkflowExecutionFactory(workflow=workflow), WorkflowExecutionFactory(metadata={"tags": ["t"]})):
+            NodeExecution.objects.bulk_create(
+                NodeExecutionFactory.build(workflow_execution=run, node=step)
+                for step in NodeFactory.create_batch(51, workflow=run.workflow)
+            )
+        assert pks(client.get(f"{NODES}?newest_runs={workflow.pk}~20&tag=t").context["cl"]) == [node.pk]
+
+
 class TestSavedViews:
     @pytest.mark.parametrize(
         ("path", "listed", "filters"),
