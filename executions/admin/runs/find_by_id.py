@@ -1,10 +1,8 @@
 """Rows whose id is, or begins with, a text: of the search for everything."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from uuid import UUID
 
 from django.contrib.admin import AdminSite
 from django.db.models import Model, QuerySet
@@ -18,14 +16,11 @@ from executions import limits
 from executions.admin import statuses
 from executions.models import BulkAction, ErrorGroup, ExecutionLog, NodeExecution, WorkflowExecution
 from ledgerkit import time_zones
-from ledgerkit.db.models import parse_uuid
+from ledgerkit.db.id_ranges import IdRange, id_range
 from tokens.models import Token
 from workflows.models import Workflow
 
-ID_PART = re.compile("[0-9a-f]{8}-?(?:[0-9a-f]{1,4}-?){0,6}", re.IGNORECASE | re.ASCII)
 GROUP_COLUMNS = ("title", "state", "last_seen")  # what a group is shown with
-
-type Bounds = tuple[UUID, UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,61 +43,51 @@ def may_view(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
 
 def _by_id[M: Model](
     model: type[M],
-    select: Callable[[HttpRequest, Bounds], QuerySet[M]],
+    select: Callable[[HttpRequest, IdRange], QuerySet[M]],
     present: Callable[[M], Found],
     site: AdminSite,
     request: HttpRequest,
     text: str,
 ) -> list[Found]:
     """Return the newest rows of a model whose id is, or begins with, this text."""
-    if (bounds := _id_bounds(text)) is None or not may_view(site, request, model):
+    if (ids := id_range(text)) is None or not may_view(site, request, model):
         return []
-    return [present(row) for row in select(request, bounds).order_by("-pk")[: limits.FOUND_ROWS]]
-
-
-def _id_bounds(text: str) -> Bounds | None:
-    """Return the first and the last id that begin with at least 8 hexadecimal digits."""
-    if pk := parse_uuid(text):
-        return pk, pk
-    if not ID_PART.fullmatch(text):
-        return None
-    digits = text.replace("-", "")
-    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    return [present(row) for row in select(request, ids).order_by("-pk")[: limits.FOUND_ROWS]]
 
 
 # --- which rows ----------------------------------------------------------------------------------------------------
-def _runs(request: HttpRequest, bounds: Bounds) -> QuerySet[WorkflowExecution]:
-    rows = WorkflowExecution.objects.visible_to(request.user).filter(pk__range=bounds)
+def _runs(request: HttpRequest, ids: IdRange) -> QuerySet[WorkflowExecution]:
+    rows = WorkflowExecution.objects.visible_to(request.user).filter(pk__range=ids)
     return rows.only("workflow_name", "status", "created_at")
 
 
-def _nodes(request: HttpRequest, bounds: Bounds) -> QuerySet[NodeExecution]:
-    rows = NodeExecution.objects.visible_to(request.user).filter(pk__range=bounds)
+def _nodes(request: HttpRequest, ids: IdRange) -> QuerySet[NodeExecution]:
+    rows = NodeExecution.objects.visible_to(request.user).filter(pk__range=ids)
     return rows.only("node_name", "status", "created_at")
 
 
-def _lines(request: HttpRequest, bounds: Bounds) -> QuerySet[ExecutionLog]:
-    return ExecutionLog.objects.visible_to(request.user).filter(pk__range=bounds).only("level", "timestamp")
+def _lines(request: HttpRequest, ids: IdRange) -> QuerySet[ExecutionLog]:
+    return ExecutionLog.objects.visible_to(request.user).filter(pk__range=ids).only("level", "timestamp")
 
 
-def _workflows(request: HttpRequest, bounds: Bounds) -> QuerySet[Workflow]:
+def _workflows(request: HttpRequest, ids: IdRange) -> QuerySet[Workflow]:
     """Return also those in the trash, whose page can be opened."""
-    return Workflow.objects.visible_to(request.user).filter(pk__range=bounds).only("name", "deleted_at")
+    return Workflow.objects.visible_to(request.user).filter(pk__range=ids).only("name", "deleted_at")
 
 
-def _groups(request: HttpRequest, bounds: Bounds) -> QuerySet[ErrorGroup]:
+def _groups(request: HttpRequest, ids: IdRange) -> QuerySet[ErrorGroup]:
     """Return for a group that was merged the one that it is part of."""
-    now = ErrorGroup.objects.filter(pk__range=bounds).order_by().values(now=Coalesce("merged_into", "pk"))
+    now = ErrorGroup.objects.filter(pk__range=ids).order_by().values(now=Coalesce("merged_into", "pk"))
     return ErrorGroup.objects.visible_to(request.user).current().filter(pk__in=now).only(*GROUP_COLUMNS)
 
 
-def _bulk_actions(request: HttpRequest, bounds: Bounds) -> QuerySet[BulkAction]:
-    rows = BulkAction.objects.visible_to(request.user).filter(pk__range=bounds)
+def _bulk_actions(request: HttpRequest, ids: IdRange) -> QuerySet[BulkAction]:
+    rows = BulkAction.objects.visible_to(request.user).filter(pk__range=ids)
     return rows.only("verb", "username", "happened_at")
 
 
-def _tokens(_request: HttpRequest, bounds: Bounds) -> QuerySet[Token]:
-    return Token.objects.filter(pk__range=bounds).only("name", "created_at", "revoked_at")
+def _tokens(_request: HttpRequest, ids: IdRange) -> QuerySet[Token]:
+    return Token.objects.filter(pk__range=ids).only("name", "created_at", "revoked_at")
 
 
 # --- how they are shown --------------------------------------------------------------------------------------------

@@ -133,6 +133,17 @@ class TestFilters:
         html = shown(staff, f"?q={run.pk}")
         assert (str(run.pk) in html, str(other.pk) in html) == (True, False)
 
+    @pytest.mark.parametrize("length", [8, 14, 35])
+    def test_the_search_takes_the_first_characters_of_an_id(self, staff: Any, length: int) -> None:
+        old = WorkflowExecutionFactory(pk=partitions.bound(timezone.now() - timedelta(days=2)))
+        new = WorkflowExecutionFactory()
+        old.cancel()
+        new.cancel()
+        for run, other in ((old, new), (new, old)):
+            html = shown(staff, f"?q={str(run.pk)[:length].upper()}")
+            assert (str(run.pk) in html, str(other.pk) in html) == (True, False)
+        assert str(old.pk) not in shown(staff, f"?q={str(old.pk)[:7]}")
+
 
 class TestExport:
     def test_has_the_rows_of_the_filters_as_csv_and_ndjson(
