@@ -36,6 +36,7 @@ from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 NO_FILTERS = {VIEW, OLDER, NEWER, FIND}
 ENDED = {"ended", "ended_between"}
+NO_RUNS = Preview(0, 0, [])
 GROWN = gettext_lazy("More runs match by now than were counted: look at the number again.")
 REASON_NEEDED = gettext_lazy("Nothing was done: give a reason.")
 
@@ -112,6 +113,8 @@ def _answer(model_admin: ReadOnlyAdmin, request: HttpRequest, verb: Verb) -> Htt
     if is_confirmed(request) and (known := BulkAction.objects.visible_to(request.user).filter(pk=fields.pk).first()):
         return redirect(action_url(known))
     runs, changelist = filtered_runs(model_admin, request)
+    if not changelist.chips:  # as over the API
+        return _page(model_admin, request, verb, NO_RUNS, fields, changelist, "")
     found = preview(runs, verb, fields.until)
     error = ""
     if is_confirmed(request):
@@ -164,8 +167,9 @@ def _page(
     error: str,
 ) -> HttpResponse:
     items = ngettext("workflow execution", "workflow executions", found.chosen)
+    counted = str(verb.title) % {"count": found.chosen, "items": items}
     context = {
-        "title": str(verb.title) % {"count": found.chosen, "items": items},
+        "title": counted if changelist.chips else BulkVerb(verb.name).label,
         "verb": verb,
         "found": found,
         "fields": fields,

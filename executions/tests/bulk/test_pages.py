@@ -20,6 +20,7 @@ from workflows.tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 RUNS, ACTIONS = "/admin/executions/workflowexecution/", "/admin/executions/bulkaction/"
+PENDING = "?status=pending"
 
 
 def ask(user: Any, verb: str, query: str = "") -> str:
@@ -43,7 +44,7 @@ def operator() -> Any:
 class TestTheList:
     def test_offers_each_action_for_all_runs_with_its_filters(self, staff: Any) -> None:
         runs(1)
-        html = client_of(staff).get(f"{RUNS}?status=pending&older=1&view=all".replace("older=1&", "")).content.decode()
+        html = client_of(staff).get(f"{RUNS}?status=pending&view=all").content.decode()
         for verb in ("cancel", "retry", "rerun", "fail", "keep", "release", "delete"):
             assert f'href="{RUNS}bulk/{verb}/?status=pending"' in html
 
@@ -61,10 +62,18 @@ class TestTheList:
 
     def test_offers_only_what_the_user_may_do(self, teammate: Any) -> None:
         runs(1)
-        assert "bulk/" not in client_of(teammate).get(f"{RUNS}?view=all").content.decode()
-        html = client_of(operator()).get(f"{RUNS}?view=all").content.decode()
+        assert "bulk/" not in client_of(teammate).get(f"{RUNS}?status=pending").content.decode()
+        html = client_of(operator()).get(f"{RUNS}?status=pending").content.decode()
         assert "bulk/cancel/" in html
         assert "bulk/delete/" not in html
+
+    def test_offers_no_action_on_all_runs_of_the_ledger(self, staff: Any, teammate: Any) -> None:
+        runs(1)
+        for query in ("?view=all", "?o=2", "?time=ended"):
+            html = client_of(staff).get(RUNS + query).content.decode()
+            assert "bulk/" not in html, query
+            assert "Once the list is filtered, all runs that match can be changed at once." in html
+        assert "Once the list is filtered" not in client_of(teammate).get(f"{RUNS}?view=all").content.decode()
 
 
 class TestAsking:
@@ -105,15 +114,32 @@ class TestAsking:
     def test_too_many_runs_have_no_button(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "BULK_RUNS", 2)
         runs(3)
-        html = ask(staff, "cancel")
+        html = ask(staff, "cancel", PENDING)
         assert "More than 2 runs match" in html
         assert 'name="confirmed"' not in html
 
     def test_nothing_that_matches_has_no_button(self, staff: Any) -> None:
         runs(1, "completed")
-        html = ask(staff, "cancel")
+        html = ask(staff, "cancel", "?status=completed")
         assert "No run matches in a status in which this can be done." in html
         assert 'name="confirmed"' not in html
+
+    @pytest.mark.parametrize("query", ["", "?view=all", "?time=ended"])
+    def test_a_filter_is_needed_as_over_the_api(self, staff: Any, query: str) -> None:
+        chosen = runs(2)
+        html = ask(staff, "cancel", query)
+        assert "An action on all runs of the ledger is not offered." in html
+        assert "Filter the list first, or type a period here." in html
+        assert "<h1>Cancel</h1>" in html
+        assert "0 runs" not in html
+        assert 'name="confirmed"' not in html
+        sent = {"confirmed": "yes", "reason": "x", "number": "2", "until": "2099-01-01T00:00:00Z"}
+        answer = client_of(staff).post(f"{RUNS}bulk/cancel/{query}", sent)
+        assert "An action on all runs of the ledger is not offered." in answer.content.decode()
+        assert not BulkAction.objects.exists()
+        assert "<strong>2 runs</strong> are changed" in ask(staff, "cancel", "?from=2020-01-01T00:00:00Z")
+        runner.work_open()
+        assert statuses(chosen) == ["pending", "pending"]
 
     def test_the_statements_do_not_grow_with_the_runs(self, staff: Any) -> None:
         client, counts = client_of(staff), []
@@ -145,38 +171,38 @@ class TestConfirmed:
 
     def test_twice_begins_one_action(self, staff: Any) -> None:
         runs(1)
-        html = ask(staff, "cancel")
+        html = ask(staff, "cancel", PENDING)
         hidden = dict(re.findall(r'type="hidden" name="(until|number|id)" value="([^"]*)"', html))
-        sent = [client_of(staff).post(f"{RUNS}bulk/cancel/", hidden | {"confirmed": "yes"}) for _ in range(2)]
+        sent = [client_of(staff).post(f"{RUNS}bulk/cancel/{PENDING}", hidden | {"confirmed": "yes"}) for _ in range(2)]
         assert sent[0].headers["Location"] == sent[1].headers["Location"]
         assert BulkAction.objects.count() == 1
 
     def test_changes_no_run_that_was_created_after_the_page(self, staff: Any) -> None:
         (first,) = runs(1)
-        html = ask(staff, "cancel")
+        html = ask(staff, "cancel", PENDING)
         hidden = dict(re.findall(r'type="hidden" name="(until|number|id)" value="([^"]*)"', html))
         (later,) = runs(1)
         WorkflowExecution.objects.filter(pk=later.pk).update(created_at="2099-01-01T00:00Z")
-        client_of(staff).post(f"{RUNS}bulk/cancel/", hidden | {"confirmed": "yes"})
+        client_of(staff).post(f"{RUNS}bulk/cancel/{PENDING}", hidden | {"confirmed": "yes"})
         runner.work_open()
         assert statuses([first, later]) == ["cancelled", "pending"]
 
     def test_counts_again_where_more_match_by_now(self, staff: Any) -> None:
         runs(2)
-        response = confirm(staff, "cancel", number="1")
+        response = confirm(staff, "cancel", PENDING, number="1")
         assert "More runs match by now" in response.content.decode()
         assert not BulkAction.objects.exists()
 
     def test_asks_for_a_reason_where_one_is_needed(self, staff: Any) -> None:
         runs(1, "completed")
-        response = confirm(staff, "delete", reason=" ")
+        response = confirm(staff, "delete", "?status=completed", reason=" ")
         assert "Nothing was done: give a reason." in response.content.decode()
         assert not BulkAction.objects.exists()
 
     @pytest.mark.parametrize("fields", [{"until": "x"}, {"until": "2026-99-99T00:00Z"}, {"number": "²"}, {"id": "x"}])
     def test_hidden_fields_that_are_none_are_no_error_of_the_server(self, staff: Any, fields: dict[str, str]) -> None:
         runs(1)
-        assert confirm(staff, "cancel", **fields).status_code in {200, 302}
+        assert confirm(staff, "cancel", PENDING, **fields).status_code in {200, 302}
 
 
 class TestThePageOfAnAction:
