@@ -7,10 +7,9 @@ from django.contrib.admin import helpers
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.text import format_lazy
@@ -31,6 +30,7 @@ from .changelist import ColumnsOfRuns, PagesChangeList
 from .fields import JSONMixin
 from .filters import ActiveFilter, TrashFilter
 from .forms import WorkflowForm
+from .graph_additions import ADDED, with_additions
 
 EXECUTED = _(
     "“{workflow}” has been executed and its history is kept: it cannot be deleted. Move it to the trash instead."
@@ -45,7 +45,6 @@ NOT_IN_TRASH = _("It is not in the trash.")
 BETWEEN = _("Another change came in between, so nothing was saved. Repeat yours.")
 MISSING = _("There is no workflow with the id %(id)s, or you may not see it. Perhaps it was deleted.")
 PREVIEW = "_preview"
-ADDED = ("add_name", "add_type", "add_source", "add_target")  # form fields that add a node or an edge
 LESS_IMPORTANT = ("version", "updated_at")  # than the columns of runs
 OWNER_NAME = f"owner__{get_user_model().USERNAME_FIELD}"
 
@@ -268,26 +267,6 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def _redirect_with_error(self, request: HttpRequest, sentence: object, path: str = "") -> HttpResponse:
         self.message_user(request, str(sentence), messages.ERROR)
         return HttpResponseRedirect(path or request.get_full_path())
-
-
-def with_additions(sent: QueryDict) -> QueryDict:
-    """Return the POST data with the node and edge of the small inputs added to the graph text. If the text has errors,
-    return the data unchanged."""
-    name, kind, source, target = (sent.get(field, "").strip() for field in ADDED)
-    try:
-        graph = graph_text.parse_graph(str(sent["graph"])) if name or (source and target) else None
-    except ValidationError:
-        return sent
-    if graph is None:
-        return sent
-    nodes: list[dict[str, object]] = [{"name": name, "node_type": kind or NodeType.TOOL.value}] if name else []
-    edges: list[dict[str, object]] = [{"source_node": source, "target_node": target}] if source and target else []
-    more = {"nodes": [*graph["nodes"], *nodes], "edges": [*graph["edges"], *edges]}
-    changed = sent.copy()
-    changed["graph"] = graph_text.format_graph(more)
-    for field in (ADDED[:2] if nodes else ()) + (ADDED[2:] if edges else ()):
-        changed[field] = ""
-    return changed
 
 
 def _may_edit_graph(request: HttpRequest) -> bool:
