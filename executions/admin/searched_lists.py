@@ -23,6 +23,9 @@ class SearchedChangeList(KeysetChangeList):
             return read()
         if (found := find_in_order(read, self.ways)) is not None:
             return found
+        return super()._first(self.narrow(rows).order_by(*without_index(order)), order)
+
+    def narrow(self, rows: QuerySet[Model]) -> QuerySet[Model]:
+        """Return the same rows, found by the indexes on the texts that are searched for."""
         narrowed = [each for spec in self.filter_specs if (each := getattr(spec, "narrowed", None))]
-        rows = reduce(QuerySet[Model].filter, (Q(**each) for each in narrowed), rows)
-        return super()._first(rows.order_by(*without_index(order)), order)
+        return reduce(QuerySet[Model].filter, (Q(**each) for each in narrowed), rows)

@@ -3,6 +3,7 @@ shows the newest of them, and asks for a reason before the action begins."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from django.contrib import admin
@@ -129,8 +130,8 @@ def filtered_runs(model_admin: ReadOnlyAdmin, request: HttpRequest) -> tuple[Wor
     IncorrectLookupParameters."""
     if validation.invalid_parameters(model_admin, request, request.GET.dict(), model_admin.own_parameters):
         raise IncorrectLookupParameters
-    changelist = model_admin.get_changelist_instance(request)
-    return changelist.queryset, changelist  # type: ignore[return-value]  # of our own changelist
+    changelist = cast("RunChangeList", model_admin.get_changelist_instance(request))
+    return cast("WorkflowExecutionQuerySet", changelist.narrow(changelist.queryset)), changelist
 
 
 def _fault(request: HttpRequest, verb: Verb, found: Preview, fields: ConfirmationFields) -> str:

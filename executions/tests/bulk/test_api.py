@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from executions import limits
 from executions.bulk import runner
@@ -60,7 +62,9 @@ class TestBegin:
         run, _other = runs(2, "failed", workflow=workflow)
         node = in_state(NodeExecutionFactory(workflow_execution__workflow=workflow), "failed")
         NodeExecution.objects.filter(pk=node.pk).update(error_message="no header", workflow_execution=run)
-        answer = post(engine, action="retry", dry_run=True, filter={"status": "failed", "error": "header"})
+        with CaptureQueriesContext(connection) as queries:
+            answer = post(engine, action="retry", dry_run=True, filter={"status": "failed", "error": "header"})
+        assert len([each for each in queries if "UNION ALL" in each["sql"]]) == 3  # by the indexes on the texts
         assert (answer.json()["number"], answer.json()["sample"]) == (1, [str(run.pk)])
 
     def test_too_many_values_of_a_filter_are_refused_with_their_number(self, engine: Any, workflow: Workflow) -> None:

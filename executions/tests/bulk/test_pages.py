@@ -99,6 +99,13 @@ class TestAsking:
         for query in ("?status=nothing", "?colour=red"):
             assert client_of(staff).get(f"{RUNS}bulk/cancel/{query}").status_code == 400
 
+    def test_runs_with_a_text_in_an_error_are_counted_by_the_indexes_on_the_texts(self, staff: Any) -> None:
+        runs(1, "failed")
+        with CaptureQueriesContext(connection) as queries:
+            html = ask(staff, "retry", "?status=failed&error=went")
+        assert "<strong>1 run</strong> is changed" in html
+        assert len([each for each in queries if "UNION ALL" in each["sql"]]) == 3
+
     def test_a_period_is_typed_on_the_page_and_keeps_the_other_filters(self, staff: Any) -> None:
         early, late = runs(2, "failed")
         WorkflowExecution.objects.filter(pk=early.pk).update(
