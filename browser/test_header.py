@@ -63,3 +63,33 @@ def test_a_user_logs_out_by_the_menu_of_the_name_without_scripts(plain: Page, si
     plain.locator(".site-account summary").click()
     expect(plain.get_by_role("link", name="Change password")).to_be_visible()
     expect(plain.get_by_role("button", name="Log out")).to_be_visible()
+
+
+def test_escape_closes_a_menu_of_the_header_and_so_does_a_click_beside_it(page: Page, site: LiveSite) -> None:
+    site.open(page, RUNS)
+    for menu in (page.locator(".site-nav details"), page.locator(".site-account")):
+        summary = menu.locator("summary")
+        summary.click()
+        menu.get_by_role("link").first.focus()
+        page.keyboard.press("Escape")
+        expect(menu).not_to_have_attribute("open", "")
+        expect(summary).to_be_focused()
+    page.locator(".site-account summary").click()
+    page.locator("#content").click(position={"x": 2, "y": 2})
+    expect(page.locator(".site-account")).not_to_have_attribute("open", "")
+
+
+def test_single_keys_do_nothing_while_a_menu_is_open(page: Page, site: LiveSite) -> None:
+    site.open(page, RUNS)
+    filters = page.locator("details.filter-menu").first
+    for menu in (filters, page.locator(".site-account")):
+        menu.locator("summary").click()
+        page.keyboard.type("jx?")
+        expect(menu).to_have_attribute("open", "")
+        expect(page.locator("#result_list tr.selected")).to_have_count(0)
+        expect(page.locator("#result_list a:focus")).to_have_count(0)
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        page.keyboard.press("Escape")
+        expect(menu.locator("summary")).to_be_focused()
+    page.keyboard.type("jx")
+    expect(page.locator("#result_list tr.selected")).to_have_count(1)

@@ -1,4 +1,4 @@
-/* The filters above a list. Without scripts they are a plain form, whose empty fields the server removes from the address. */
+/* The filters above a list. shortcuts.js closes their menus. Without scripts they are a plain form, whose empty fields the server removes from the address. */
 const form = document.querySelector("form.filter-bar");
 const menus = () => [...(form?.querySelectorAll("details.filter-menu") ?? [])];
 
@@ -22,10 +22,6 @@ function showChosen(menu) {
 function untickOpposite(box) {
     if (!box.checked) return;
     for (const other of box.closest("li").querySelectorAll("input:checked")) if (other !== box) other.checked = false;
-}
-
-function closeMenus(except) {
-    for (const menu of menus()) if (menu !== except) menu.open = false;
 }
 
 /* Move the panel of an open menu to the left if the window ends before it. */
@@ -56,12 +52,5 @@ if (form) {
         untickOpposite(event.target);
         showChosen(event.target.closest("details"));
     });
-    form.addEventListener("keydown", (event) => {
-        const menu = event.key === "Escape" && event.target.closest("details.filter-menu[open]");
-        if (!menu) return;
-        menu.open = false;
-        menu.querySelector("summary").focus();
-    });
-    document.addEventListener("click", (event) => closeMenus(event.target.closest("details.filter-menu")));
     for (const menu of menus()) menu.addEventListener("toggle", () => menu.open && opened(menu));
 }

@@ -1,10 +1,11 @@
 /* Keyboard shortcuts of a page. `bind(key, label, handler)` registers a single key; "?" lists all of the page's. Labels are
    translated by the template: `label` names a data attribute of _shortcuts.html, or is the text itself. Shortcuts are
-   ignored while somebody types, none of the browser's own combinations is used, and they can be turned off in the list
-   (WCAG 2.1.4): a page without the list has none. */
+   ignored while somebody types and while a menu is open, none of the browser's own combinations is used, and they can be
+   turned off in the list (WCAG 2.1.4): a page without the list has none. */
 
 const OFF = "pastetrader.keys";
 const TYPED_INTO = 'textarea, select, [contenteditable]:not([contenteditable="false"]), input:not([type="checkbox"], [type="radio"], [type="button"], [type="submit"], [type="reset"])';
+const MENUS = ":is(#header, .log-tools) details[open], details.filter-menu[open]";
 const ROWS = "[data-row], #result_list > tbody > tr";
 const SELECTED = "#result_list input.action-select";
 const SEARCH = '[role="search"] input[type="text"], input[type="search"]:not(#nav-filter)';
@@ -30,7 +31,7 @@ function keyOf(event) {
 
 function isOurs(event) {
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return false;
-    return !document.querySelector("dialog[open]") && !event.target.closest?.(TYPED_INTO);
+    return !document.querySelector(`dialog[open], ${MENUS}`) && !event.target.closest?.(TYPED_INTO);
 }
 
 document.addEventListener("keydown", (event) => {
@@ -38,6 +39,19 @@ document.addEventListener("keydown", (event) => {
     if (!binding?.handler) return;
     event.preventDefault();
     binding.handler(event);
+});
+
+/* --- menus: Esc closes them, and so does a click beside them ------------------------------------------------------ */
+document.addEventListener("keydown", (event) => { // after the keys of the page, which are ignored while a menu is open
+    if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog[open]")) return;
+    const menu = event.target.closest?.(MENUS) ?? document.querySelector(MENUS);
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+});
+
+document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll(MENUS)) if (!event.composedPath().includes(menu)) menu.open = false;
 });
 
 /* --- what every page has ----------------------------------------------------------------------------------------- */
