@@ -35,11 +35,32 @@ def test_a_run_is_run_again_with_another_input(page: Page, site: LiveSite) -> No
 def test_the_link_to_a_line_is_sent_to_a_colleague(page: Page, site: LiveSite) -> None:
     click = Clicks()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(site.url("/admin/executions/executionlog/{line}/change/"))
-    click(page, "button", "Copy the link to this line")
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    site.open(page, RUNS + "{failed_run}/logs/")
+    click(page, "link", "First error")
+    row = page.locator(".log-line.is-requested")
+    high = row.bounding_box()
+    row.hover()
+    click.click(row.get_by_role("button", name="Copy the link to this line"))
+    expect(row.get_by_role("button", name="Copied")).to_be_visible()
+    assert row.bounding_box() == high
+    link = page.evaluate("navigator.clipboard.readText()")
+    line = row.get_attribute("id")
+    page.goto(link)
+    expect(page.locator(f"#{line}.is-requested")).to_be_visible()
+    assert click.number == 2
+
+
+def test_the_link_to_a_line_is_copied_from_the_page_of_its_run(page: Page, site: LiveSite) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    site.open(page, RUN_PAGE.format(run=site.ids["failed_run"]))
+    row = page.locator(".ledger-log tbody tr").first
+    row.get_by_role("button", name="Copy the link to this line").focus()
+    page.keyboard.press("Enter")
+    expect(row.get_by_role("button", name="Copied")).to_be_visible()
+    expect(row.get_by_role("button", name="Copy the link to this line")).to_be_visible()
+    line = row.get_attribute("id")
     page.goto(page.evaluate("navigator.clipboard.readText()"))
-    expect(page.locator(f"#line-{site.ids['line']}")).to_be_visible()
+    expect(page.locator(f"#{line}.is-requested")).to_be_visible()
 
 
 def test_the_node_that_got_slower_this_week_is_found(page: Page, site: LiveSite) -> None:

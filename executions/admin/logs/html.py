@@ -7,22 +7,31 @@ from html import escape  # django.utils.html.escape() handles lazy strings and t
 from django.template.defaultfilters import floatformat
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 from .log_line_presenter import PLACEHOLDER_ID, LineRow
 from .query_parameters import LogQuery
 
+COPY_LINK = gettext_noop("Copy the link to this line")
 LONGEST_NODE = 12  # letters of a name that surely fit into its column
 
 
 def render_rows(lines: Iterable[LineRow], log_query: LogQuery) -> SafeString:
     placeholder = str(PLACEHOLDER_ID)  # reverse() once, not once a line
     pages = reverse("admin:executions_executionlog_change", args=[placeholder])
-    rows = (_row(line, log_query, pages.replace(placeholder, line.pk)) for line in lines)
+    copy = _copy_button()
+    rows = (_row(line, log_query, pages.replace(placeholder, line.pk), copy) for line in lines)
     return mark_safe("".join(rows))  # noqa: S308  # each part is escaped, or made of ids and numbers
 
 
-def _row(line: LineRow, log_query: LogQuery, page: str) -> str:
+def _copy_button() -> str:
+    """Return the button that copies the link to a line, the same for all; copy_buttons.js takes the first link of the
+    row."""
+    name = escape(gettext(COPY_LINK))
+    return f'<button type="button" class="copy line-copy" data-copy-link aria-label="{name}"></button>'
+
+
+def _row(line: LineRow, log_query: LogQuery, page: str, copy: str) -> str:
     """Render a line, after the gap of skipped lines before it, if any."""
     gap = _gap(line.skipped, log_query) if line.skipped > 0 else ""
     place = "" if line.place is None else f' data-place="{line.place}"'
@@ -31,7 +40,7 @@ def _row(line: LineRow, log_query: LogQuery, page: str) -> str:
         f'<a class="log-time" href="{escape(line.link)}#line-{line.pk}"><time datetime="{line.moment}"'
         f' title="{line.moment}">{escape(line.shown_time)}</time></a> '
         f'<span class="level level-{line.level}">{escape(line.label)}</span> {_node(line)} '
-        f'<span class="log-message">{_message(line, page)}</span></li>\n'
+        f'<span class="log-message">{_message(line, page)}</span>{copy}</li>\n'
     )
 
 

@@ -1,9 +1,12 @@
 // Buttons that copy: the text in `data-copy`, the text of the element beside it with `data-copy-beside`, or with
-// `data-copy-address` the address in the link that it names, as an absolute one.
+// `data-copy-address` the address in the link that it names, as an absolute one; with `data-copy-link` the first link of
+// its row.
 
 const SHOWN_MS = 2_000;
+const labels = new WeakMap(); // before they said that it is copied
 
 function textOf(button) {
+    if (button.dataset.copyLink !== undefined) return button.closest("[data-row]").querySelector("a").href;
     if (button.dataset.copyAddress !== undefined) return new URL(button.dataset.copyAddress || location.href, location.href).href;
     return button.dataset.copy ?? button.parentElement.querySelector(button.dataset.copyBeside).textContent;
 }
@@ -18,13 +21,15 @@ async function copy(text) {
     box.remove();
 }
 
+// A button without a text has its name in aria-label.
 document.addEventListener("click", async (event) => {
-    const button = event.target.closest("button[data-copy], button[data-copy-beside], button[data-copy-address]");
+    const button = event.target.closest("button[data-copy], button[data-copy-beside], button[data-copy-address], button[data-copy-link]");
     if (!button) return;
     event.preventDefault();
-    const label = button.dataset.label ?? button.textContent;
-    button.dataset.label = label;
+    const [label, name] = labels.get(button) ?? [button.textContent, button.ariaLabel];
+    labels.set(button, [label, name]);
     await copy(textOf(button));
-    button.textContent = button.dataset.copied;
-    setTimeout(() => { button.textContent = label; }, SHOWN_MS);
+    button.textContent = button.closest("[data-copied]").dataset.copied;
+    button.ariaLabel = null;
+    setTimeout(() => { [button.textContent, button.ariaLabel] = [label, name]; }, SHOWN_MS);
 });
