@@ -59,12 +59,12 @@ def _refusal(
     values = {name: given[name] for name in list_filter.parameters() if name in given and name not in OTHERS}
     reasons = {name: _fault(list_filter, model_admin, request, {name: value}) for name, value in values.items()}
     rejected = {name: reason for name, reason in reasons.items() if reason is not None}
-    if not rejected and len(values) > 1 and (reason := _fault(list_filter, model_admin, request, values)) is not None:
-        rejected = dict.fromkeys(values, reason)
-    if not rejected:
+    title, reason = str(list_filter.title), next(iter(rejected.values()), None)
+    if reason is not None:
+        return Refusal(tuple(rejected), tuple(values[name] for name in rejected), title, is_known=True, reason=reason)
+    if len(values) < 2 or (reason := _fault(list_filter, model_admin, request, values)) is None:
         return None
-    given_values, reason = tuple(values[name] for name in rejected), next(iter(rejected.values()))
-    return Refusal(tuple(rejected), given_values, str(list_filter.title), is_known=True, reason=reason)
+    return Refusal(tuple(values), (), title, is_known=True, reason=reason)  # the sentence says which values
 
 
 def _fault(
