@@ -2,7 +2,7 @@
 process that is killed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -10,6 +10,7 @@ from executions import direct_connection
 
 NAME = "executions.upkeep"
 TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
+FREE = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 
 
 @contextmanager
@@ -17,7 +18,12 @@ def upkeep_lock() -> Iterator[bool]:
     """Hold the lock within the block. Yield False if another upkeep holds it."""
     with connect() as session:
         row = session.execute(TRY, [NAME]).fetchone()
-        yield bool(row and row[0])
+        is_held = bool(row and row[0])
+        yield is_held
+        # A lock of a session that ends is seen for some time yet. One that is lost has none.
+        if is_held:
+            with suppress(psycopg.OperationalError):
+                session.execute(FREE, [NAME])
 
 
 @contextmanager
