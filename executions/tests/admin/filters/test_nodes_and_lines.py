@@ -242,6 +242,14 @@ class TestRunsOfRows:
         assert uses(found, f"idx_workflow_executions_{index}")
         assert "Limit" in found
 
+    @pytest.mark.parametrize("path", [NODES, LINES])
+    @pytest.mark.parametrize("wrong", ["tag=a%00", "owner=a%00", "trigger_type=%00", "owner=nobody"])
+    def test_a_wrong_value_of_one_of_them_is_refused_beside_the_others(
+        self, client: Client, path: str, wrong: str
+    ) -> None:
+        others = [each for each in ("trigger_type=manual", "tag=t", "owner=me") if each[:3] != wrong[:3]]
+        assert client.get(f"{path}?{'&'.join([wrong, *others])}").status_code == 400
+
     def test_together_with_the_newest_runs_of_a_workflow_they_are_those_of_both(self, client: Client) -> None:
         workflow = WorkflowFactory()
         old = WorkflowExecutionFactory(workflow=workflow, metadata={"tags": ["t"]})
