@@ -50,19 +50,6 @@ def test_the_link_to_a_line_is_sent_to_a_colleague(page: Page, site: LiveSite) -
     assert click.number == 2
 
 
-def test_the_link_to_a_line_is_copied_from_the_page_of_its_run(page: Page, site: LiveSite) -> None:
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    site.open(page, RUN_PAGE.format(run=site.ids["failed_run"]))
-    row = page.locator(".ledger-log tbody tr").first
-    row.get_by_role("button", name="Copy the link to this line").focus()
-    page.keyboard.press("Enter")
-    expect(row.get_by_role("button", name="Copied")).to_be_visible()
-    expect(row.get_by_role("button", name="Copy the link to this line")).to_be_visible()
-    line = row.get_attribute("id")
-    page.goto(page.evaluate("navigator.clipboard.readText()"))
-    expect(page.locator(f"#{line}.is-requested")).to_be_visible()
-
-
 def test_the_node_that_got_slower_this_week_is_found(page: Page, site: LiveSite) -> None:
     click = Clicks()
     page.goto(site.url("/admin/"))
