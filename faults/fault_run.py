@@ -19,7 +19,7 @@ BACK_IN = 10.0  # seconds, which are allowed
 MAX_WAIT = 120.0  # seconds that the service is waited for
 NEWEST = 2_000  # runs that are compared after each fault; after the last one, all are
 PROBE = 2.0  # seconds
-LOGGED_IN = 10.0  # seconds: a connection that was cut is noticed when it is used
+LOGGED_IN = 30  # seconds: a connection that was cut is noticed when it is used, one of upkeep some time later
 
 
 @dataclass(frozen=True)
