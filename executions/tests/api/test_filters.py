@@ -150,7 +150,7 @@ def test_runs_are_found_by_the_name_that_a_failed_node_had(api: Any, owner: Any,
 
 
 def test_a_text_in_the_error_of_a_node_finds_its_run(api: Any, owner: Any, workflow: Workflow) -> None:
-    """As in the admin. `q` looks at the error of the run alone."""
+    """Find what the admin finds. `q` looks at the error of the run alone."""
     node = in_state(NodeExecutionFactory(workflow_execution__workflow=workflow), "failed")
     NodeExecution.objects.filter(pk=node.pk).update(error_message="rows end after their header")
     of_another = in_state(NodeExecutionFactory(), "failed")

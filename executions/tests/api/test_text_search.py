@@ -86,7 +86,7 @@ def test_no_index_has_the_order_of_the_search_by_the_text_alone() -> None:
 
 
 def test_lines_are_first_walked_along_for_a_moment(api: Any, owner: Any, found: dict[str, list[str]]) -> None:
-    """Where many have the text, the planner would read all of these."""
+    """Avoid the index of the texts: where many have the text, the planner would read all of these."""
     with CaptureQueriesContext(connection) as queries:
         assert ids(api(owner).get(ADDRESSES["lines"])) == found["lines"]
     before, after = " ".join(query["sql"] for query in queries).split("ORDER BY")
@@ -143,7 +143,7 @@ def failed(owner: Any) -> list[str]:
 def test_a_text_in_the_few_errors_of_a_workflow_is_found_by_reading_these(
     most: int, is_walk: bool, api: Any, owner: Any, failed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where there are many, the planner chooses."""
+    """Let the planner choose where there are many."""
     monkeypatch.setattr(limits, "FEW_ERRORS", most)
     client, workflow = api(owner), WorkflowExecution.objects.get(pk=failed[0]).workflow_id
     with CaptureQueriesContext(connection) as queries:
