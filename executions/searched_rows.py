@@ -4,7 +4,7 @@ A search that many recent rows match is done soon in the list's order. One that 
 all rows in that order: sorted by an expression without an index, they come from the index on what is searched. The
 planner knows little of how frequent a part of a text is, so it cannot choose."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import NamedTuple
@@ -41,7 +41,18 @@ def ways_of(model: type[Model]) -> Ways:
 
 def find_in_order[R](read: Callable[[], R], ways: Ways) -> R | None:
     """Return what `read()` returns in the list's order, None if it takes too long in each of the ways."""
-    for way in ways:
+    return _first_in_time((read, way) for way in ways)
+
+
+def find_by_walk_or_ids[R](walk: Callable[[], R], by_ids: Callable[[], R]) -> R | None:
+    """Return what `walk()` reads in the list's order, or `by_ids()` by the indexes of a text; None if neither is in
+    time. A frequent text soon fills a page on the walk, and a rare one has few ids."""
+    walks = Way(no_sort, limits.WALK_MS), Way(no_sort)
+    return _first_in_time(((walk, walks[0]), (by_ids, Way(nullcontext)), (walk, walks[1])))
+
+
+def _first_in_time[R](tries: Iterable[tuple[Callable[[], R], Way]]) -> R | None:
+    for read, way in tries:
         if (found := find_in_time(read, way.milliseconds, way.setting)) is not None:
             return found
     return None

@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 
 from executions.admin.filters.text_filters import SearchedTextFilter
 from executions.admin.pagination import KeysetChangeList
-from executions.searched_rows import Ways, find_in_order, ways_of, without_index
+from executions.searched_rows import Ways, find_by_walk_or_ids, find_in_order, ways_of, without_index
 
 
 class SearchedChangeList(KeysetChangeList):
@@ -21,11 +21,14 @@ class SearchedChangeList(KeysetChangeList):
         read = partial(super()._first, rows, order)
         if not self.ways:
             return read()
-        if (found := find_in_order(read, self.ways)) is not None:
-            return found
-        return super()._first(self.narrow(rows).order_by(*without_index(order)), order)
+        by_ids = partial(super()._first, self.narrow(rows).order_by(*without_index(order)), order)
+        found = find_by_walk_or_ids(read, by_ids) if self._narrowed else find_in_order(read, self.ways)
+        return by_ids() if found is None else found
 
     def narrow(self, rows: QuerySet[Model]) -> QuerySet[Model]:
         """Return the same rows, found by the indexes on the texts that are searched for."""
-        narrowed = [each for spec in self.filter_specs if (each := getattr(spec, "narrowed", None))]
-        return reduce(QuerySet[Model].filter, (Q(**each) for each in narrowed), rows)
+        return reduce(QuerySet[Model].filter, self._narrowed, rows)
+
+    @property
+    def _narrowed(self) -> list[Q]:
+        return [Q(**each) for spec in self.filter_specs if (each := getattr(spec, "narrowed", None))]

@@ -10,7 +10,7 @@ from executions import limits
 from executions.api.filters.filtersets import error_text
 from executions.models import WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
-from executions.searched_rows import find_in_order, find_in_time, ways_of, without_index
+from executions.searched_rows import find_by_walk_or_ids, find_in_order, find_in_time, ways_of, without_index
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.plain_rows import Table
 from ledgerkit.db.timeouts import no_sort
@@ -47,7 +47,7 @@ class RunPagination(KeysetPagination):
         named = rows.filter(pk__in=error_text(self.request.user, self.request.query_params).ids)
         sorted_rows = cast("bounded_rows.Rows", named.order_by(*without_index(order))[:number])
         sort = partial(bounded_rows.read, sorted_rows)
-        return find_in_order(read, ways_of(rows.model)) or find_in_time(sort, limits.LIST_MS) or read()
+        return find_by_walk_or_ids(read, sort) or find_in_time(sort, limits.LIST_MS) or read()
 
 
 def _has_few_errors(given: QueryDict) -> bool:
