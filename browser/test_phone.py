@@ -8,13 +8,14 @@ from playwright.sync_api import Page, expect
 
 from browser.axe import PHONE, WIDE
 from browser.live_site import LiveSite
-from browser.pages import PAGES, View
+from browser.pages import PAGES, RUNS, View
 
 TABLES = [
     view
     for view in PAGES
     if view.name in {"nodes", "lines", "workflows", "tokens", "changes", "workflow-changes", "users", "groups", "run"}
 ]
+LISTS = [view for view in PAGES if view.name in {"runs", "runs-failed", "nodes", "lines", "workflows", "error-groups"}]
 ROLES = {"table", "row", "cell", "columnheader", "rowheader"}
 # Cells in sight that show neither a label nor what needs none: a heading, a checkbox, a status, a message, a time.
 UNLABELLED = """
@@ -44,3 +45,35 @@ def roles_of(page: Page) -> Counter[str]:
     session = page.context.new_cdp_session(page)
     nodes: list[Any] = session.send("Accessibility.getFullAXTree")["nodes"]
     return Counter(node["role"]["value"] for node in nodes if node["role"]["value"] in ROLES and not node["ignored"])
+
+
+@pytest.mark.parametrize("view", LISTS, ids=lambda view: view.name)
+def test_rows_of_a_list_are_in_sight_on_a_phone(view: View, page: Page, site: LiveSite) -> None:
+    page.set_viewport_size(PHONE)
+    site.show(page, view)
+    expect(page.locator("#result_list tbody tr").first).to_be_in_viewport()
+
+
+def test_filters_are_unfolded_and_used_on_a_phone(page: Page, site: LiveSite) -> None:
+    page.set_viewport_size(PHONE)
+    site.open(page, RUNS)
+    tag = page.get_by_label("Tag", exact=True)
+    expect(tag).to_be_hidden()
+    page.get_by_role("checkbox", name="Filters").check()
+    tag.fill("nightly")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".filter-chips")).to_contain_text("nightly")
+    expect(tag).to_be_hidden()
+
+
+def test_actions_for_selected_rows_are_in_reach_on_a_phone(page: Page, site: LiveSite) -> None:
+    page.set_viewport_size(PHONE)
+    site.open(page, RUNS)
+    keep, row = page.get_by_role("button", name="Keep", exact=True), page.locator("#result_list tbody tr").first
+    expect(keep).to_be_hidden()
+    before = row.bounding_box()
+    row.locator(".action-select").check()
+    expect(keep).to_be_in_viewport()
+    assert row.bounding_box() == before
+    keep.click()
+    expect(page.locator(".confirm-form, .messagelist")).to_be_visible()
