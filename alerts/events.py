@@ -15,7 +15,7 @@ from alerts.notices import describe_missed
 from alerts.rules import Event, facts_of, page
 from executions import attention
 from executions.models import UpkeepRun, WorkflowExecution
-from executions.upkeep import lateness
+from executions.upkeep import last_upkeep
 from ledgerkit.time_zones import clock_with_zone
 from workflows.models import Workflow
 
@@ -109,7 +109,7 @@ def unstarted_runs() -> Iterator[Event]:
 
 def upkeep_event() -> Iterator[Event]:
     """Yield an event if upkeep has not run for UPKEEP_LATE_SECONDS, the same until it runs."""
-    if lateness.is_late():
+    if last_upkeep.is_late():
         last = UpkeepRun.objects.exclude(ended_at=None).values_list("ended_at", flat=True).first()
         since = {"since": clock_with_zone(last, timezone.get_default_timezone())} if last else {}
         sentence = _("Upkeep has not run since %(since)s.") % since if last else _("Upkeep has never run.")

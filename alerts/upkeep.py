@@ -15,7 +15,7 @@ from alerts.conf import alerts_settings
 from alerts.models import Alert, Delivery, DeliveryState, Expectation
 from alerts.scan import scan
 from alerts.sending.outbox import send_due
-from executions.upkeep.repetition import repeat
+from executions.upkeep.loop import repeat
 from executions.upkeep.task import Progress, Result, Task
 
 DELETED_AT_ONCE = 1_000

@@ -26,7 +26,7 @@ from benches.output import out
 from executions.api.log_line_serializers import good_lines
 from executions.api.serializers import ExecutionLogSerializer
 from executions.models import ExecutionLog
-from executions.unsaved_lines import UnsavedLine
+from executions.unsaved_log_lines import UnsavedLine
 from ledgerkit.db.models import uuid7
 
 NODE, RUN, NOW = uuid7(), uuid7(), datetime.now(UTC)

@@ -12,7 +12,7 @@ class ExecutionsConfig(AppConfig):
         from . import conf, django_tasks, partitions, user_groups  # noqa: PLC0415  # nothing of ours may be imported before the apps are loaded
         from .api import errors  # noqa: F401, PLC0415  # registers how the API responds to the exceptions
         from .archive.checks import check_archive  # noqa: PLC0415  # as above
-        from .upkeep.lateness import check_upkeep  # noqa: PLC0415  # as above
+        from .upkeep.last_upkeep import check_upkeep  # noqa: PLC0415  # as above
 
         conf.executions_settings.register_check()
         checks.register(conf.check_secrets_keys, deploy=True)

@@ -2,8 +2,7 @@
 and queued runs whose turn it is and that nobody starts.
 
 These are questions about the present, never a status: nothing is stored. They are defined in sql/attention.sql and
-sql/unstarted.sql. Upkeep ends what is overdue (upkeep/overdue.py); what is only silent or late is shown, and never
-ended by itself.
+sql/unstarted.sql. Upkeep ends overdue attempts (upkeep/overdue_attempts.py); silent and late ones are only shown.
 """
 
 from collections import defaultdict

@@ -9,7 +9,7 @@ from ledgerkit.conf import ledgerkit_settings
 from ledgerkit.db.models import Octets
 from ledgerkit.db.plain_rows import Columns
 
-from . import reported_texts
+from . import text_limits
 
 MAX_BYTES = 2_048  # bytes
 ROW = 640  # assumed bytes of a list's row without its error
@@ -44,4 +44,4 @@ def head(columns: Columns) -> dict[str, object]:
         return {"error_message": None, "error_is_cut": False}
     size = columns.get(SIZE)  # set if only the beginning was read
     is_cut = (size or len(error.encode())) > MAX_BYTES
-    return {"error_message": reported_texts.cut(error, MAX_BYTES, size), "error_is_cut": is_cut}
+    return {"error_message": text_limits.cut(error, MAX_BYTES, size), "error_is_cut": is_cut}

@@ -19,7 +19,7 @@ from .secrets.scrubber import Scrubber
 
 if TYPE_CHECKING:
     from .models import ExecutionLog, WorkflowExecution
-    from .unsaved_lines import UnsavedLine
+    from .unsaved_log_lines import UnsavedLine
 
 LINE = ("id", "workflow_execution", "node_execution", "level", "message", "data", "timestamp")
 

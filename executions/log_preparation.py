@@ -14,10 +14,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ledgerkit.db import json_validation, names
 
-from . import masking, partitions, reported_texts
+from . import masking, partitions, text_limits
 from .log_levels import DroppedLine, count_dropped, is_below
 from .secrets import run_secrets
-from .unsaved_lines import UnsavedLine
+from .unsaved_log_lines import UnsavedLine
 
 if TYPE_CHECKING:
     from .models import ExecutionLog
@@ -176,4 +176,4 @@ def as_stored(line: "ExecutionLog", fields: masking.Fields) -> Iterator[tuple[Mo
 
 def cut(message: str) -> str:
     """Return the message cut to its maximum length; the same object if it is short enough."""
-    return message if len(message) <= NEVER_CUT else reported_texts.cut_to_limits("message", message)
+    return message if len(message) <= NEVER_CUT else text_limits.cut_to_limits("message", message)

@@ -24,7 +24,7 @@ from ledgerkit.db.json_validation import to_storable_text
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.pool import release_connection
 
-from . import audit, reported_texts
+from . import audit, text_limits
 from .exceptions import SecretsUnknown
 from .secrets import limits, masked_request_body
 from .secrets.masked_request_body import MaskedBody
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .models import ExecutionLog
     from .models.attempt import Attempt
     from .models.base import Execution
-    from .unsaved_lines import UnsavedLine
+    from .unsaved_log_lines import UnsavedLine
 
 type RowOfRun = Execution | Attempt | ExecutionLog
 type Fields = dict[str, object]
@@ -135,7 +135,7 @@ def mask_rows(
     """Mask objects that are about to be saved, as mask() does. Each object keeps the secrets found in it, because a
     repeated save after a rollback finds only masks."""
     for row in rows:
-        reported_texts.replace_blank_error(row)
+        text_limits.replace_blank_error(row)
     names = {model: maskable_fields(model) for model in set(map(type, rows))}
     pieces = [_piece(row, names[type(row)]) for row in rows]
     more, _known_now = mask(pieces, act, using, new=new, known=known)
@@ -188,7 +188,7 @@ def masked_reason(scrubber: Scrubber) -> dict[str, str]:
     client chose it."""
     actor = audit.current()
     reason, given = (text and scrubber.text(text) for text in (to_storable_text(actor.reason), actor.given_id))
-    note = {"reason": reported_texts.cut_to_limits("reason", reason)}
+    note = {"reason": text_limits.cut_to_limits("reason", reason)}
     return note | {"request_id": given} if given else note
 
 
@@ -272,9 +272,9 @@ def _scrub(fields: dict[str, object], scrubber: Scrubber, body: MaskedBody | Non
     for name, value in fields.items():
         if not value or (not isinstance(value, (str, dict, list)) and hasattr(value, "resolve_expression")):
             continue
-        if name in reported_texts.ERRORS and isinstance(value, str):
+        if name in text_limits.ERRORS and isinstance(value, str):
             text = to_storable_text(value)
             is_clear = body and body.is_clear(text, scrubber)
-            fields[name] = reported_texts.cut_to_limits(name, text if is_clear else scrubber.text(text))
+            fields[name] = text_limits.cut_to_limits(name, text if is_clear else scrubber.text(text))
         elif not (body and body.is_clear(value, scrubber)):
             fields[name] = scrubber.document(value)

@@ -17,7 +17,7 @@ from ledgerkit.page_sizes import PAGE_SIZE
 from workflows.models import Node, Workflow
 from workflows.querysets import User, can_view_all
 
-from . import audit, error_excerpts, ingest, limits, masking, reported_texts, validators
+from . import audit, error_excerpts, ingest, limits, masking, text_limits, validators
 from .exceptions import ImmutableLog, SecretsUnknown
 from .secrets.scrubber import MASK
 from .states import ACTIVE, ENDED, ExecutionStatus
@@ -85,7 +85,7 @@ class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
         if texts:
             runs = self.order_by().values_list(self.RUN, flat=True).distinct()
             changes |= masking.mask_for_all_runs(texts, runs, self.db)
-        return super().update(**reported_texts.with_standard_errors(changes))
+        return super().update(**text_limits.with_standard_errors(changes))
 
     update.alters_data = True  # type: ignore[attr-defined]  # the stubs type neither Django's marks nor the rows' own methods
 
@@ -185,7 +185,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
             clean = masking.mask_for_all_runs(note, pks, self.db)
         except SecretsUnknown:
             clean = {name: MASK if text else text for name, text in note.items()}
-        reason = {"reason": reported_texts.cut_to_limits("reason", str(clean["reason"]))}
+        reason = {"reason": text_limits.cut_to_limits("reason", str(clean["reason"]))}
         return reason | {"request_id": str(clean["request_id"])} if actor.given_id else reason
 
 

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from alerts.models import Channel, Delivery, DeliveryState, Miss
 from executions.live import limits as streams
 from executions.models import ExecutionStatus, WorkflowExecution
-from executions.upkeep import lateness
+from executions.upkeep import last_upkeep
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
 COUNTED = 10_000  # runs of a status, at most
@@ -27,7 +27,7 @@ def active_runs() -> Iterator[Metric]:
 
 
 def upkeep_age() -> Iterator[Metric]:
-    seconds = lateness.age().total_seconds()
+    seconds = last_upkeep.age().total_seconds()
     yield GaugeMetricFamily("pastetrader_upkeep_age_seconds", "Seconds since upkeep ended.", seconds)
 
 

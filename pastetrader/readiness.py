@@ -14,7 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from executions import partitions
 from executions.conf import executions_settings
-from executions.upkeep import lateness
+from executions.upkeep import last_upkeep
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 
@@ -56,7 +56,7 @@ CHECKS = (
     Check("database", is_reachable, "Start the database, and see that this server can reach it: its log says why not."),
     Check("migrations", is_migrated, "Run `manage.py migrate`."),
     Check("partitions", has_partitions_ahead, "Run `manage.py upkeep`, as the owner of the tables."),
-    Check("upkeep", lambda: not lateness.is_late(), lateness.DO),
+    Check("upkeep", lambda: not last_upkeep.is_late(), last_upkeep.DO),
 )
 
 

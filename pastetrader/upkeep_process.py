@@ -10,7 +10,7 @@ from multiprocessing import parent_process
 from django.conf import settings
 
 from alerts.upkeep import repeat_messages, repeat_scans
-from executions.upkeep.repetition import repeat_bulk_actions, repeat_error_groups, repeat_overdue, repeat_upkeep
+from executions.upkeep.loop import repeat_bulk_actions, repeat_error_groups, repeat_overdue, repeat_upkeep
 from local_postgres.server import ensure
 from pastetrader.server import WATCH_EVERY
 from pastetrader.workers import STOP

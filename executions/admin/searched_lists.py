@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 
 from executions.admin.filters.text_filters import SearchedTextFilter
 from executions.admin.pagination import KeysetChangeList
-from executions.searched_rows import Ways, find_by_walk_or_ids, find_in_order, ways_of, without_index
+from executions.text_search import Ways, find_by_walk_or_ids, find_in_order, ways_of, without_index
 
 
 class SearchedChangeList(KeysetChangeList):

@@ -16,7 +16,7 @@ from executions.models import BulkAction, ExecutionLog, NodeExecution, NodeExecu
 from executions.models.attempt import Attempt
 from executions.querysets import NODES_RETRY_CONFIG
 from executions.states import ExecutionStatus
-from executions.unsaved_lines import UnsavedLine
+from executions.unsaved_log_lines import UnsavedLine
 from ledgerkit.db.plain_rows import Columns
 from workflows.retry_config import retries_in
 

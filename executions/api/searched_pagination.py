@@ -10,7 +10,7 @@ from executions import limits
 from executions.api.filters.filtersets import error_text
 from executions.models import WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
-from executions.searched_rows import find_by_walk_or_ids, find_in_order, find_in_time, ways_of, without_index
+from executions.text_search import find_by_walk_or_ids, find_in_order, find_in_time, ways_of, without_index
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.plain_rows import Table
 from ledgerkit.db.timeouts import no_sort

@@ -26,7 +26,7 @@ from executions.querysets import WorkflowExecutionQuerySet
 from workflows.querysets import User
 
 from .bulk_verbs import VERBS, Refused, Verb
-from .chosen_runs import changeable_runs
+from .run_selection import changeable_runs
 
 SECONDS = 1.0  # at one action, until it is the turn of the next
 RUN_DELETED = gettext_noop("It was deleted meanwhile, or its user may not change it any longer.")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from executions.models import ErrorRule
-from executions.reported_texts import exception_class_in
+from executions.text_limits import exception_class_in
 
 from . import tracebacks
 from .messages import NAMED, normalize_message

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, limits, reported_texts
+from executions import audit, limits, text_limits
 from executions.models import ErrorFingerprint, ErrorGroup, ErrorState
 from executions.secrets.scrubber import Scrubber
 from ledgerkit.conf import ledgerkit_settings
@@ -131,7 +131,7 @@ def _because(reason: str) -> AbstractContextManager[None]:
     """Act for this reason, masked by key alone: a group belongs to no run."""
     clear = Scrubber(extra=ledgerkit_settings.SECRET_KEYS_EXTRA)
     text = clear.text(json_validation.to_storable_text(reason.strip()))
-    return audit.act_as(reason=reported_texts.cut_to_limits("reason", text))
+    return audit.act_as(reason=text_limits.cut_to_limits("reason", text))
 
 
 def _write_entry(group: UUID, act: str) -> None:

@@ -3,7 +3,7 @@ messages that differ only in these are equal. Takes time linear in the text."""
 
 import re
 
-from executions.reported_texts import SILENT_CLASS
+from executions.text_limits import SILENT_CLASS
 
 # A message begins with a class if its first word looks like one: "KeyError: 'close'", but not "Prices: no rows".
 NAMED = re.compile(

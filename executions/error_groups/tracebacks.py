@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from executions.reported_texts import LONGEST_LINE, RAISED
+from executions.text_limits import LONGEST_LINE, RAISED
 
 from .messages import DIGIT, WORD
 

@@ -8,15 +8,16 @@ stored by a fixed number of statements.
     text_masking.py             what facts would store, masked
     locked_rows.py              the rows that facts are about, locked in the order of their ids
     loaded_rows.py              all that was read for the facts of a call
-    planned_changes.py          facts → changed rows in memory, run by run; one refused fact undoes its run
-    planned_lines.py            the same for log lines
+    run_plan.py                 facts → changed rows in memory, run by run; one refused fact undoes its run
+    log_line_facts.py           the same for log lines
+    run_queues.py               running and queued runs of workflows that run one at a time
     attempt_leases.py           the leases of attempts, and the tokens of reports
     start_transitions.py        the same for starts and heartbeats
     retry_transitions.py        the same for retries
     status_observations.py      the same for what an observer saw, in any order
     kind_handlers.py            the function of a plan for each kind
     row_storage.py              changed rows → one call of the database
-    facts_of_call.py            the facts of a call by their kind
+    facts_by_kind.py            the facts of a call by their kind
     batch_recording.py          all of it, once more where another call was faster
     call_outcome.py, refusals.py  the results of the facts
     record_in_process.py        the same for code of this process: record()

@@ -13,7 +13,7 @@ from executions.leases import fence_reason
 from ledgerkit.db.models import uuid7
 
 from . import fact_kinds as kinds
-from .facts_of_call import HEARTBEATS, FactsOfCall
+from .facts_by_kind import HEARTBEATS, FactsOfCall
 from .locked_rows import NodeRow, Row, RunRow
 
 STARTS = (kinds.RunStart, kinds.NodeStart)

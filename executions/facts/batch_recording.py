@@ -24,7 +24,7 @@ from .attempt_leases import read_leases, store_leases
 from .call_outcome import Outcome, notices_of
 from .caller import Caller
 from .fact_kinds import Reported
-from .facts_of_call import NODE_CREATIONS, NODE_MOVES, RETRIES, WHOLE, FactsOfCall
+from .facts_by_kind import NODE_CREATIONS, NODE_MOVES, RETRIES, WHOLE, FactsOfCall
 from .kind_handlers import apply_facts, in_order_of_slots
 from .loaded_rows import Known
 from .locked_rows import (
@@ -39,10 +39,10 @@ from .locked_rows import (
     stored_lines,
     taken_runs,
 )
-from .planned_changes import Plan
 from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
 from .row_storage import count_transitions, remember_nodes, store, transaction_if, was_overtaken
-from .run_slots import Turns, take_turns
+from .run_plan import Plan
+from .run_queues import Turns, take_turns
 from .text_masking import Masker
 from .workflow_definitions import Nodes, find_named, find_workflows, graphs, graphs_of_today
 

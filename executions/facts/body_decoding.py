@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from executions import reported_texts
+from executions import text_limits
 from ledgerkit import json_reading
 from ledgerkit.db import json_validation
 from ledgerkit.db.models import parse_uuid
@@ -155,7 +155,7 @@ def _read_exactly(value: object, kinds: Mapping[str, type[Fact]]) -> Any:
     for name in value:
         if name not in names and name != "kind":
             raise BadFact("invalid", f"{safe_name(name)}: Unknown field: this fact takes {', '.join(names)}.")
-    value = reported_texts.make_storable(value)
+    value = text_limits.make_storable(value)
     for pointer, fault in json_validation.iter_errors(value):
         raise BadFact("invalid", f"{pointer}: {fault}")
     try:
@@ -184,9 +184,7 @@ def _texts(fact: Fact) -> dict[str, object]:
         return texts
     texts = {name: getattr(fact, name) for name in fact.TEXTS}
     if "error_message" in texts:
-        texts["error_message"], trace = reported_texts.standard_error(
-            texts["error_message"], texts.get("error_traceback")
-        )
+        texts["error_message"], trace = text_limits.standard_error(texts["error_message"], texts.get("error_traceback"))
         if "error_traceback" in texts:
             texts["error_traceback"] = trace
     return texts

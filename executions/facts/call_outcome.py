@@ -10,8 +10,8 @@ from executions.models import ExecutionStatus
 from . import fact_kinds as kinds
 from .attempt_leases import LeaseRow
 from .fact_kinds import Reported
-from .planned_changes import Plan
 from .refusals import Refusal
+from .run_plan import Plan
 
 OVER = {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED}
 OWN_ENDS = (kinds.RunComplete, kinds.RunFail)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.core.exceptions import ValidationError
 
-from executions import audit, leases, log_preparation, partitions, reported_texts, validators
+from executions import audit, leases, log_preparation, partitions, text_limits, validators
 from executions.conf import executions_settings
 from executions.partitions import VERSION_AND_VARIANT
 from ledgerkit.conf import ledgerkit_settings
@@ -136,7 +136,7 @@ def _check_depths(fact: Fact) -> None:
 def _check_sizes(fact: Fact) -> None:
     for name in fact.TEXTS:
         if (
-            name not in reported_texts.LIMITS
+            name not in text_limits.LIMITS
             and getattr(fact, name)
             and (too_large := json_validation.size_fault(getattr(fact, name)))
         ):

@@ -10,12 +10,12 @@ from executions.states import ExecutionStatus
 from . import fact_kinds as kinds
 from .attempt_leases import token_of_report
 from .fact_kinds import Reported
-from .facts_of_call import RETRIES
+from .facts_by_kind import RETRIES
 from .locked_rows import RunRow
-from .planned_changes import Plan
-from .planned_lines import add_line
+from .log_line_facts import add_line
 from .refusals import NO_RUN, WHICH_ATTEMPT, BadFact
 from .retry_transitions import retry_node, retry_run
+from .run_plan import Plan
 from .start_transitions import extend_lease, start_node, start_run
 from .status_observations import observe_node, observe_run, settle
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from .attempt_leases import Leases
 from .locked_rows import History, NodeRow, RunRow
-from .run_slots import Turns
+from .run_queues import Turns
 from .workflow_definitions import GraphOfRuns, Nodes, WorkflowRow
 
 

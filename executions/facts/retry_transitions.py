@@ -11,7 +11,7 @@ from executions.states import ACTIVE, ExecutionStatus
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
 from .locked_rows import KEPT, EndedNode, EndedRun, NodeRow, RunRow
-from .planned_changes import Plan
+from .run_plan import Plan
 
 
 def retry_run(plan: Plan, fact: kinds.RunRetry, reported: Reported) -> bool:

@@ -16,7 +16,7 @@ from executions.secrets.encryption import encrypt
 from executions.states import ExecutionStatus
 
 from .locked_rows import Row
-from .planned_changes import Plan
+from .run_plan import Plan
 
 ONE_RUNS = "one_running_execution_per_workflow"
 # In the order of the function's parameters (sql/record_facts.sql).

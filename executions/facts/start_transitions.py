@@ -8,8 +8,8 @@ from . import fact_kinds as kinds
 from .attempt_leases import is_leased
 from .fact_kinds import Reported
 from .locked_rows import NodeRow, Row, RunRow
-from .planned_changes import Plan
 from .refusals import NO_NODE, BadFact
+from .run_plan import Plan
 
 
 def start_run(plan: Plan, fact: kinds.RunStart, reported: Reported) -> bool:

@@ -16,7 +16,7 @@ from executions.states import ACTIVE, ENDED, SETTLED, ExecutionStatus
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
 from .locked_rows import NodeRow, Row
-from .planned_changes import Plan
+from .run_plan import Plan
 
 S = ExecutionStatus
 ACTS = {S.COMPLETED: "complete", S.FAILED: "fail", S.CANCELLED: "cancel", S.SKIPPED: "skip"}

@@ -6,7 +6,7 @@
     openlineage.py        RunEvents
     conversion.py         what every converter builds on: ids, times, places in a document
     files.py              files → facts, by the format that is detected
-    growing_workflows.py  workflows that grow by what events name
+    workflow_extension.py add the nodes and edges that events name to workflows
     record_facts.py       facts → ledger, within this process
     record_lineage.py     events → ledger
 

@@ -13,7 +13,7 @@ from executions.facts.record_in_process import trusted_caller
 from executions.models import NodeExecution, WorkflowExecution
 from workflows.models import Workflow
 
-from . import growing_workflows, openlineage
+from . import openlineage, workflow_extension
 from .conversion import Document, NotImportable
 from .openlineage import Event, Job
 from .record_facts import Recorded
@@ -29,7 +29,7 @@ def record(
     for event in events:
         by_workflow.setdefault(event.workflow, []).append(event)
     for name, some in by_workflow.items():
-        growing_workflows.extend(name, openlineage.definition(some), owner, may_write)
+        workflow_extension.extend(name, openlineage.definition(some), owner, may_write)
     decoded = decode_values(openlineage.facts(events), imports=imports)
     outcome = facts_recording.report(decoded.facts, decoded.refusals, caller, careful=True)
     refused = {str(refusal.run) for refusal in outcome.refusals}

@@ -7,7 +7,7 @@ from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from executions import audit, masking, reported_texts
+from executions import audit, masking, text_limits
 from executions.exceptions import SecretsUnknown
 from executions.secrets.scrubber import MASK
 from ledgerkit.db import json_validation
@@ -74,4 +74,4 @@ def _mask_reason(run: UUID, reason: str) -> str:
         clean = str(masking.mask_for_all_runs(fields, [run], DEFAULT_DB_ALIAS)["reason"])
     except SecretsUnknown:
         clean = MASK if reason else ""
-    return reported_texts.cut_to_limits("reason", clean)
+    return text_limits.cut_to_limits("reason", clean)

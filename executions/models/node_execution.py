@@ -18,7 +18,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Upper
 from django.utils.translation import gettext_lazy as _
 
-from executions import leases, masking, refusal_reasons, reported_texts, retry, sort_keys, states, validators
+from executions import leases, masking, refusal_reasons, retry, sort_keys, states, text_limits, validators
 from executions.exceptions import InvalidTransition
 from executions.querysets import NodeExecutionQuerySet
 from executions.secrets import run_secrets
@@ -202,7 +202,7 @@ class NodeExecution(Execution):
     ) -> None:  # fmt: skip
         """running → failed. `error_message` may be an exception. Raises FencedExecution if `token` is not that of the
         attempt."""
-        message, trace = reported_texts.standard_error(error_message, error_traceback)
+        message, trace = text_limits.standard_error(error_message, error_traceback)
         texts: Changes = {"error_message": message, "error_traceback": trace}
         self._of_run("fail", run_token, partial(self._transition, "fail", texts, at, token))
 

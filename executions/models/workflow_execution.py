@@ -22,11 +22,11 @@ from executions import (
     masking,
     queue,
     refusal_reasons,
-    reported_texts,
     rerun,
     retry,
     run_graph,
     states,
+    text_limits,
     validators,
 )
 from executions.exceptions import ConcurrentExecution, InvalidTransition, QueuedExecution
@@ -192,7 +192,7 @@ class WorkflowExecution(Execution):
     def fail(self, error_message: object, at: datetime | None = None, token: UUID | None = None) -> None:
         """running → failed; pending nodes are skipped, running ones cancelled. `error_message` may be an exception.
         Raises FencedExecution if `token` is not that of the attempt."""
-        error, _trace = reported_texts.standard_error(error_message)
+        error, _trace = text_limits.standard_error(error_message)
         self._transition("fail", {"error_message": error}, at, token)
 
     def cancel(self, at: datetime | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from django import template
 
-from executions.bulk import answers
+from executions.bulk import refusal_translations
 
 register = template.Library()
-register.filter("in_page_language", answers.translate_answer)
+register.filter("in_page_language", refusal_translations.translate_answer)

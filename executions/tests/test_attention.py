@@ -20,7 +20,7 @@ from executions.tests.factories import (
     startable,
 )
 from executions.tests.query_plans import plan
-from executions.upkeep.overdue import end_overdue
+from executions.upkeep.overdue_attempts import end_overdue
 from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from executions import partitions
 from executions.archive import ensure_lines_archived
 from executions.partitions import Partition
 
-from . import line_deletion, log_partitions
+from . import log_line_deletion, log_partitions
 from .advisory_lock import connect
 from .log_partitions import Busy, LogTable
 from .log_rules import LogRule, rule_of
@@ -58,8 +58,8 @@ def archive_lines(
 
 
 def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime) -> Result:
-    is_whole = not rule.levels and not line_deletion.has_protected(session, table, now)
-    number = line_deletion.count_matching(session, table, rule, now)
+    is_whole = not rule.levels and not log_line_deletion.has_protected(session, table, now)
+    number = log_line_deletion.count_matching(session, table, rule, now)
     if not (number or is_whole):
         return Result()
     size = table.size if is_whole else 0
@@ -70,14 +70,14 @@ def _plan_table(session: psycopg.Connection, table: LogTable, rule: LogRule, now
 def _remove(
     session: psycopg.Connection, table: LogTable, rule: LogRule, now: datetime, progress: Callable[[], object]
 ) -> Result:
-    if not rule.levels and not line_deletion.has_protected(session, table, now):
+    if not rule.levels and not log_line_deletion.has_protected(session, table, now):
         return _remove_partition(session, table, rule, now, progress)
-    if not line_deletion.has_matching(session, table, rule, now):
+    if not log_line_deletion.has_matching(session, table, rule, now):
         return Result()
-    snapshot = line_deletion.current_snapshot(session)
+    snapshot = log_line_deletion.current_snapshot(session)
     files = archive_lines(table.partition, after_file=progress)
     try:
-        number = line_deletion.delete_matching(session, table, rule, now, snapshot, files, progress)
+        number = log_line_deletion.delete_matching(session, table, rule, now, snapshot, files, progress)
     except Busy:
         return Result(notes=[IN_USE.format(name=table.name)])
     return Result(number, 0, [f"{table.name}: {number:,} lines, {rule}"])
@@ -141,7 +141,9 @@ def _empty(session: psycopg.Connection, name: str, what: dict[str, Any], now: da
             removed = number - _keep_protected(session, table, now)
             session.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(name)))
             if removed:
-                line_deletion.record(session, table.partition, rule, removed, files, size=size, is_estimate=is_estimate)
+                log_line_deletion.record(
+                    session, table.partition, rule, removed, files, size=size, is_estimate=is_estimate
+                )
             log_partitions.mark(session, name, {})
         return removed
 
@@ -156,9 +158,9 @@ def _empty(session: psycopg.Connection, name: str, what: dict[str, Any], now: da
 def _keep_protected(session: psycopg.Connection, table: LogTable, now: datetime) -> int:
     """Copy the lines back to the log of runs that were marked as kept since it was decided to remove the partition.
     Return their number. Until the end of the transaction no other run can be marked."""
-    line_deletion.lock_marks(session)
-    is_protected = line_deletion.has_protected(session, table, now)
-    return line_deletion.copy_protected(session, table, now) if is_protected else 0
+    log_line_deletion.lock_marks(session)
+    is_protected = log_line_deletion.has_protected(session, table, now)
+    return log_line_deletion.copy_protected(session, table, now) if is_protected else 0
 
 
 def _count(session: psycopg.Connection, name: str) -> tuple[int, bool, int]:

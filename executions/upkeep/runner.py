@@ -19,9 +19,9 @@ from . import (
     bulk_actions,
     error_groups,
     expired_rows,
+    future_partitions,
     log_retention,
-    overdue,
-    partitions_ahead,
+    overdue_attempts,
     rollups,
     run_retention,
 )
@@ -30,10 +30,15 @@ from .interruption import was_interrupted
 from .task import Progress, Result, Task
 
 TASKS = [
-    Task("overdue", _("attempts ended that were over time"), overdue.plan, overdue.apply),
-    Task("pending", _("runs cancelled that nobody had started"), overdue.plan_pending, overdue.expire_pending),
+    Task("overdue", _("attempts ended that were over time"), overdue_attempts.plan, overdue_attempts.apply),
+    Task(
+        "pending",
+        _("runs cancelled that nobody had started"),
+        overdue_attempts.plan_pending,
+        overdue_attempts.expire_pending,
+    ),
     Task("bulk_actions", _("runs of bulk actions"), bulk_actions.plan, bulk_actions.apply),
-    Task("partitions_ahead", _("log partitions made ahead"), partitions_ahead.plan, partitions_ahead.apply),
+    Task("partitions_ahead", _("log partitions made ahead"), future_partitions.plan, future_partitions.apply),
     Task("log_retention", _("log lines removed"), log_retention.plan, log_retention.apply),
     Task("run_retention", _("runs removed"), run_retention.plan, run_retention.apply),
     Task("error_groups", _("failures sorted into groups"), error_groups.plan, error_groups.apply),

@@ -30,7 +30,7 @@ WITH_RAW_SQL = (
     "executions/facts/attempt_leases.py",
     "executions/facts/locked_rows.py",
     "executions/facts/row_storage.py",
-    "executions/facts/run_slots.py",
+    "executions/facts/run_queues.py",
     "executions/live/access_changes.py",
     "executions/live/listener.py",
     "pastetrader/management/commands/migrate.py",

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from executions import partitions
 from executions.models import UpkeepRun
-from executions.upkeep import lateness
+from executions.upkeep import last_upkeep
 from pastetrader import readiness as checks
 from pastetrader.readiness import readiness
 from pastetrader.tests.test_env import read_settings
@@ -106,7 +106,7 @@ def test_missing_partitions_make_it_unready(client: Client, upkeep: UpkeepRun, m
 def test_late_upkeep_makes_it_unready_unless_it_is_excluded(client: Client, upkeep: UpkeepRun) -> None:
     UpkeepRun.objects.update(ended_at=timezone.now() - timedelta(hours=2))
     status, answer = ready(client)
-    assert (status, failed(answer)) == (503, {"upkeep": lateness.DO})
+    assert (status, failed(answer)) == (503, {"upkeep": last_upkeep.DO})
     status, answer = ready(client, "?exclude=upkeep")
     assert (status, "upkeep" in answer["checks"]) == (200, False)
 

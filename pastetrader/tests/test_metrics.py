@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from executions.models import UpkeepRun, WorkflowExecution
 from executions.tests.attention import ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
-from executions.upkeep import overdue
+from executions.upkeep import overdue_attempts
 from ledgerkit.tests.clients import client_of
 from pastetrader import env, metrics_folder, queried_metrics
 from workflows.tests.factories import UserFactory
@@ -115,8 +115,8 @@ def test_it_counts_what_upkeep_ended_by_its_code(
         created_at=ago(7_200), updated_at=ago(7_200)
     )
     with django_capture_on_commit_callbacks(execute=True):
-        overdue.end_overdue()
-        overdue.expire_pending(lambda *_: None)
+        overdue_attempts.end_overdue()
+        overdue_attempts.expire_pending(lambda *_: None)
     name = "pastetrader_overdue_total"
     counted = {key: value - before.get(key, 0) for key, value in read(client).items() if key.startswith(name)}
     assert counted == {

@@ -16,7 +16,7 @@ from django.utils import timezone
 from executions import reporting
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.lease import NodeExecutionLease, WorkflowExecutionLease
-from executions.upkeep.overdue import end_overdue
+from executions.upkeep.overdue_attempts import end_overdue
 from pastetrader_client import Client, Node, NodeFenced, Run, RunFenced, current_node
 from pastetrader_client.ids import uuid7
 from pastetrader_client.tests.stub import Stub

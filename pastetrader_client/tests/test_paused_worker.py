@@ -10,7 +10,7 @@ from typing import Any
 
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.lease import NodeExecutionLease
-from executions.upkeep.overdue import end_overdue
+from executions.upkeep.overdue_attempts import end_overdue
 from pastetrader.tests.proofs import LONG
 from pastetrader_client.tests.test_leases import let_lapse
 from pastetrader_client.tests.test_processes import ROOT

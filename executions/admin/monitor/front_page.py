@@ -202,5 +202,5 @@ SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {
     "waiting": (waiting_section, {"status": "pending"}),
     "throughput": (workflow_health.count_ended_runs, {"ended": "1"}),
     "workflows": (workflow_health.busiest_workflows, {"ended": "7"}),
-    "upkeep": (last_upkeep.last_upkeep, {}),
+    "upkeep": (last_upkeep.find_last_upkeep, {}),
 }

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from executions import limits
 from executions.models import UpkeepRun
-from executions.upkeep import lateness
+from executions.upkeep import last_upkeep
 from executions.upkeep.run_rules import removable_runs
 
 
@@ -24,7 +24,7 @@ class LastUpkeep:
     unfinished: UpkeepRun | None
 
 
-def last_upkeep(user: Any) -> LastUpkeep | None:
+def find_last_upkeep(user: Any) -> LastUpkeep | None:
     """Return the last upkeep, None for users who may not see it. The runs are counted in an index."""
     if not user.has_perm("executions.view_upkeeprun"):
         return None
@@ -32,7 +32,7 @@ def last_upkeep(user: Any) -> LastUpkeep | None:
     record = records.filter(~Q(ended_at=None)).only("started_at", "ended_at", "results").first()
     number = removable_runs(limits.COUNTED_RETENTION + 1)
     has_failed = record is not None and any(each["error"] for each in record.results)
-    most, is_late = limits.COUNTED_RETENTION, lateness.is_late()
+    most, is_late = limits.COUNTED_RETENTION, last_upkeep.is_late()
     newest = records.only("started_at", "ended_at", "is_interrupted").first() if is_late else None
     unfinished = newest if newest and not newest.ended_at and not newest.is_interrupted else None
     return LastUpkeep(

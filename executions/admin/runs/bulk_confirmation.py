@@ -28,7 +28,7 @@ from executions.admin.filters.time_filters import FromToFilter
 from executions.admin.pagination import FIND, NEWER, OLDER
 from executions.admin.runs.changelist import RunChangeList
 from executions.bulk.bulk_verbs import VERBS, Verb
-from executions.bulk.chosen_runs import NothingMatches, Preview, TooMany, begin, preview
+from executions.bulk.run_selection import NothingMatches, Preview, TooMany, begin, preview
 from executions.models import BulkAction, BulkVerb, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
 from ledgerkit.admin.confirmation import MAX_REASON, is_confirmed, reason

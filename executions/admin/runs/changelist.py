@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from executions.admin.filter_presets import EVERYTHING
 from executions.admin.filters.time_filters import FieldsFilter
 from executions.admin.list_views import ChosenChangeList
-from executions.searched_rows import Way, Ways
+from executions.text_search import Way, Ways
 from ledgerkit.db import keyset
 
 PART, ROWS = "part", "rows"
@@ -38,7 +38,7 @@ class RunChangeList(ChosenChangeList):
 
     def _limit_walk(self, rows: QuerySet[Model], order: Sequence[str]) -> QuerySet[Model]:
         """Return the same rows. By times or a duration, the ids of the first ones are found in an index that includes
-        these (see executions/creation_bounds.py)."""
+        these (see executions/created_at_bounds.py)."""
         parts = next(
             (spec.parts() for spec in self.filter_specs if isinstance(spec, FieldsFilter) and spec.given), None
         )

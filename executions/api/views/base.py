@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from executions import audit, reported_texts, request_body_masking, sort_keys
+from executions import audit, request_body_masking, sort_keys, text_limits
 from executions.api import archived_runs, list_querysets
 from executions.api.action_serializers import (
     CompleteSerializer,
@@ -106,7 +106,7 @@ class MaskedBodyMixin(IdempotencyMixin):
     read."""
 
     def to_storable_body(self, body: object) -> object:
-        return reported_texts.make_storable(body)
+        return text_limits.make_storable(body)
 
     def masked_body(self, body: object) -> object:
         self.work.callback(masked_request_body.forget)

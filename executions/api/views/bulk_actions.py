@@ -25,7 +25,7 @@ from executions.api.json_rows import bulk_action_row
 from executions.api.list_querysets import columns
 from executions.bulk import runner
 from executions.bulk.bulk_verbs import VERBS, Verb
-from executions.bulk.chosen_runs import NothingMatches, TooMany, begin, changeable_runs, preview
+from executions.bulk.run_selection import NothingMatches, TooMany, begin, changeable_runs, preview
 from executions.models import BulkAction, BulkActionRun, BulkVerb
 from ledgerkit.db.timeouts import statement_timeout
 from ledgerkit.rest.api_prefix import NAMESPACE

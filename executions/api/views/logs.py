@@ -20,7 +20,7 @@ from executions.api.serializers import ExecutionLogSerializer, MissingLinesSeria
 from executions.log_gaps import MissingLines
 from executions.models import ExecutionLog
 from executions.querysets import ExecutionLogQuerySet, can_see
-from executions.unsaved_lines import UnsavedLine
+from executions.unsaved_log_lines import UnsavedLine
 from ledgerkit.db.bounded_rows import RowsOf
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.rest.parameter_names import check_names

@@ -18,7 +18,7 @@ from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.lease import WorkflowExecutionLease
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, run_with_nodes
 from executions.tests.facts.reporting import new_id, send
-from executions.upkeep.overdue import end_overdue
+from executions.upkeep.overdue_attempts import end_overdue
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from executions import limits, searched_rows
+from executions import limits, text_search
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.api.list_requests import DAY, LOGS, NODES, RUNS, follow_pages, ids
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -47,7 +47,7 @@ def test_rows_that_are_not_found_in_order_in_time_come_from_the_index_on_the_tex
             raise StatementTimeout
         yield
 
-    monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+    monkeypatch.setattr(text_search, "statement_timeout", too_long)
     client = api(owner)
     with CaptureQueriesContext(connection) as queries:
         first = client.get(f"{ADDRESSES[kind]}&page_size=1")
@@ -69,7 +69,7 @@ def test_rows_that_are_not_found_in_time_at_all_are_found_without_a_limit(
         yield
         raise StatementTimeout
 
-    monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+    monkeypatch.setattr(text_search, "statement_timeout", too_long)
     assert ids(api(owner).get(ADDRESSES[kind])) == found[kind]
     assert tried == [*([10] if kind == "lines" else []), 100, 100, 5_000]
 
@@ -82,7 +82,7 @@ def test_no_index_has_the_order_of_the_search_by_the_text_alone() -> None:
         order = [f"-{time}", "-id"]
         walk = plan(model.objects.order_by(*order)[:51])
         assert ("Index Scan" in walk, "-> Sort" in walk) == (True, False)
-        assert "-> Sort" in plan(model.objects.order_by(*searched_rows.without_index(order))[:51])
+        assert "-> Sort" in plan(model.objects.order_by(*text_search.without_index(order))[:51])
 
 
 def test_lines_are_first_walked_along_for_a_moment(api: Any, owner: Any, found: dict[str, list[str]]) -> None:
@@ -117,7 +117,7 @@ def test_runs_with_a_text_in_an_error_are_walked_along_for_a_moment_and_then_rea
         yield
         raise StatementTimeout
 
-    monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+    monkeypatch.setattr(text_search, "statement_timeout", too_long)
     with CaptureQueriesContext(connection) as queries:
         assert api(owner).get(f"{RUNS}?error=refused").json()["results"]
     assert tried == [10, 100, 100, 5_000]
@@ -140,7 +140,7 @@ def test_runs_with_a_rare_text_in_an_error_come_from_the_indexes_on_the_texts(
     expected = [*map(str, newest)][:: -1 if order else 1]
     client, address = api(owner), f"{RUNS}?error=refused&page_size=1{order}"
     assert [row["id"] for row in follow_pages(client, address)] == expected
-    monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+    monkeypatch.setattr(text_search, "statement_timeout", too_long)
     assert [row["id"] for row in follow_pages(client, address)] == expected
     with CaptureQueriesContext(connection) as queries:
         client.get(address)

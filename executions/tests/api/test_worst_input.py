@@ -15,7 +15,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from executions import log_preparation, masking, reported_texts, request_body_masking, validators
+from executions import log_preparation, masking, request_body_masking, text_limits, validators
 from executions.admin import ansi, download_escaping
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create, log_line_serializers
@@ -201,8 +201,8 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "normal forms": lambda text: normal("NFD", text),
     "as text": json_validation.to_storable_text,
     "cut": log_preparation.cut,
-    "cut in the middle": lambda text: reported_texts.cut_to_limits("error_traceback", text),
-    "error": lambda text: reported_texts.standard_error(" ", text),
+    "cut in the middle": lambda text: text_limits.cut_to_limits("error_traceback", text),
+    "error": lambda text: text_limits.standard_error(" ", text),
     "fingerprint": lambda text: make_fingerprint(text, text, "", ErrorRule.TRACEBACK),
     "alike": normalize_message,
     "faults": every_document,

@@ -7,7 +7,7 @@ import pytest
 
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.facts.reporting import new_id, send
-from executions.upkeep.overdue import end_overdue
+from executions.upkeep.overdue_attempts import end_overdue
 from executions.upkeep.runner import plan_all
 from ledgerkit.tests.clients import client_of
 from pastetrader.tests.proofs import LONG

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from executions import limits
 from executions.audit import Through, act_as
-from executions.bulk import chosen_runs, runner
+from executions.bulk import run_selection, runner
 from executions.bulk.bulk_verbs import VERBS
 from executions.models import BulkAction, BulkActionRun, BulkVerb, Deletion, KeptRun, WorkflowExecution
 from executions.secrets.scrubber import MASK
@@ -29,7 +29,7 @@ def runs(number: int, state: str = "pending", **fields: Any) -> list[WorkflowExe
 def begin(user: Any, verb: str, reason: str = "the feed is wrong", **where: Any) -> BulkAction:
     with act_as(through=Through.ADMIN, user=user, request_id="req-1"):
         found = WorkflowExecution.objects.visible_to(user).filter(**where)
-        return chosen_runs.begin(found, VERBS[BulkVerb(verb)], {"status": ["any"]}, reason, timezone.now())
+        return run_selection.begin(found, VERBS[BulkVerb(verb)], {"status": ["any"]}, reason, timezone.now())
 
 
 def statuses(rows: list[WorkflowExecution]) -> list[str]:
@@ -60,26 +60,28 @@ class TestTheRunsOfAnAction:
     def test_were_created_until_the_time_of_the_count(self, staff: Any) -> None:
         runs(1)
         verb, until = VERBS[BulkVerb.CANCEL], timezone.now() - timedelta(hours=1)
-        assert chosen_runs.preview(WorkflowExecution.objects.all(), verb, until).chosen == 0
+        assert run_selection.preview(WorkflowExecution.objects.all(), verb, until).chosen == 0
 
     def test_are_counted_before_with_those_left_out_and_a_sample(self, staff: Any, workflow: Workflow) -> None:
         chosen = runs(12, workflow=workflow)
         runs(3, "cancelled", workflow=workflow)
-        found = chosen_runs.preview(workflow.executions.all(), VERBS[BulkVerb.CANCEL], timezone.now())
+        found = run_selection.preview(workflow.executions.all(), VERBS[BulkVerb.CANCEL], timezone.now())
         assert (found.matching, found.chosen) == (15, 12)
         assert found.sample == chosen[: -limits.BULK_SAMPLE - 1 : -1]
 
     def test_are_no_more_than_the_limit(self, staff: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "BULK_RUNS", 2)
         runs(3)
-        assert chosen_runs.preview(WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], timezone.now()).is_too_many
-        with pytest.raises(chosen_runs.TooMany):
+        assert run_selection.preview(
+            WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], timezone.now()
+        ).is_too_many
+        with pytest.raises(run_selection.TooMany):
             begin(staff, "cancel")
         assert not BulkAction.objects.exists()
 
     def test_are_some(self, staff: Any) -> None:
         runs(1, "completed")
-        with pytest.raises(chosen_runs.NothingMatches):
+        with pytest.raises(run_selection.NothingMatches):
             begin(staff, "cancel")
 
 
@@ -230,7 +232,9 @@ class TestAnEndBeforeTheLastRun:
         own, (other,) = runs(1, workflow=workflow), runs(1)
         owner = workflow.owner
         with act_as(through=Through.API, user=owner):
-            action = chosen_runs.begin(WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], {}, "", timezone.now())
+            action = run_selection.begin(
+                WorkflowExecution.objects.all(), VERBS[BulkVerb.CANCEL], {}, "", timezone.now()
+            )
         runner.work_open()
         assert statuses([*own, other]) == ["cancelled", "pending"]
         assert answers(action)[other.pk] == ("refused", runner.RUN_DELETED)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from executions.conf import executions_settings
-from executions.facts import planned_changes
+from executions.facts import run_plan
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.facts.reporting import URL, line, new_id, run_facts, send
 from ledgerkit.rest.decompression import zstd
@@ -215,7 +215,7 @@ def test_no_part_of_a_secret_stays_where_a_long_error_is_cut(engine: Any, workfl
 
 
 def test_a_call_makes_a_bounded_number_of_entries(engine: Any, workflow: Workflow, monkeypatch: Any) -> None:
-    monkeypatch.setattr(planned_changes, "MAX_ENTRIES", 3)
+    monkeypatch.setattr(run_plan, "MAX_ENTRIES", 3)
     answer = send(engine, *run_facts(workflow, new_id(), {"fetch": new_id()}, lines=1))
     assert [each["code"] for each in answer["refusals"]] == ["too_large"]
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.lease import NodeExecutionLease, WorkflowExecutionLease
 from executions.tests.facts.reporting import line, new_id, send
-from executions.upkeep.overdue import end_overdue
+from executions.upkeep.overdue_attempts import end_overdue
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db

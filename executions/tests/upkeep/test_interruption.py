@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from executions.upkeep import repetition, runner
+from executions.upkeep import loop, runner
 from executions.upkeep.task import Progress, Result, Task
 
 
@@ -31,11 +31,11 @@ def apply(_progress: Progress) -> Result:
 
 @pytest.mark.django_db
 def test_the_repetition_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repetition.connection, "close", lambda: None)
+    monkeypatch.setattr(loop.connection, "close", lambda: None)
     slept: list[float] = []
-    monkeypatch.setattr(repetition.time, "sleep", slept.append)
+    monkeypatch.setattr(loop.time, "sleep", slept.append)
     with pytest.raises(KeyboardInterrupt):
-        repetition.repeat(interrupted, 1)
+        loop.repeat(interrupted, 1)
     assert slept == []
 
 

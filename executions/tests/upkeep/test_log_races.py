@@ -13,7 +13,7 @@ from executions import log_removals
 from executions.models import ArchiveFile, ExecutionLog, KeptRun, LogRemoval, WorkflowExecution
 from executions.partitions import Partition
 from executions.tests.archive.runs import rows_in
-from executions.upkeep import line_deletion, log_partitions, log_retention
+from executions.upkeep import log_line_deletion, log_partitions, log_retention
 from executions.upkeep.advisory_lock import connect
 
 from .log_removal import lines, remove_lines
@@ -58,7 +58,7 @@ def test_a_run_that_is_kept_while_its_lines_are_removed_says_that_they_were(monk
     """The mark waits until they are removed, and its author gets no answer that they stay."""
     run = run_of(45)
     line_of(45, run)
-    record = line_deletion.record
+    record = log_line_deletion.record
 
     def keep() -> None:
         KeptRun.keep(run)
@@ -74,7 +74,7 @@ def test_a_run_that_is_kept_while_its_lines_are_removed_says_that_they_were(monk
         assert waits_for_marks()
         record(*arguments, **options)
 
-    monkeypatch.setattr(line_deletion, "record", record_meanwhile)
+    monkeypatch.setattr(log_line_deletion, "record", record_meanwhile)
     assert remove_lines() == 1
     thread.join()
     assert KeptRun.objects.filter(pk=run.pk).exists()

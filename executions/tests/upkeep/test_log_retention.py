@@ -16,7 +16,7 @@ from executions.facts import record
 from executions.models import ExecutionLog, KeptRun, LogRemoval
 from executions.partitions import Partition
 from executions.tests.factories import WorkflowExecutionFactory
-from executions.upkeep import line_deletion, log_partitions, log_retention
+from executions.upkeep import log_line_deletion, log_partitions, log_retention
 from executions.upkeep.advisory_lock import connect
 from executions.upkeep.log_partitions import Busy
 from workflows.tests.factories import NodeFactory, WorkflowFactory
@@ -58,7 +58,7 @@ def test_none_means_for_ever(settings: Any) -> None:
 
 def test_debug_and_info_may_live_shorter(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.EXECUTIONS = settings.EXECUTIONS | {"DETAIL_LOG_DAYS": 7}
-    monkeypatch.setattr(line_deletion, "BATCH", 2)
+    monkeypatch.setattr(log_line_deletion, "BATCH", 2)
     run = run_of(20)
     for level in ("debug", "info", "warning", "error"):
         line_of(16, run, level=level, message=level)
@@ -77,7 +77,7 @@ def test_debug_and_info_may_live_shorter(settings: Any, monkeypatch: pytest.Monk
 def test_each_batch_of_lines_is_progress(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A partition may have so many lines that nobody would see for hours that upkeep is at work."""
     settings.EXECUTIONS = settings.EXECUTIONS | {"DETAIL_LOG_DAYS": 7}
-    monkeypatch.setattr(line_deletion, "BATCH", 1)
+    monkeypatch.setattr(log_line_deletion, "BATCH", 1)
     without: list[int] = []
     log_retention.apply(lambda done, _of: without.append(done))
     run = run_of(20)

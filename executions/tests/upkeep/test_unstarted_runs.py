@@ -11,8 +11,8 @@ from executions.tests.acceptance import fresh, race, try_start
 from executions.tests.attention import ago, ended_ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import uses
-from executions.upkeep import overdue
-from executions.upkeep.overdue import expire_pending
+from executions.upkeep import overdue_attempts
+from executions.upkeep.overdue_attempts import expire_pending
 from pastetrader.tests.proofs import times
 from workflows.tests.factories import WorkflowFactory
 
@@ -53,7 +53,7 @@ def test_a_run_that_nobody_started_is_cancelled_with_the_reason() -> None:
 def test_without_the_setting_runs_wait_for_ever(settings: Any) -> None:
     settings.EXECUTIONS = {**settings.EXECUTIONS, "PENDING_EXPIRE_SECONDS": None}
     run = waiting_for(1_000_000)
-    assert (overdue.plan_pending().rows, expire(), fresh(run).status) == (0, 0, "pending")
+    assert (overdue_attempts.plan_pending().rows, expire(), fresh(run).status) == (0, 0, "pending")
 
 
 @pytest.mark.django_db
@@ -182,16 +182,16 @@ def test_only_pending_runs_are_read_and_the_last_ones_of_their_workflows(index: 
     """Indexes are used: a ledger has millions of runs that ended."""
     only("workflow_executions", index)
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {overdue.PENDING}", {"seconds": HOUR, "most": 1_000})
+        cursor.execute(f"EXPLAIN {overdue_attempts.PENDING}", {"seconds": HOUR, "most": 1_000})
         assert uses(" ".join(line for (line,) in cursor.fetchall()), index)
 
 
 @pytest.mark.django_db
 def test_a_run_that_was_started_meanwhile_runs_on() -> None:
     run = waiting_for(HOUR + 60)
-    [found] = overdue._find_unstarted()
+    [found] = overdue_attempts._find_unstarted()
     run.start()
-    assert not overdue._expire(found)
+    assert not overdue_attempts._expire(found)
     assert fresh(run).status == "running"
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from executions import limits, searched_rows
+from executions import limits, text_search
 from executions.admin.runs import related_runs
 from executions.models import SavedView
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -181,7 +181,7 @@ def test_a_search_that_only_old_runs_answer_is_not_a_walk_along_all(client: Clie
         raise StatementTimeout
         yield
 
-    monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+    monkeypatch.setattr(text_search, "statement_timeout", too_long)
     with CaptureQueriesContext(connection) as queries:
         first = client.get(f"{RUNS}?q=old").context["cl"]
     assert any('("workflow_executions"."created_at" + ' in query["sql"] for query in queries)

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone
 
-from executions import limits, searched_rows
+from executions import limits, text_search
 from executions.admin.filters.selected_rows import select_rows
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
@@ -134,7 +134,7 @@ class TestTexts:
         def too_long(milliseconds: int) -> Any:
             raise StatementTimeout
 
-        monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+        monkeypatch.setattr(text_search, "statement_timeout", too_long)
         with connection.execute_wrapper(lambda execute, sql, *rest: (asked.append(sql), execute(sql, *rest))[1]):
             assert found(client, f"{RUNS}?error=zebra") == [run.pk]
         assert any(" UNION ALL " in sql for sql in asked)
@@ -175,7 +175,7 @@ class TestLines:
         def too_long(milliseconds: int) -> Any:
             raise StatementTimeout
 
-        monkeypatch.setattr(searched_rows, "statement_timeout", too_long)
+        monkeypatch.setattr(text_search, "statement_timeout", too_long)
         with connection.execute_wrapper(lambda execute, sql, *rest: (asked.append(sql), execute(sql, *rest))[1]):
             assert found(client, f"{LOGS}?text=zebra") == lines[::-1]
         assert any('ORDER BY ("execution_logs"."timestamp" +' in sql for sql in asked)

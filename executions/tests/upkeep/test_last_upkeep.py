@@ -12,9 +12,9 @@ from django.db import OperationalError, ProgrammingError, connection
 from django.utils import timezone
 
 from executions.models import UpkeepRun
-from executions.upkeep import repetition, runner
+from executions.upkeep import loop, runner
 from executions.upkeep.advisory_lock import upkeep_lock
-from executions.upkeep.lateness import is_late
+from executions.upkeep.last_upkeep import is_late
 from executions.upkeep.task import Progress, Result, Task
 from ledgerkit.tests.clients import client_of
 from workflows.tests.factories import UserFactory
@@ -113,17 +113,17 @@ def test_a_task_that_takes_long_records_its_progress_every_few_seconds(
 
 def test_upkeep_is_done_when_it_is_due_and_not_again() -> None:
     ended(HOUR)
-    assert repetition.do_if_due(HOUR / 2)
-    assert not repetition.do_if_due(HOUR / 2)
+    assert loop.do_if_due(HOUR / 2)
+    assert not loop.do_if_due(HOUR / 2)
     assert UpkeepRun.objects.exclude(ended_at=None).count() == 2
 
 
 def test_it_is_left_to_the_one_that_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two servers that find it due at the same moment: one of them gets the lock."""
     ended(HOUR)
-    monkeypatch.setattr(repetition, "age", lambda: HOUR)
+    monkeypatch.setattr(loop, "age", lambda: HOUR)
     with upkeep_lock():
-        assert not repetition.do_if_due(HOUR / 2)
+        assert not loop.do_if_due(HOUR / 2)
     assert UpkeepRun.objects.count() == 1
 
 
@@ -141,7 +141,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         if len(slept) == 3:
             raise Enough
 
-    monkeypatch.setattr(repetition.time, "sleep", sleep)
+    monkeypatch.setattr(loop.time, "sleep", sleep)
     monkeypatch.setattr(connection, "close", lambda: None)
     yield slept
     assert len(slept) == 3
@@ -155,18 +155,18 @@ def test_a_database_that_goes_away_puts_it_off(error: Exception, looks: Any, mon
         if each := next(found):
             raise each
 
-    monkeypatch.setattr(repetition, "do_if_due", do_if_due)
-    monkeypatch.setattr(repetition.log_postponed_upkeep, "kinds", {})
+    monkeypatch.setattr(loop, "do_if_due", do_if_due)
+    monkeypatch.setattr(loop.log_postponed_upkeep, "kinds", {})
     with pytest.raises(Enough):
-        repetition.repeat_upkeep()
+        loop.repeat_upkeep()
     assert caplog.messages == ["Upkeep is put off (MainThread), as the database fails: gone"], "once a minute"
 
 
 def test_a_failure_of_one_thread_hides_none_of_another_nor_one_of_another_kind(monkeypatch: Any, caplog: Any) -> None:
-    monkeypatch.setattr(repetition.log_postponed_upkeep, "kinds", {})
+    monkeypatch.setattr(loop.log_postponed_upkeep, "kinds", {})
     gone, denied = OperationalError("gone"), ProgrammingError("permission denied")
     for name, error in [("alerts", gone), ("overdue", gone), ("overdue", denied), ("overdue", gone)]:
-        thread = threading.Thread(target=repetition._log, args=[error], name=name)
+        thread = threading.Thread(target=loop._log, args=[error], name=name)
         thread.start()
         thread.join()
     assert caplog.messages == [
@@ -179,10 +179,10 @@ def test_a_failure_of_one_thread_hides_none_of_another_nor_one_of_another_kind(m
 @pytest.mark.parametrize(
     ("thread", "look"),
     [
-        (repetition.repeat_overdue, "overdue.end_overdue"),
-        (repetition.repeat_bulk_actions, "work_open"),
-        (repetition.repeat_error_groups, "scan"),
-        (repetition.repeat_upkeep, "do_if_due"),
+        (loop.repeat_overdue, "overdue.end_overdue"),
+        (loop.repeat_bulk_actions, "work_open"),
+        (loop.repeat_error_groups, "scan"),
+        (loop.repeat_upkeep, "do_if_due"),
     ],
 )
 def test_no_error_ends_a_thread_of_upkeep(
@@ -191,7 +191,7 @@ def test_no_error_ends_a_thread_of_upkeep(
     def fail(*_arguments: object) -> None:
         raise KeyError("a row that nobody expected")
 
-    monkeypatch.setattr(f"executions.upkeep.repetition.{look}", fail)
+    monkeypatch.setattr(f"executions.upkeep.loop.{look}", fail)
     with pytest.raises(Enough):
         thread()
     assert caplog.messages == ["A look of upkeep failed (MainThread). The next one is made."] * 3
@@ -205,7 +205,7 @@ def test_a_role_that_does_not_own_the_tables_leaves_it_to_a_command(looks: Any, 
         cursor.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO upkeep_guest")
         cursor.execute("SET ROLE upkeep_guest")
         with pytest.raises(Enough):
-            repetition.repeat_upkeep()
+            loop.repeat_upkeep()
         cursor.execute("RESET ROLE")
     assert not UpkeepRun.objects.exists()
     [message] = caplog.messages

@@ -1,4 +1,4 @@
-"""Log lines in memory, with the attempt that they are of."""
+"""Add the log lines of facts to the plan of their run, each with its attempt."""
 
 from uuid import UUID
 
@@ -8,8 +8,8 @@ from executions.log_levels import DroppedLine, is_below
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
 from .locked_rows import NewLine, Row
-from .planned_changes import Plan
 from .refusals import NO_NODE, TAKEN, BadFact
+from .run_plan import Plan
 
 
 def add_line(plan: Plan, fact: kinds.Line, reported: Reported) -> bool:

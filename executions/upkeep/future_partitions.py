@@ -1,4 +1,4 @@
-"""Partitions of log lines for the weeks to come."""
+"""Creation of the log partitions of the next weeks."""
 
 from executions import partitions
 

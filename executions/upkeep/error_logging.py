@@ -1,5 +1,5 @@
-"""Runs that upkeep could not change in one look: a line of the log for each kind of error, once a minute. Where a disk
-is full no run can be changed, and a line for each, every ten seconds, would fill the log."""
+"""Logging of errors of runs that upkeep could not change: a message for each kind of error, once a minute. With a full
+disk no run can be changed, and a message for each run, every ten seconds, would fill the log."""
 
 import logging
 from uuid import UUID

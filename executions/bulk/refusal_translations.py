@@ -1,4 +1,4 @@
-"""The reasons for which runs of a bulk action were refused: stored in English, shown in the language of the page."""
+"""Translate the reasons why a bulk action refused runs: stored in English, shown in the language of the page."""
 
 import re
 from functools import cache

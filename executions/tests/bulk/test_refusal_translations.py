@@ -6,7 +6,7 @@ import pytest
 from django.utils import translation
 
 from executions import refusal_reasons
-from executions.bulk import answers
+from executions.bulk import refusal_translations
 from executions.bulk.bulk_verbs import KEPT, NOT_KEPT
 from executions.bulk.runner import RUN_DELETED
 from executions.exceptions import InvalidTransition, QueuedExecution
@@ -24,18 +24,18 @@ REFUSALS = [
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_what_a_verb_refused_is_in_the_language_of_the_page(refusal: InvalidTransition) -> None:
     with translation.override("ko"):
-        assert answers.translate_answer(str(refusal)) == str(refusal.sentence) != str(refusal)
+        assert refusal_translations.translate_answer(str(refusal)) == str(refusal.sentence) != str(refusal)
     with translation.override("en"):
-        assert answers.translate_answer(str(refusal)) == str(refusal)
+        assert refusal_translations.translate_answer(str(refusal)) == str(refusal)
 
 
 @pytest.mark.parametrize("answer", [RUN_DELETED, KEPT, NOT_KEPT])
 def test_so_is_what_the_action_refused(answer: str) -> None:
     with translation.override("ko"):
-        assert answers.translate_answer(answer) not in {answer, ""}
+        assert refusal_translations.translate_answer(answer) not in {answer, ""}
 
 
 @pytest.mark.parametrize("answer", ["", "Expected a number; found {x}.", "Cannot do that", "%s {0} {act"])
 def test_any_other_text_stays_as_it_is(answer: str) -> None:
     with translation.override("ko"):
-        assert answers.translate_answer(answer) == answer
+        assert refusal_translations.translate_answer(answer) == answer

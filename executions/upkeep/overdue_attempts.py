@@ -30,9 +30,9 @@ from executions.models.base import Execution
 from executions.models.lease import NodeExecutionLease
 from workflows import retry_config
 
+from .error_logging import UnchangedRuns
 from .interruption import was_interrupted
 from .task import Progress, Result
-from .unchanged_runs import UnchangedRuns
 
 ACTOR = "upkeep"
 logger = logging.getLogger(__name__)

@@ -1,5 +1,5 @@
-"""Facts applied to rows in memory, by the table of states that the verbs are held to. A refused fact raises, and the
-plan of its run is dropped."""
+"""The plan of a run: the changes that its facts make, applied to rows in memory by the table of states. A refused fact
+raises, and the plan of its run is dropped."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from executions import refusal_reasons, reported_texts
+from executions import refusal_reasons, text_limits
 from executions.exceptions import InvalidTransition, SecretsUnknown, StaleExecution
 from executions.log_levels import DroppedLine
 from executions.secrets import run_secrets
@@ -280,7 +280,7 @@ class Plan:
 
     def reason_of(self, reported: Reported) -> str:
         reason = reported.texts.get("reason") or ""
-        return MASK if reason and self.secrets_error is not None else reported_texts.cut_to_limits("reason", reason)
+        return MASK if reason and self.secrets_error is not None else text_limits.cut_to_limits("reason", reason)
 
     def move(self, row: Row, node: UUID | None, to: ExecutionStatus, act: str, reason: str = "") -> None:
         self.known.entries += 1

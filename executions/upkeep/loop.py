@@ -1,4 +1,4 @@
-"""Upkeep again and again, in a process of its own: whichever server finds it due does it, and the others see that.
+"""The loop of the upkeep process: the first server that finds upkeep due runs it, and the others see that.
 
 Attempts that are over time are ended by every server, each ten seconds, in a thread beside upkeep, which may take long.
 """
@@ -19,9 +19,9 @@ from executions.error_groups.scan import scan
 from ledgerkit.db.timeouts import no_limit
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 
-from . import overdue, runner
+from . import overdue_attempts, runner
 from .interruption import was_interrupted
-from .lateness import age
+from .last_upkeep import age
 from .runner import AnotherUpkeep
 
 SCAN_EVERY = 5  # seconds between two looks for failures
@@ -50,7 +50,7 @@ def repeat_upkeep() -> None:
 
 def repeat_overdue() -> None:
     """End attempts that are over time, every ten seconds, until the process ends."""
-    repeat(overdue.end_overdue, LOOK_EVERY)
+    repeat(overdue_attempts.end_overdue, LOOK_EVERY)
 
 
 def repeat_bulk_actions() -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from executions import audit, limits, masking, reported_texts
+from executions import audit, limits, masking, text_limits
 from executions.exceptions import SecretsUnknown
 from executions.models import BulkAction, BulkActionRun, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
@@ -126,4 +126,4 @@ def _mask(runs: Sequence[UUID], reason: str) -> str:
         clean = masking.mask_for_all_runs(fields, runs, DEFAULT_DB_ALIAS)["reason"]
     except SecretsUnknown:
         clean = MASK if reason else ""
-    return reported_texts.cut_to_limits("reason", str(clean))
+    return text_limits.cut_to_limits("reason", str(clean))

@@ -15,9 +15,9 @@ from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
 from executions.tests.acceptance import fresh, race
 from executions.tests.attention import ago
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state, startable
-from executions.upkeep import overdue
-from executions.upkeep.overdue import end_overdue
-from executions.upkeep.unchanged_runs import UnchangedRuns, log_unchanged_runs
+from executions.upkeep import overdue_attempts
+from executions.upkeep.error_logging import UnchangedRuns, log_unchanged_runs
+from executions.upkeep.overdue_attempts import end_overdue
 from pastetrader.tests.proofs import times
 from workflows.tests.factories import NodeFactory
 
@@ -76,9 +76,9 @@ def test_the_log_names_each_attempt_that_was_ended(
 def test_a_heartbeat_in_time_saves_the_attempt(factory: Any) -> None:
     row, token = leased(factory)
     silent_for(row, 90)
-    found = overdue._overdue()
+    found = overdue_attempts._overdue()
     row.heartbeat(token)
-    assert [overdue._end(each) for each in found] == [False]
+    assert [overdue_attempts._end(each) for each in found] == [False]
     assert end_overdue() == (0, 0)
     assert fresh(row).status == "running"
 
@@ -88,10 +88,10 @@ def test_a_heartbeat_in_time_saves_the_attempt(factory: Any) -> None:
 def test_an_attempt_that_has_ended_meanwhile_stays_as_it_is(factory: Any) -> None:
     row, _token = leased(factory)
     silent_for(row, 90)
-    found = overdue._overdue()
+    found = overdue_attempts._overdue()
     row.complete()
     with pytest.raises(InvalidTransition):
-        overdue._end(found[0])
+        overdue_attempts._end(found[0])
     assert fresh(row).status == "completed"
     assert fresh(row).leases_of_attempts().get().lapsed_at is None
 

@@ -1,4 +1,4 @@
-"""Workflows that grow by the nodes and edges that events name, in any order. Nothing is taken away."""
+"""Add the nodes and edges that events name, in any order, to their workflows. Nothing is removed."""
 
 import json
 from collections.abc import Callable, Mapping
