@@ -179,7 +179,7 @@ def test_a_failure_of_one_thread_hides_none_of_another_nor_one_of_another_kind(m
 @pytest.mark.parametrize(
     ("thread", "look"),
     [
-        (loop.repeat_overdue, "overdue.end_overdue"),
+        (loop.repeat_overdue, "overdue_attempts.end_overdue"),
         (loop.repeat_bulk_actions, "work_open"),
         (loop.repeat_error_groups, "scan"),
         (loop.repeat_upkeep, "do_if_due"),
