@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Model
 
 from ledgerkit.conf import ledgerkit_settings
@@ -30,7 +30,7 @@ from .secrets import limits, masked_request_body
 from .secrets.masked_request_body import MaskedBody
 from .secrets.retention import run_rows
 from .secrets.run_secrets import NONE, KnownOf, RunSecrets, Values, read_known, store_secrets, without_secrets
-from .secrets.scrubber import Scrubber
+from .secrets.scrubber import MASK, Scrubber
 from .secrets.values_by_key import find_secret_values
 
 if TYPE_CHECKING:
@@ -204,6 +204,19 @@ def mask_for_all_runs(fields: Fields, runs: Iterable[UUID], using: str) -> Field
     for known in (*read_known({piece.run for piece in pieces}, "update", using).values(), plain):
         _scrub(fields, known.scrubber)
     return fields
+
+
+def mask_or_hide(texts: Fields, runs: Iterable[UUID], using: str) -> Fields:
+    """Mask texts with the secrets of several runs. If those of one are unknown, a mask takes the place of each text."""
+    try:
+        return mask_for_all_runs(texts, runs, using)
+    except SecretsUnknown:
+        return {name: MASK if text else text for name, text in texts.items()}
+
+
+def mask_reason(reason: str, runs: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> str:
+    """Mask a reason with the secrets of several runs. If those of a run are unknown, nothing of it is kept."""
+    return str(mask_or_hide({"reason": to_storable_text(reason)}, runs, using)["reason"])
 
 
 @lru_cache(32)

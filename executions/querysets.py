@@ -18,8 +18,7 @@ from workflows.models import Node, Workflow
 from workflows.querysets import User, can_view_all
 
 from . import audit, error_excerpts, ingest, limits, masking, text_limits, validators
-from .exceptions import ImmutableLog, SecretsUnknown
-from .secrets.scrubber import MASK
+from .exceptions import ImmutableLog
 from .states import ACTIVE, ENDED, ExecutionStatus
 
 ORDERS_OF_WORKFLOW = {"created_at", "by_duration"}  # that an index has of the runs of a workflow
@@ -181,10 +180,7 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
         pks = list(self.order_by("pk").select_for_update().values_list("pk", flat=True))
         actor = audit.current()
         note: masking.Fields = {"reason": json_validation.to_storable_text(actor.reason), "request_id": actor.given_id}
-        try:
-            clean = masking.mask_for_all_runs(note, pks, self.db)
-        except SecretsUnknown:
-            clean = {name: MASK if text else text for name, text in note.items()}
+        clean = masking.mask_or_hide(note, pks, self.db)
         reason = {"reason": text_limits.cut_to_limits("reason", str(clean["reason"]))}
         return reason | {"request_id": str(clean["request_id"])} if actor.given_id else reason
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import transaction
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -18,7 +18,6 @@ from workflows.models import Workflow
 from workflows.secret_keys import MASK
 
 from . import audit, masking, run_graph
-from .exceptions import SecretsUnknown
 from .states import ExecutionStatus, TriggerType
 
 if TYPE_CHECKING:
@@ -50,8 +49,11 @@ def rerun(
     new = _new_run(run.workflow, run.input_data if input_data is None else input_data, id)
     new.context, new.is_queued = context, run.is_queued
     new.metadata = kept | new.metadata | {RERUN_OF: str(run.pk)}
-    with transaction.atomic(), audit.act_as(reason=_masked_reason(run.pk)):
-        return _create(new)
+    with transaction.atomic():
+        # The new run does not know the secrets of the old one.
+        reason = masking.mask_reason(audit.current().reason, [run.pk])
+        with audit.act_as(reason=reason):
+            return _create(new)
 
 
 def start_by_hand(workflow: Workflow, input_data: Document, id: UUID | None = None) -> "WorkflowExecution":
@@ -107,12 +109,3 @@ def _check_outputs(run: "WorkflowExecution", kept: list[UUID]) -> None:
     masked = run.node_executions.filter(pk__in=kept, output_data__icontains=MASK)
     if node := masked.order_by("id").values_list("node_name", flat=True).first():
         raise ValidationError({"from_node": format_lazy(MASKED_OUTPUT, node=node)})
-
-
-def _masked_reason(run: UUID) -> str:
-    """Return the actor's reason without the secrets of the old run, of which the new one knows none."""
-    fields: masking.Fields = {"reason": json_validation.to_storable_text(audit.current().reason)}
-    try:
-        return str(masking.mask_for_all_runs(fields, [run], DEFAULT_DB_ALIAS)["reason"])
-    except SecretsUnknown:
-        return MASK if audit.current().reason else ""

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import transaction
 
 from executions import audit, limits, masking, text_limits
-from executions.exceptions import SecretsUnknown
 from executions.models import BulkAction, BulkActionRun, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
-from executions.secrets.scrubber import MASK
-from ledgerkit.db import json_validation
 from ledgerkit.db.models import uuid7
 from workflows.querysets import User
 
@@ -91,7 +88,7 @@ def begin(
             filters=dict(filters),
             number=len(found),
             **_actor(),
-            reason=_mask([*found], reason),
+            reason=text_limits.cut_to_limits("reason", masking.mask_reason(reason, [*found])),
         )
         BulkActionRun.objects.bulk_create(
             (BulkActionRun(action=action, workflow_execution_id=pk, workflow_name=name) for pk, name in found.items()),
@@ -116,14 +113,3 @@ def _actor() -> dict[str, object]:
         "token_name": actor.token.name if actor.token else "",
         "request_id": actor.request_id,
     }
-
-
-def _mask(runs: Sequence[UUID], reason: str) -> str:
-    """Return the reason masked with the secrets of all these runs. If those of one are unknown, nothing of it is
-    kept."""
-    fields: masking.Fields = {"reason": json_validation.to_storable_text(reason)}
-    try:
-        clean = masking.mask_for_all_runs(fields, runs, DEFAULT_DB_ALIAS)["reason"]
-    except SecretsUnknown:
-        clean = MASK if reason else ""
-    return text_limits.cut_to_limits("reason", str(clean))

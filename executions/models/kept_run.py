@@ -1,16 +1,12 @@
 """KeptRun: the mark of a run that retention does not remove."""
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, models, transaction
+from django.db import models, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from executions import audit, masking, text_limits
-from executions.exceptions import SecretsUnknown
-from executions.secrets.scrubber import MASK
-from ledgerkit.db import json_validation
 
 if TYPE_CHECKING:
     from .workflow_execution import WorkflowExecution
@@ -54,7 +50,8 @@ class KeptRun(models.Model):
         """
         with transaction.atomic():
             type(run).objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
-            row = {"username": audit.current().display_name, "reason": _mask_reason(run.pk, reason)}
+            text = text_limits.cut_to_limits("reason", masking.mask_reason(reason, [run.pk]))
+            row = {"username": audit.current().display_name, "reason": text}
             kept, _is_new = cls._default_manager.update_or_create(
                 workflow_execution_id=run.pk, defaults=row, create_defaults={**row, "kept_at": CLOCK}
             )
@@ -65,13 +62,3 @@ class KeptRun(models.Model):
     def release(cls, run: "WorkflowExecution") -> bool:
         """Remove the mark. Return whether there was one."""
         return bool(cls._default_manager.filter(workflow_execution_id=run.pk).delete()[0])
-
-
-def _mask_reason(run: UUID, reason: str) -> str:
-    """Return the reason masked with the secrets of the run. If they are unknown, nothing of it is kept."""
-    fields: masking.Fields = {"reason": json_validation.to_storable_text(reason)}
-    try:
-        clean = str(masking.mask_for_all_runs(fields, [run], DEFAULT_DB_ALIAS)["reason"])
-    except SecretsUnknown:
-        clean = MASK if reason else ""
-    return text_limits.cut_to_limits("reason", clean)
