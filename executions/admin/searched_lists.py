@@ -22,13 +22,13 @@ class SearchedChangeList(KeysetChangeList):
         if not self.ways:
             return read()
         by_ids = partial(super()._first, self.narrow(rows).order_by(*without_index(order)), order)
-        found = find_by_walk_or_ids(read, by_ids) if self._narrowed else find_in_order(read, self.ways)
+        found = find_by_walk_or_ids(read, by_ids) if self._text_conditions else find_in_order(read, self.ways)
         return by_ids() if found is None else found
 
     def narrow(self, rows: QuerySet[Model]) -> QuerySet[Model]:
         """Return the same rows, found by the indexes on the texts that are searched for."""
-        return reduce(QuerySet[Model].filter, self._narrowed, rows)
+        return reduce(QuerySet[Model].filter, self._text_conditions, rows)
 
     @property
-    def _narrowed(self) -> list[Q]:
+    def _text_conditions(self) -> list[Q]:
         return [Q(**each) for spec in self.filter_specs if (each := getattr(spec, "narrowed", None))]
