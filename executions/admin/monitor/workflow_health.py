@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
@@ -36,11 +37,26 @@ class Bar:
     place: int
     since: datetime
     until: datetime
-    completed: Count
-    failed: Count
+    completed: int
+    failed: int
     most: int  # largest count of the chart
+    filters: dict[str, str]  # of the whole chart
 
     @property
+    def completed_address(self) -> str:
+        return filter_presets.runs_url(**self._filters, status=COMPLETED)
+
+    @property
+    def failed_address(self) -> str:
+        return filter_presets.runs_url(**self._filters, status=FAILED)
+
+    @property
+    def _filters(self) -> dict[str, str]:
+        """Return the filters with the interval of the bar in place of the period of the whole chart."""
+        others = {name: value for name, value in self.filters.items() if name != "ended"}
+        return others | {"ended_between": format_interval(self.since, self.until)}
+
+    @cached_property
     def clock(self) -> str:
         """Return "01:00 – 02:00" in the user's time zone; with UTC offsets if they differ (daylight saving)."""
         since, until = timezone.localtime(self.since), timezone.localtime(self.until)
@@ -49,7 +65,7 @@ class Bar:
 
     @property
     def completed_height(self) -> float:
-        return _height(self.completed.number, self.most)
+        return _height(self.completed, self.most)
 
     @property
     def completed_top(self) -> float:
@@ -57,7 +73,7 @@ class Bar:
 
     @property
     def failed_height(self) -> float:
-        return _height(self.failed.number, self.most)
+        return _height(self.failed, self.most)
 
 
 @dataclass(frozen=True)
@@ -148,19 +164,9 @@ def _chart(counted: list[Counted], bounds: list[datetime], filters: dict[str, st
     by_place = {each.place: (each.completed, each.failed) for each in counted}
     numbers = [by_place.get(place, (0, 0)) for place in range(1, len(bounds))]
     most = max(max(each) for each in numbers)
-    bars = [_bar(place, each, bounds, filters, most) for place, each in enumerate(numbers)]
+    bars = [Bar(place, bounds[place], bounds[place + 1], *each, most, filters) for place, each in enumerate(numbers)]
     completed, failed = (sum(each) for each in zip(*numbers, strict=True))
     return Chart(bars, _status_count(completed, COMPLETED, filters), _status_count(failed, FAILED, filters))
-
-
-def _bar(place: int, numbers: tuple[int, int], bounds: list[datetime], filters: dict[str, str], most: int) -> Bar:
-    since, until = bounds[place], bounds[place + 1]
-    # The interval of the bar replaces the period of the whole chart.
-    within = {name: value for name, value in filters.items() if name != "ended"}
-    within["ended_between"] = format_interval(since, until)
-    completed, failed = numbers
-    counts = _status_count(completed, COMPLETED, within), _status_count(failed, FAILED, within)
-    return Bar(place, since, until, *counts, most)
 
 
 def _status_count(number: int, status: ExecutionStatus, filters: dict[str, str]) -> Count:

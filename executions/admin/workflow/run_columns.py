@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from executions import limits
 from executions.admin import duration_cells, formatting, statuses
 from executions.admin.monitor import workflow_health
+from executions.admin.monitor.daily_chart import render_daily_chart
 from executions.admin.monitor.workflow_health import Health
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import User
@@ -96,7 +97,7 @@ class RunColumns:
     def trend(self, row: Workflow) -> str:
         if (health := self.health.get(row.pk)) is None:
             return UNKNOWN
-        return render_to_string("admin/executions/monitor/_daily_chart.html", {"chart": health.chart})
+        return render_daily_chart(health.chart)
 
 
 def newest_runs(user: User, workflows: list[UUID]) -> list[WorkflowExecution]:
