@@ -6,8 +6,21 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import BooleanField, Case, DurationField, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    DateTimeField,
+    DurationField,
+    Exists,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.db.models.functions import Now
+from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan
 from django.utils import timezone
 
 from ledgerkit.db import names
@@ -15,12 +28,13 @@ from workflows.history import DefinitionChange
 from workflows.models import Node, Workflow
 from workflows.querysets import User, can_view_all
 
-from . import limits, rollups
+from . import limits, rollups, sort_keys
 from .models import NodeExecution, WorkflowExecution
 from .querysets import NodeExecutionQuerySet
 from .states import ExecutionStatus
 
 ME = "me"
+NEVER = Value(sort_keys.NEVER, DateTimeField())
 
 
 def has_failed_node(user: User, node_names: Iterable[str]) -> Q:
@@ -122,6 +136,26 @@ def is_of_owner(owner: int) -> Q:
     theirs = Workflow.objects.filter(owner=owner).order_by("-id").values_list("id", flat=True)
     found = list(theirs[: limits.OWNED_WORKFLOWS + 1])
     return Q(workflow__owner=owner) if len(found) > limits.OWNED_WORKFLOWS else Q(workflow__in=found)
+
+
+def by_starts(since: datetime | None, until: datetime | None, *, in_order: bool) -> Q:
+    """Return the bounds of a start once more, for the index of the starts, if few runs started within them or the list
+    is in this order.
+
+    The index begins with the runs that never started. Where a period meets the beginning of the planner's histogram,
+    the planner reads that moment there, long ago, and takes the first day of a ledger for nearly empty. So the bounds
+    are those of the column, of which its statistics are right, and the index is named where it is the best one.
+    """
+    if not (since or until):
+        return Q()
+    bounds = Q(GreaterThanOrEqual(sort_keys.STARTED, since)) if since else Q(GreaterThan(sort_keys.STARTED, NEVER))
+    bounds &= Q(LessThan(sort_keys.STARTED, until)) if until else Q()
+    return bounds if in_order or _have_few_starts(bounds) else Q()
+
+
+def _have_few_starts(bounds: Q) -> bool:
+    runs = WorkflowExecution.objects.filter(bounds).order_by(sort_keys.STARTED, "id").values_list("pk")
+    return not list(runs[limits.FEW_STARTS : limits.FEW_STARTS + 1])
 
 
 def usual_since() -> datetime:

@@ -9,18 +9,20 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import Combinable
-from django.db.models.lookups import GreaterThanOrEqual, LessThan, LessThanOrEqual
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions import created_at_bounds, partitions, sort_keys
+from executions import created_at_bounds, partitions, run_conditions, sort_keys
 from executions.admin.types import JSON
 from ledgerkit import time_zones
 from ledgerkit.admin.lists import Chip, Choice, ConstantFilter, ModelAdmin, Option
 from ledgerkit.db import json_validation
+
+from .view_filters import OrderFilter
 
 # As the pages write them, also in Korean, and with fewer spaces.
 DURATION = re.compile(
@@ -72,8 +74,8 @@ class FromToFilter(FieldsFilter):
     offered: ClassVar[Sequence[Choice]] = (
         ("created", _("created")), ("started", _("started")), ("ended", _("ended")),
     )  # fmt: skip
-    columns: ClassVar[dict[str, str | Combinable]] = {
-        "created": "created_at", "started": sort_keys.STARTED, "ended": "ended_at",
+    columns: ClassVar[dict[str, str]] = {
+        "created": "created_at", "started": "started_at", "ended": "ended_at",
     }  # fmt: skip
 
     @classmethod
@@ -113,16 +115,16 @@ class FromToFilter(FieldsFilter):
         if self.of not in dict(self.offered):
             times = ", ".join(value for value, _title in self.offered)
             raise IncorrectLookupParameters(gettext("Possible times: %(times)s.") % {"times": times})
-        return queryset.filter(*self.conditions(since, until))
+        rows = queryset.filter(*self.conditions(since, until))
+        if self.of != "started":
+            return rows
+        is_by_start = request.GET.get(str(OrderFilter.parameter_name), "").endswith("started")
+        return rows.filter(run_conditions.by_starts(since, until, in_order=is_by_start))
 
-    def conditions(self, since: datetime | None, until: datetime | None) -> list[Combinable | Q]:
+    def conditions(self, since: datetime | None, until: datetime | None) -> list[Q]:
         column = self.columns[self.of]
-        if isinstance(column, str):
-            bounds = {f"{column}__gte": since, f"{column}__lt": until}
-            return [Q(**{name: moment}) for name, moment in bounds.items() if moment]
-        lower = since or (sort_keys.NEVER + timedelta(days=1) if until else None)
-        found = [GreaterThanOrEqual(column, lower)] if lower else []
-        return [*found, *([LessThan(column, until)] if until else [])]
+        bounds = {f"{column}__gte": since, f"{column}__lt": until}
+        return [Q(**{name: moment}) for name, moment in bounds.items() if moment]
 
     def parts(self) -> Sequence[Q]:
         since, until = self.bounds
@@ -144,7 +146,7 @@ class IdFromToFilter(FromToFilter):
     fields: ClassVar[tuple[str, ...]] = ("from", "to")
     offered: ClassVar[Sequence[Choice]] = (("created", _("created")),)
 
-    def conditions(self, since: datetime | None, until: datetime | None) -> list[Combinable | Q]:
+    def conditions(self, since: datetime | None, until: datetime | None) -> list[Q]:
         bounds = {"id__gte": since, "id__lt": until}
         return [Q(**{name: partitions.bound(moment)}) for name, moment in bounds.items() if moment]
 
@@ -152,7 +154,7 @@ class IdFromToFilter(FromToFilter):
 class LineFromToFilter(FromToFilter):
     fields: ClassVar[tuple[str, ...]] = ("from", "to")
     offered: ClassVar[Sequence[Choice]] = (("logged", _("logged")),)
-    columns: ClassVar[dict[str, str | Combinable]] = {"logged": "timestamp"}
+    columns: ClassVar[dict[str, str]] = {"logged": "timestamp"}
 
 
 class DurationFilter(FieldsFilter):

@@ -1,7 +1,7 @@
 """Filter sets of the lists."""
 
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import lru_cache, reduce
 from operator import or_
@@ -10,7 +10,7 @@ from uuid import UUID
 
 import django_filters as df
 from django.db.models import Model, QuerySet
-from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
+from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.forms import Form
 from django.http import QueryDict
 
@@ -120,8 +120,10 @@ class WorkflowExecutionFilters(StrictFilterSet):
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
     created_before = DateTimeFilter(field_name="created_at", lookup_expr="lt", help_text="Created before this time.")
-    started_after = DateTimeFilter(method="filter_started_after", help_text="Started at this time or later.")
-    started_before = DateTimeFilter(method="filter_started_before", help_text="Started before this time.")
+    started_after = DateTimeFilter(
+        field_name="started_at", lookup_expr="gte", help_text="Started at this time or later."
+    )
+    started_before = DateTimeFilter(field_name="started_at", lookup_expr="lt", help_text="Started before this time.")
     ended_after = DateTimeFilter(field_name="ended_at", lookup_expr="gte", help_text="Ended at this time or later.")
     ended_before = DateTimeFilter(field_name="ended_at", lookup_expr="lt", help_text="Ended before this time.")
     duration_min = SecondsFilter(method="filter_duration_min", help_text="Minimum of seconds from start to end.")
@@ -207,13 +209,6 @@ class WorkflowExecutionFilters(StrictFilterSet):
     def filter_has_failed_nodes(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
         return queryset.filter(failed_nodes__gt=0) if value else queryset.filter(failed_nodes=0)
 
-    def filter_started_after(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
-        return queryset.filter(GreaterThanOrEqual(sort_keys.STARTED, value))
-
-    def filter_started_before(self, queryset: QuerySet[Model], name: str, value: datetime) -> object:
-        started = GreaterThan(sort_keys.STARTED, sort_keys.NEVER)
-        return queryset.filter(LessThan(sort_keys.STARTED, value), started)
-
     def filter_duration_min(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         return queryset.filter(GreaterThanOrEqual(sort_keys.DURATION, timedelta(seconds=float(value))))
 
@@ -226,9 +221,11 @@ class WorkflowExecutionFilters(StrictFilterSet):
     def filter_queryset(self, queryset: QuerySet[Model]) -> object:
         """Filter. By times alone, the ids of the first runs are found in an index that includes these."""
         rows, given = super().filter_queryset(queryset), self.form.cleaned_data
-        is_by_start = "workflow" in given and str(self.data.get("ordering", "")).endswith("started")
-        if not is_by_start and given.keys().isdisjoint(OF_TIMES):
+        is_by_start = str(self.data.get("ordering", "")).endswith("started")
+        if not (is_by_start and "workflow" in given) and given.keys().isdisjoint(OF_TIMES):
             return rows
+        started = given.get("started_after"), given.get("started_before")
+        rows = rows.filter(run_conditions.by_starts(*started, in_order=is_by_start))
         after = [given[name] for name in ("started_after", "ended_after") if name in given]
         before = [given[name] for name in ("started_before", "ended_before") if name in given]
         return rows.found_in(created_at_bounds.parts(after, before))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from executions import limits
 from executions.models import WorkflowExecution
 from executions.tests.api.list_requests import DAY, RUNS, at, follow_pages, found
 from executions.tests.factories import WorkflowExecutionFactory
@@ -16,6 +17,12 @@ CREATED = {
     "imported": 900, "clock behind": 0.1, "usual": 0, "waited": -20, "waited for days": -90, "ran for days": 0,
 }  # fmt: skip
 START = {name: DAY + timedelta(minutes=5 * place) for place, name in enumerate(CREATED)}
+
+
+@pytest.fixture(autouse=True, params=[0, limits.FEW_STARTS])
+def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find by the creation what starts within a period, then by the index of the starts."""
+    monkeypatch.setattr(limits, "FEW_STARTS", request.param)
 
 
 @pytest.fixture

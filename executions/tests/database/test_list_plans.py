@@ -1,6 +1,7 @@
 """Each filter and ordering that the API offers is answered by an index: the plan names it."""
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from rest_framework.test import APIRequestFactory
 
-from executions import attention, created_at_bounds, partitions, run_conditions, sort_keys
+from executions import attention, created_at_bounds, limits, partitions, run_conditions, sort_keys
 from executions.admin.runs import list_search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
 from executions.api.list_querysets import lines_of_run, nodes_of_run
@@ -23,6 +24,7 @@ from executions.tests.factories import (
 )
 from executions.tests.query_plans import kept_plan, plan, uses
 from ledgerkit.db.bounded_rows import EXAMPLE, RowsOf
+from ledgerkit.tests.clients import client_of
 from workflows.history import DefinitionChange
 from workflows.tests.factories import NodeFactory, UserFactory, WorkflowFactory
 
@@ -313,6 +315,13 @@ def test_in_an_order_without_such_an_index_the_planner_chooses(only: Any) -> Non
     assert '"U0"' not in found
 
 
+STARTED_EACH_MINUTE = """
+UPDATE workflow_executions AS run
+SET status = 'completed', created_at = start, started_at = start, ended_at = start
+FROM (SELECT id, %s + row_number() OVER (ORDER BY id) * interval '1 minute' AS start
+    FROM workflow_executions ORDER BY id LIMIT 600) AS each
+WHERE run.id = each.id
+"""
 PERIOD = f"started_after={AFTER}&ended_before={BEFORE}"
 
 
@@ -347,6 +356,39 @@ def test_runs_that_were_created_at_another_time_have_an_index_and_are_expected_t
     for query in ("", f"workflow={workflow.pk}&"):
         assert "using idx_workflow_executions_displaced on" in first_runs(f"{query}started_after=2026-01-01")
     assert "rows=1 " in plan(WorkflowExecution.objects.filter(created_at_bounds.DISPLACED))
+
+
+@pytest.mark.parametrize("query", ["", "workflow={workflow}&"])
+def test_many_runs_that_started_first_in_the_ledger_are_expected_to_be_many(
+    statistics: None, db: None, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """The least value of the index is that of runs that never started."""
+    monkeypatch.setattr(limits, "FEW_STARTS", 2)
+    workflow, first = WorkflowFactory(), datetime(2026, 3, 1, tzinfo=UTC)
+    WorkflowExecution.objects.bulk_create(WorkflowExecutionFactory.build_batch(620, workflow=workflow))
+    with connection.cursor() as cursor:
+        cursor.execute(STARTED_EACH_MINUTE, [first])
+        cursor.execute("ANALYZE workflow_executions")
+    period = f"started_after={first:%Y-%m-%dT%H:%M:%SZ}&started_before={first:%Y-%m-%dT}00:05:00Z"
+    rows = WorkflowExecution.objects.order_by()
+    question = filter_queryset(WorkflowExecutionFilters, rows, query.format(workflow=workflow.pk) + period)
+    assert 3 <= int(re.findall(r"rows=(\d+)", plan(question))[0]) <= 7
+
+
+@pytest.mark.parametrize(("most", "uses_index"), [(0, False), (1, True)])
+def test_the_index_of_the_starts_finds_few_runs(
+    db: None, monkeypatch: pytest.MonkeyPatch, most: int, uses_index: bool
+) -> None:
+    in_state(WorkflowExecutionFactory(), "running")
+    monkeypatch.setattr(limits, "FEW_STARTS", most)
+    for rows in (
+        filter_queryset(WorkflowExecutionFilters, WorkflowExecution.objects.all(), f"started_after={AFTER}"),
+        client_of(UserFactory(is_staff=True, is_superuser=True))
+        .get(f"/admin/executions/workflowexecution/?from={AFTER}T00:00:00Z&time=started")
+        .context["cl"]
+        .queryset,
+    ):
+        assert ("COALESCE" in str(rows.values("pk").query)) == uses_index
 
 
 @pytest.mark.parametrize("index", ["created", "duration"])
