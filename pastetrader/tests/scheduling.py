@@ -3,6 +3,8 @@
 Not by the mark `xdist_group`: beside pytest 9.2 pytest-xdist 3.8 passes over it without a word (its issue 1386), and
 two processes started a server and a browser each."""
 
+from typing import Any
+
 from xdist.scheduler import LoadScopeScheduling
 
 # Of the start of a test's name. xdist begins with the unit of the most tests: nothing long is left for the end.
@@ -66,3 +68,10 @@ class GroupScheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         return next((unit for start, unit in UNITS.items() if nodeid.startswith(start)), nodeid)
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        """Forget a unit that is done: after each test the units of its process are counted, done ones too."""
+        super().mark_test_complete(node, item_index, duration)
+        scope = self._split_scope(self.registered_collections[node][item_index])
+        if all(self.assigned_work[node][scope].values()):
+            del self.assigned_work[node][scope]

@@ -25,9 +25,9 @@ class Worker:
         self.shutting_down = True
 
 
-def test_what_shares_a_server_goes_to_one_process_and_first() -> None:
+def begun(tests: list[str]) -> tuple[Any, list[Any]]:
+    """Return a scheduler that has begun, and its two workers."""
     config: Any = SimpleNamespace(getvalue=lambda _: ["popen", "popen"], option=SimpleNamespace(loadscopereorder=True))
-    tests = ["tokens/tests/test_use.py::test_4", *SHARED, "tokens/tests/test_use.py::test_5"]
     scheduler: Any = GroupScheduling(config)
     workers: list[Any] = [Worker(), Worker()]
     for worker in workers:
@@ -35,7 +35,27 @@ def test_what_shares_a_server_goes_to_one_process_and_first() -> None:
     for worker in workers:
         scheduler.add_node_collection(worker, tests)
     scheduler.schedule()
+    return scheduler, workers
+
+
+def test_what_shares_a_server_goes_to_one_process_and_first() -> None:
+    _, workers = begun(["tokens/tests/test_use.py::test_4", *SHARED, "tokens/tests/test_use.py::test_5"])
     assert [worker.told for worker in workers] == [[1, 2, 3], [0, 4]]
+
+
+def test_every_test_is_run_once_and_units_that_are_done_are_forgotten() -> None:
+    alone = [f"tokens/tests/test_use.py::test_{number}" for number in range(20)]
+    scheduler, workers = begun([*SHARED, *alone])
+    done = 0
+    while scheduler.has_pending:
+        for worker in workers:
+            for place in worker.told[done : done + 1]:
+                scheduler.mark_test_complete(worker, place)
+                assert len(scheduler.assigned_work[worker]) <= 3
+        done += 1
+    assert sorted(place for worker in workers for place in worker.told) == list(range(23))
+    assert not any(scheduler.assigned_work.values())
+    assert all(worker.shutting_down for worker in workers)
 
 
 @pytest.mark.parametrize("start", [*UNITS, *SITE, *FIRST])
