@@ -19,6 +19,7 @@ from local_postgres.server import release_all
 from local_postgres.socket_path import socket_dir
 from pastetrader.tests.proofs import times
 from pastetrader.tests.scheduling import FIRST, ON_EACH_VERSION, ON_ONE_VERSION, SERVERS_FOLDERS, SITE, GroupScheduling
+from pastetrader.tests.shared_imports import import_in_turn
 
 # The same examples on every run and no time limit on one: a suite that is red by chance is no use.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None, max_examples=times(30, 300))
@@ -60,10 +61,11 @@ def language_and_time_zone_are_reset() -> Iterator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Do not search for garbage in what is imported and collected: it stays, and each search takes half a second. In
     what tests make, search less often than Python does by itself: that takes a twentieth of their time."""
     gc.disable()
+    import_in_turn(session.config)
     result = yield
     gc.freeze()
     gc.set_threshold(20_000, 10, 50)
