@@ -102,5 +102,5 @@ def manage(*arguments: str, local: Path, **environment: str) -> subprocess.Compl
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT, env=kept | {"PASTETRADER_LOCAL": str(local), **environment}, capture_output=True, text=True,
-        check=False, stdin=subprocess.DEVNULL, timeout=120,
+        check=False, stdin=subprocess.DEVNULL, timeout=600,  # beside a load of 15 `migrate` takes over two minutes
     )  # fmt: skip
