@@ -73,6 +73,13 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     return result
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None) and os.environ.get("DATABASE_URL"):
+        from pastetrader.tests import template_database  # noqa: PLC0415  # needs a plugin, which pytest imports first
+
+        template_database.drop()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     for item in items:
         if item.nodeid.startswith(SITE) or SERVERS_FOLDERS.intersection(item.fixturenames):
@@ -121,6 +128,10 @@ def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, request: pytest.FixtureRequest
 ) -> Iterator[None]:
     if os.environ.get("DATABASE_URL"):
+        if is_parallel():
+            from pastetrader.tests import template_database  # noqa: PLC0415  # needs a plugin, which pytest imports first
+
+            template_database.use(request)
         yield
         return
     from pastetrader.tests.prepared_folder import copy  # noqa: PLC0415  # a plugin, which pytest imports first
@@ -144,7 +155,12 @@ def database_folder(request: pytest.FixtureRequest) -> str | None:
     """Return the fixture of a folder with a migrated database: that of the servers if a test of this run starts one."""
     if any("prepared" in item.fixturenames for item in request.session.items if isinstance(item, pytest.Function)):
         return "prepared"
-    return "migrated" if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1 else None
+    return "migrated" if is_parallel() else None
+
+
+def is_parallel() -> bool:
+    """Return whether this is one of several processes of a run."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1
 
 
 @pytest.fixture(scope="module")
