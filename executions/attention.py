@@ -7,14 +7,13 @@ sql/unstarted.sql. Upkeep ends overdue attempts (upkeep/overdue_attempts.py); si
 
 from collections import defaultdict
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connections
 from django.db.models import Func, Q, UUIDField, Value
-from django.utils import timezone
 
 from ledgerkit.db.read_database import read_alias
 from workflows.models import DEFAULT_TIMEOUT
@@ -138,7 +137,7 @@ def _parameters(among: list[UUID] | None) -> dict[str, Parameter]:
         "no_time_out": list(NO_TIME_OUT),
         "quiet": executions_settings.SILENT_SECONDS,
         "most_behind": limits.RUNS_BEHIND,
-        "counted_since": timezone.now() - timedelta(days=rollups.USUAL_DAYS),
+        "counted_since": rollups.usual_since(),
         "enough": rollups.USUAL_RUNS,
         "share": executions_settings.LATE_PERCENT / 100,
         "at_least": executions_settings.LATE_SECONDS,

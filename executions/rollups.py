@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection, connections
+from django.utils import timezone
 
 from ledgerkit.db.read_database import read_alias
 from workflows.querysets import User, can_view_all
@@ -56,12 +57,21 @@ class Durations(NamedTuple):
     p95: float
 
 
+def usual_since() -> datetime:
+    """Return from when on the durations of runs say what is usual. An hour begins there: of one that began before, all
+    runs would be read to leave some out."""
+    return _hour_of(timezone.now()) - timedelta(days=USUAL_DAYS)
+
+
 def hours_until(now: datetime, number: int) -> list[datetime]:
     """Return the starts of the hours of the last `number` hours, the first of which is not a whole one, and the end of
     the current one."""
-    current = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    hour = timedelta(hours=1)
+    current, hour = _hour_of(now), timedelta(hours=1)
     return [now - hour * number, *(current + hour * (index + 1 - number) for index in range(number + 1))]
+
+
+def _hour_of(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def days_until(now: datetime, number: int) -> list[datetime]:

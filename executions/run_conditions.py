@@ -158,15 +158,10 @@ def _have_few_starts(bounds: Q) -> bool:
     return not list(runs[limits.FEW_STARTS : limits.FEW_STARTS + 1])
 
 
-def usual_since() -> datetime:
-    """Return from when on the durations of runs count for what is usual."""
-    return timezone.now() - timedelta(days=rollups.USUAL_DAYS)
-
-
 def is_slow() -> Q:
     """Return the condition of runs of these days whose duration, or duration so far, exceeds the p95 of their
     workflow."""
-    since = usual_since()
+    since = rollups.usual_since()
     found = sorted(rollups.usual_durations(since, rollups.USUAL_RUNS), key=lambda each: -each.completed)
     busiest = found[: limits.SLOW_WORKFLOWS]
     cases = [When(workflow=each.workflow, then=Value(timedelta(seconds=each.p95), DurationField())) for each in busiest]

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Aggregate, DurationField, F
 
-from executions import limits, rollups, run_conditions
+from executions import limits, rollups
 from executions.admin import formatting
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
@@ -58,7 +58,7 @@ def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentil
     """Return the percentiles of each workflow with enough completed runs; an empty dict if the query times out."""
     try:
         with statement_timeout(limits.PERCENTILES_MS):
-            found = rollups.usual_durations(run_conditions.usual_since(), MIN_RUNS, workflows)
+            found = rollups.usual_durations(rollups.usual_since(), MIN_RUNS, workflows)
     except StatementTimeout:
         return {}
     return {each.workflow: WorkflowPercentiles(each.p50, each.p95) for each in found}

@@ -145,7 +145,7 @@ def _by_workflow(counted: list[Counted]) -> list[list[Counted]]:
 
 def _health(by_workflow: list[list[Counted]], bounds: list[datetime]) -> list[Health]:
     workflows = [counted[0].workflow for counted in by_workflow if counted[0].workflow]
-    usual = {each.workflow: each for each in rollups.usual_durations(bounds[0], MIN_RUNS, workflows)}
+    usual = {each.workflow: each for each in rollups.usual_durations(rollups.usual_since(), MIN_RUNS, workflows)}
     return [
         _health_of(workflow, counted, bounds, usual.get(workflow))
         for workflow, counted in zip(workflows, by_workflow, strict=True)

@@ -1,9 +1,6 @@
 """Facts in the head of a run's page: how far a running one is, and who cancelled a cancelled one."""
 
 from dataclasses import dataclass
-from datetime import timedelta
-
-from django.utils import timezone
 
 from executions import rollups
 from executions.admin import formatting
@@ -36,8 +33,7 @@ def progress(run: WorkflowExecution) -> Progress | None:
     elapsed = formatting.elapsed_seconds(run)
     if run.status != ExecutionStatus.RUNNING or elapsed is None:
         return None
-    since = timezone.now() - timedelta(days=rollups.USUAL_DAYS)
-    found = rollups.usual_durations(since, rollups.USUAL_RUNS, [run.workflow_id])
+    found = rollups.usual_durations(rollups.usual_since(), rollups.USUAL_RUNS, [run.workflow_id])
     return Progress(elapsed, found[0].p50) if found else None
 
 

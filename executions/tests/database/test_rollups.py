@@ -265,6 +265,15 @@ def test_durations_within_an_hour_that_is_open_are_exact(workflow: Workflow) -> 
     assert (found.completed, found.p50, found.p95) == (21, 11, 20)
 
 
+def test_for_what_is_usual_no_runs_but_those_of_the_current_hour_are_read(everyone: Any) -> None:
+    close()
+    since = rollups.usual_since()
+    assert timedelta() <= timezone.now() - timedelta(days=rollups.USUAL_DAYS) - since < HOUR
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT start - hour_of(now()) FROM periods_since(%s, '1 day') WHERE id IS NULL", [since])
+        assert cursor.fetchall() == [(timedelta(),)]
+
+
 # --- at the same time -------------------------------------------------------
 @contextmanager
 def other_transaction(act: Any) -> Iterator[Any]:
