@@ -7,11 +7,11 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from alerts import missed
+from alerts import missed_expectations
 from alerts.ended_attempts import EndedAttempt
-from alerts.missed import Missed
+from alerts.missed_expectations import Missed
 from alerts.models import AlertKind, Expectation, ExpectationKind, Outcome
-from alerts.notices import describe_missed
+from alerts.monitor_notices import describe_missed
 from alerts.rules import Event, facts_of, page
 from executions import attention
 from executions.models import UpkeepRun, WorkflowExecution
@@ -82,7 +82,7 @@ def event_of_missed(found: Missed) -> Event:
 def runs_over_time(now: datetime) -> Iterator[Event]:
     """Yield an event for each running run that exceeds the time of an expectation "ends within"."""
     for expectation in Expectation.objects.current().filter(kind=ExpectationKind.ENDS_WITHIN):
-        yield from map(event_of_missed, missed.runs_over_time(expectation, now))
+        yield from map(event_of_missed, missed_expectations.runs_over_time(expectation, now))
 
 
 def late_runs() -> Iterator[Event]:

@@ -9,7 +9,7 @@ from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from alerts import calendars, deadlines
-from alerts.missed import LONGEST_RUN
+from alerts.missed_expectations import LONGEST_RUN
 from alerts.models import Expectation, ExpectationKind
 from alerts.models.expectation import ExpectationQuerySet
 from executions.admin.workflow.expected_runs import ExpectedRun

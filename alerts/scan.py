@@ -23,7 +23,7 @@ from alerts.events import (
     unstarted_runs,
     upkeep_event,
 )
-from alerts.missed import Missed, find_missed
+from alerts.missed_expectations import Missed, find_missed
 from alerts.models import AlertKind, Expectation, Miss, Scan
 from alerts.rules import Rules, workflows_of
 from ledgerkit.db.locks import try_lock

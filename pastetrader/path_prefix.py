@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
 
-from pastetrader.asgi_refusals import Refusal
+from pastetrader.asgi_errors import Refusal
 from pastetrader.prefix_patterns import PREFIX
 
 type Scope = MutableMapping[str, object]

@@ -20,7 +20,7 @@ from django.urls import set_script_prefix
 
 from ledgerkit.rate_limited_logging import RateLimitedLogger
 from ledgerkit.rest.charset import CONTENT_TYPE, with_normalized_content_type
-from pastetrader.asgi_refusals import Refusal
+from pastetrader.asgi_errors import Refusal
 from pastetrader.health import ALIVE, health_response, is_health_probe
 from pastetrader.limited_body import LimitedBody
 from pastetrader.log_format import clear_path

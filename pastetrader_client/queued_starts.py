@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from .backing_off import seconds_to_wait
+from .backoff import seconds_to_wait
 from .bounded_dict import remember
 from .cancellation import Watch, Watched
 from .encoding import Fact, encode_transition

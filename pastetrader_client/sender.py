@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .backing_off import seconds_to_wait
+from .backoff import seconds_to_wait
 from .batches import Batches, send_in_halves
 from .cancellation import Watch
 from .early_facts import AGAIN, PATIENCE, without_runs_of
 from .encoding import Draft, Fact, draft_of, encode
-from .filling import Keeper
 from .leases import Leases
 from .outbox import TICK, Outbox
 from .process_exit import hold, release
 from .queued_starts import Turns
+from .spilling import Keeper
 from .spool import Spool
 from .timers import Timers
 from .transport import THREAD, Stopped, TooLarge, Transport, Unavailable

@@ -8,7 +8,7 @@ from itertools import count
 from threading import RLock
 from typing import Any
 
-from .backing_off import seconds_to_wait
+from .backoff import seconds_to_wait
 
 AT_ONCE = 0.5  # seconds after which no further function is called before facts are sent
 FIRST = 0.25  # seconds of backing off

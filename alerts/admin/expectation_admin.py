@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from alerts.models import Expectation, ExpectationKind
-from alerts.notices import describe_missed
+from alerts.monitor_notices import describe_missed
 from ledgerkit.admin.lists import ConstantFilter, StrictAdmin
 from ledgerkit.time_zones import clock
 

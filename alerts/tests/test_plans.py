@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from alerts.missed import find_missed
+from alerts.missed_expectations import find_missed
 from alerts.models import Expectation
 from alerts.tests.factories import expect
 from executions.models import WorkflowExecution

@@ -1,13 +1,13 @@
 from workflows.admin import WorkflowAdmin
 
 from .activity_admin import ActivityAdmin
-from .bulk_admin import BulkActionAdmin
 from .error_groups.group_admin import ErrorGroupAdmin
 from .logs.log_admin import ExecutionLogAdmin
+from .monitor.upkeep_admin import UpkeepRunAdmin
 from .nodes.node_admin import NodeExecutionAdmin
+from .runs.bulk_action_admin import BulkActionAdmin
 from .runs.deletion_admin import DeletionAdmin
 from .runs.run_admin import WorkflowExecutionAdmin
-from .upkeep_admin import UpkeepRunAdmin
 from .workflow.run_columns import RunColumns
 from .workflow.workflow_page import workflow_page
 

@@ -37,7 +37,7 @@ from ledgerkit.types import StrOrPromise
 from .actions import TransitionActionsMixin
 from .filters import validation
 from .pagination import EXPORT, NEWER, OLDER
-from .searched_lists import SearchedChangeList
+from .search_changelist import SearchedChangeList
 
 if TYPE_CHECKING:
     from django.db.models.options import Options

@@ -28,7 +28,7 @@ from ledgerkit.db.read_database import read_primary
 from ledgerkit.path_prefix import path_prefix
 from ledgerkit.rest.renderers import to_json
 
-from . import line_rows, statuses
+from . import log_line_rows, statuses
 
 PARTIALS = {"rows": "admin/executions/_log_rows.html", "": "admin/executions/logs/_lines.html"}
 BEATS = 2  # seconds of silence after which the page gets a heartbeat
@@ -140,7 +140,7 @@ def _render_lines(partial_name: str, with_nodes: bool, step: Step) -> str:
     """Return the HTML of the lines as JSON. Of `count` lines, the first `left_out` have no HTML."""
     left_out = max(0, len(step.lines) - MAX_ROWS.get(partial_name, len(step.lines)))
     lines = [json.loads(line.text) for line in step.lines[left_out:]]
-    rows = line_rows.rows_from_json(lines, shows_nodes=with_nodes)
+    rows = log_line_rows.rows_from_json(lines, shows_nodes=with_nodes)
     html = render_to_string(partial_name, {"lines": rows, "run": step.of})
     shown = {"html": visible_text.show_on_page(html), "count": len(step.lines), "left_out": left_out}
     return to_json(shown | {"last": rows[-1].pk})

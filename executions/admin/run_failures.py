@@ -11,7 +11,8 @@ from executions.models import NodeExecution
 from executions.querysets import NodeExecutionQuerySet
 from ledgerkit.db.id_lists import AnyOf
 
-from . import ansi, formatting
+from . import formatting
+from .logs import ansi
 
 
 class WithError(Protocol):

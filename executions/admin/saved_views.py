@@ -22,11 +22,10 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST
 
 from executions import limits
-from executions.admin import filter_presets
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.filter_presets import VIEW
-from executions.admin.filters import validation
-from executions.admin.list_views import ALL
+from executions.admin.configurable_changelist import ALL
+from executions.admin.filters import presets, validation
+from executions.admin.filters.presets import VIEW
 from executions.admin.types import Context, User
 from executions.models import Listed, SavedView
 from ledgerkit.admin.confirmation import is_confirmed
@@ -86,7 +85,7 @@ def filters_of(query: QueryDict) -> dict[str, str]:
 
 def view_url(view: SavedView) -> str:
     """Return the URL of the list with the view's filters. It names the view, so that the view can be changed there."""
-    return filter_presets.list_url(view.listed, **view.filters, **{VIEW: str(view.pk)})
+    return presets.list_url(view.listed, **view.filters, **{VIEW: str(view.pk)})
 
 
 def default_view_url(request: HttpRequest, listed: str) -> str | None:
@@ -108,7 +107,7 @@ def visible_views(request: HttpRequest, listed: str) -> Context:
         "shared_views": [SavedViewLink(each, each.owner, each == view) for each in shared],
         "more_shared_views": more,
         "view": view,
-        "view_is_unknown": view is None and request.GET.get(VIEW, "") not in {"", filter_presets.EVERYTHING[VIEW]},
+        "view_is_unknown": view is None and request.GET.get(VIEW, "") not in {"", presets.EVERYTHING[VIEW]},
         "view_is_changed": view is not None and view.filters != now,
         "view_form": ViewForm(request.user, instance=view) if view and _may(request, view, "change") else None,
         "may_delete_view": view is not None and _may(request, view, "delete"),
@@ -196,7 +195,7 @@ def _add(model_admin: ModelAdmin, request: HttpRequest) -> HttpResponse:
     list_admin = _list_admin(model_admin, request, listed)
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     form = ViewForm(request.user, request.POST, instance=_new(request, listed), prefix="new")
-    back = filter_presets.list_url(listed, **now or filter_presets.EVERYTHING)
+    back = presets.list_url(listed, **now or presets.EVERYTHING)
     return _save(list_admin, request, form, now, back)
 
 
@@ -205,7 +204,7 @@ def _change(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
     now = filters_of(QueryDict(request.POST.get("filters", "")))
     replaced = now if "replace" in request.POST else None
     form = ViewForm(request.user, request.POST, instance=view)
-    back = filter_presets.list_url(view.listed, **now, **{VIEW: str(pk)})
+    back = presets.list_url(view.listed, **now, **{VIEW: str(pk)})
     return _save(_list_admin(model_admin, request, view.listed), request, form, replaced, back)
 
 
@@ -218,7 +217,7 @@ def _delete(model_admin: ModelAdmin, request: HttpRequest, pk: UUID) -> HttpResp
         return TemplateResponse(request, "admin/executions/saved_view_delete.html", context | titled)
     view.delete()
     messages.success(request, _("The view “%(name)s” was deleted; no row of the list was.") % {"name": view.name})
-    return redirect(filter_presets.list_url(view.listed, **filter_presets.EVERYTHING))
+    return redirect(presets.list_url(view.listed, **presets.EVERYTHING))
 
 
 def _list_admin(model_admin: ModelAdmin, request: HttpRequest, listed: str) -> ModelAdmin:

@@ -16,8 +16,8 @@ from ledgerkit.rest.django_request import django_request
 from ledgerkit.rest.problems import Rule, register, register_unexpected
 
 from . import server_log_redaction
-from .archived_runs import RunArchived
-from .merged_groups import GroupMerged
+from .archived_run_response import RunArchived
+from .merged_group_response import GroupMerged
 
 
 def _state(error: InvalidTransition) -> dict[str, object]:

@@ -7,8 +7,8 @@ from uuid import UUID
 from django import template
 from django.utils.safestring import SafeString
 
-from executions.admin import ansi
-from executions.admin.line_rows import LogLine
+from executions.admin.log_line_rows import LogLine
+from executions.admin.logs import ansi
 from executions.admin.logs.html import render_rows
 from executions.admin.logs.log_line_presenter import present
 from executions.admin.logs.query_parameters import LogQuery

@@ -30,7 +30,7 @@ from .changelist import ColumnsOfRuns, PagesChangeList
 from .fields import JSONMixin
 from .filters import ActiveFilter, TrashFilter
 from .forms import WorkflowForm
-from .graph_additions import ADDED, with_additions
+from .quick_add import ADDED, with_additions
 
 EXECUTED = _(
     "“{workflow}” has been executed and its history is kept: it cannot be deleted. Move it to the trash instead."

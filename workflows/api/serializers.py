@@ -12,7 +12,7 @@ from ledgerkit.rest.fields import NameField, ObjectField, StrictModelSerializer,
 from ledgerkit.rest.query_params import safe_name
 from ledgerkit.rest.strict_types import StrictTypes
 from workflows import grouping_config, retention_config, retry_config
-from workflows.added_graph import AddedGraph
+from workflows.graph_merge import AddedGraph
 from workflows.models import MAX_NAME, Edge, Graph, Node, NodeType, Workflow
 from workflows.submitted_graph import SubmittedGraph, differs, too_many
 

@@ -12,7 +12,7 @@ from executions.tests.cast import permissions
 from executions.tests.factories import WorkflowExecutionFactory
 from ledgerkit.db.models import uuid7
 from ledgerkit.tests.clients import client_of
-from workflows import added_graph
+from workflows import graph_merge
 from workflows.conf import workflows_settings
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -94,7 +94,7 @@ def test_an_edge_against_those_that_are_there_is_left_out(api: Any, owner: Any) 
 def test_more_edges_than_are_chosen_from_are_refused_with_their_cycle(
     api: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(added_graph, "MOST_CHOSEN", 2)
+    monkeypatch.setattr(graph_merge, "MOST_CHOSEN", 2)
     client = api(owner)
     assert add(client, chain("a", "b", "c", "d")).status_code == 201
     refused = add(client, chain("d", "e", "f", "a"))

@@ -11,8 +11,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from executions import partitions
+from executions.admin.filters.visible_workflows import visible_workflows
 from executions.admin.types import User
-from executions.admin.visible_workflows import visible_workflows
 from executions.audit import Through
 from executions.models import ActivityKind
 from executions.models.activity import ActivityQuerySet
@@ -22,7 +22,7 @@ from ledgerkit.admin.lists import Chip
 from ledgerkit.db import names
 from tokens.models import Token
 
-from .linked_filters import LinkedFilter, RunFilter, parse_id
+from .id_filters import LinkedFilter, RunFilter, parse_id
 from .period_filters import IdTimeFilter
 from .time_filters import IdFromToFilter
 

@@ -14,14 +14,14 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from executions.admin import filter_presets
+from executions.admin.filters import presets
 from executions.error_groups import group_queries
 from executions.models import ErrorGroup
 from executions.querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet
 from ledgerkit.admin.lists import Chip, Choice, ModelAdmin
 from ledgerkit.db import json_validation
 
-from .linked_filters import LinkedFilter, parse_id
+from .id_filters import LinkedFilter, parse_id
 from .period_filters import PeriodFilter, period_start
 
 BETWEEN = "~"
@@ -107,4 +107,4 @@ class FailurePeriodFilter(PeriodFilter):
 def runs_of_group_url(group: UUID, node: str | None = None, **filters: object) -> str:
     """Return the URL of the list of the runs that failed so: at the node of this name, unless it is None."""
     value = str(group) if node is None else f"{group}{BETWEEN}{node}"
-    return filter_presets.runs_url(**{GROUP: value}, **filters)
+    return presets.runs_url(**{GROUP: value}, **filters)

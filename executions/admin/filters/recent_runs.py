@@ -17,7 +17,7 @@ from ledgerkit.db import keyset
 from ledgerkit.db.models import parse_uuid
 from workflows.models import Workflow
 
-from .linked_filters import LinkedFilter
+from .id_filters import LinkedFilter
 
 SEPARATOR = "~"
 RUN_COLUMNS = (

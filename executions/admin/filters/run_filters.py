@@ -16,11 +16,11 @@ from .attention_filters import RunAttentionFilter
 from .choice_filters import StatusFilter, TriggerFilter
 from .error_group_filters import FailurePeriodFilter, RunErrorGroupFilter
 from .exclude import ExcludableFilterMixin
-from .linked_filters import LinkedFilter
+from .id_filters import LinkedFilter
+from .order_and_columns import RunColumnsFilter, RunOrderFilter
 from .period_filters import CreatedFilter, PeriodFilter
 from .text_filters import FailedNodeFilter, OwnerFilter, RunErrorFilter, TagFilter
 from .time_filters import DurationFilter, FromToFilter, parse_local
-from .view_filters import RunColumnsFilter, RunOrderFilter
 from .workflow_filters import WorkflowFilter
 
 BETWEEN = "~"

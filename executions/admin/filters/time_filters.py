@@ -22,7 +22,7 @@ from ledgerkit import time_zones
 from ledgerkit.admin.lists import Chip, Choice, ConstantFilter, ModelAdmin, Option
 from ledgerkit.db import json_validation
 
-from .view_filters import OrderFilter
+from .order_and_columns import OrderFilter
 
 # As the pages write them, also in Korean, and with fewer spaces.
 DURATION = re.compile(

@@ -22,7 +22,7 @@ from workflows.history import DefinitionChange
 from workflows.models import Node, Workflow
 
 from .choice_filters import TriggerFilter
-from .linked_filters import parse_id
+from .id_filters import parse_id
 from .text_filters import OwnerFilter, TagFilter, is_tagged
 
 NAME_LENGTH = 255

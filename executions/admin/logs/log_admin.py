@@ -10,21 +10,21 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from executions.admin import formatting, line_rows
+from executions.admin import formatting, log_line_rows
 from executions.admin.base import shows_run
+from executions.admin.configurable_changelist import ChosenChangeList
 from executions.admin.filters.choice_filters import LevelFilter
-from executions.admin.filters.linked_filters import NodeExecutionFilter, RunFilter
+from executions.admin.filters.id_filters import NodeExecutionFilter, RunFilter
+from executions.admin.filters.order_and_columns import LineColumnsFilter, LineOrderFilter
 from executions.admin.filters.period_filters import LoggedFilter
 from executions.admin.filters.text_filters import LineTextFilter
 from executions.admin.filters.time_filters import LineFromToFilter
-from executions.admin.filters.view_filters import LineColumnsFilter, LineOrderFilter
 from executions.admin.filters.workflow_filters import (
     LogOwnerFilter,
     LogTagFilter,
     LogTriggerFilter,
     LogWorkflowFilter,
 )
-from executions.admin.list_views import ChosenChangeList
 from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Context
 from executions.models import ExecutionLog, NodeExecution
@@ -84,7 +84,7 @@ class ExecutionLogAdmin(SavedViewsMixin):
     related = ("workflow_execution__workflow", "node_execution")
     keyset = ("timestamp", "id")
     columns = (
-        *line_rows.LINE_COLUMNS,
+        *log_line_rows.LINE_COLUMNS,
         "source",
         "workflow_execution__workflow_name",
         "workflow_execution__workflow__owner",

@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from executions.admin import ansi, duration_cells, formatting
-from executions.admin.line_rows import LogLine
+from executions.admin import duration_cells, formatting
+from executions.admin.log_line_rows import LogLine
+from executions.admin.logs import ansi
 from executions.admin.types import JSON
 from executions.models import WorkflowExecution
 from ledgerkit import time_zones

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from executions import limits
-from executions.admin.line_rows import LogLine
+from executions.admin.log_line_rows import LogLine
 from executions.admin.types import Lines
 from executions.states import LogLevel
 from ledgerkit.db.models import parse_uuid

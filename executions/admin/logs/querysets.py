@@ -9,7 +9,7 @@ from django.db.models import Q, Window
 from django.db.models.functions import RowNumber
 
 from executions.admin import formatting
-from executions.admin.line_rows import LogLine, present_lines
+from executions.admin.log_line_rows import LogLine, present_lines
 from executions.admin.types import Lines
 from ledgerkit.db import keyset
 

@@ -13,9 +13,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits, log_removals
-from executions.admin import line_rows, page_streams
+from executions.admin import log_line_rows, page_streams
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.line_rows import LogLine
+from executions.admin.log_line_rows import LogLine
 from executions.admin.types import Context, Lines
 from executions.models import LogLevel, NodeExecution, WorkflowExecution
 from executions.querysets import can_see, can_see_nodes_and_logs
@@ -23,8 +23,8 @@ from executions.states import ACTIVE
 from ledgerkit.db.timeouts import StatementTimeout, no_sort, statement_timeout
 
 from . import download, paging, querysets, scrollbar_index
+from .javascript_texts import javascript_texts
 from .query_parameters import ALL, CONTEXTS, TIMES, InvalidLogQuery, LogQuery
-from .script_texts import script_texts
 
 TROUBLE = {LogLevel.WARNING, LogLevel.ERROR}
 
@@ -67,7 +67,7 @@ class LogRequest:
         """Return the context of _lines.html."""
         before = querysets.time_before(self.view, lines[0]) if lines and lines[0].place is None else None
         if not can_see_nodes_and_logs(self.request.user, self.run)[0]:
-            lines = line_rows.without_nodes(lines)
+            lines = log_line_rows.without_nodes(lines)
         return {"lines": lines, "run": self.run, "log_query": self.log_query, "before": before, "at": at}
 
 
@@ -188,7 +188,7 @@ def _form_context(log: LogRequest) -> Context:
         "attempts": _attempts(log, offered),
         "contexts": [each for each in CONTEXTS if each != ALL],
         "times": TIMES.items(),
-        "words": script_texts(),
+        "words": javascript_texts(),
     }
 
 
@@ -207,7 +207,7 @@ def _gaps(log: LogRequest) -> Context:
     return {
         "removed": removed,
         "dropped": log_removals.dropped_lines(log.run),
-        "missing": line_rows.first_missing(log.run, removed),
+        "missing": log_line_rows.first_missing(log.run, removed),
     }
 
 

@@ -18,17 +18,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from executions import attention, limits
-from executions.admin import (
-    attention_marks,
-    duration_cells,
-    filter_presets,
-    formatting,
-    page_notices,
-    page_streams,
-)
+from executions.admin import attention_marks, duration_cells, formatting, page_streams
 from executions.admin.attention_marks import Mark
 from executions.admin.counts import Count, count_runs
 from executions.admin.duration_cells import DurationCell
+from executions.admin.filters import presets
+from executions.admin.monitor import notices
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context, Runs, User
 from executions.models import ExecutionStatus, WorkflowExecution
@@ -59,7 +54,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
         "title": _("Monitor"),
         "clocks": duration_cells.clock_texts(),
         "all_runs_stream": page_streams.all_runs_stream_url(),
-        "notices": page_notices.find_notices(request.user),
+        "notices": notices.find_notices(request.user),
     }
     found = {name: build_section(name, request.user) for name in SECTIONS}
     page = admin.site.index(request, context | {"monitor": found})
@@ -69,7 +64,7 @@ def front_page(request: HttpRequest) -> HttpResponse:
 
 def build_section(name: str, user: User) -> Section:
     load, filters = SECTIONS[name]
-    return Section(query_or_none(name, lambda: load(user), limits.FRONT_PAGE_MS), filter_presets.runs_url(**filters))
+    return Section(query_or_none(name, lambda: load(user), limits.FRONT_PAGE_MS), presets.runs_url(**filters))
 
 
 # --- the sections -----------------------------------------------------------
@@ -93,7 +88,7 @@ def attention_section(user: User) -> Context:
     runs = WorkflowExecution.objects.only(*RUN_COLUMNS).in_bulk([*marks])
     rows = [AttentionRow(runs[pk], runs[pk].started_at or found[pk][0].since, marks[pk]) for pk in marks if pk in runs]
     is_more = sum(map(len, found.values())) == limits.COUNTED_RUNS
-    count = Count(len(found), filter_presets.runs_url(attention="any"), is_more=is_more)
+    count = Count(len(found), presets.runs_url(attention="any"), is_more=is_more)
     return {"count": count, "rows": rows}
 
 
@@ -118,7 +113,7 @@ def completed_with_failed_nodes(user: User) -> Count:
     runs = WorkflowExecution.objects.visible_to(user).filter(
         status=ExecutionStatus.COMPLETED, failed_nodes__gt=0, ended_at__gte=lately
     )
-    return count_runs(runs, filter_presets.runs_url(**WITH_FAILED_NODES))
+    return count_runs(runs, presets.runs_url(**WITH_FAILED_NODES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +185,7 @@ def _active(user: User, status: ExecutionStatus, *columns: str) -> Runs:
 
 def _count_in(user: User, status: ExecutionStatus) -> Count:
     runs = WorkflowExecution.objects.visible_to(user).filter(status=status)
-    return count_runs(runs, filter_presets.runs_url(status=status))
+    return count_runs(runs, presets.runs_url(status=status))
 
 
 SECTIONS: dict[str, tuple[Callable[[Any], Any], dict[str, str]]] = {

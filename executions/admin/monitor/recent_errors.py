@@ -13,9 +13,10 @@ from django.db.models import Func, Max, QuerySet, UUIDField
 from django.utils import timezone
 
 from executions import limits
-from executions.admin import duration_cells, filter_presets, formatting, run_failures
+from executions.admin import duration_cells, formatting, run_failures
 from executions.admin.counts import Count, count_runs, count_up_to
 from executions.admin.error_groups.rows import ErrorGroupRow
+from executions.admin.filters import presets
 from executions.admin.filters.error_group_filters import FAILED, GROUP, NONE, runs_of_group_url
 from executions.admin.run_failures import RunFailure
 from executions.admin.types import Context, Runs, User
@@ -78,7 +79,7 @@ def error_groups_section(user: User) -> Context:
 
 
 def _count_muted(lately: QuerySet[ErrorGroup]) -> Count:
-    address = filter_presets.list_url("errorgroup", state=ErrorState.MUTED, period=1)
+    address = presets.list_url("errorgroup", state=ErrorState.MUTED, period=1)
     return count_up_to(limits.COUNTED_GROUPS, lately.filter(state=ErrorState.MUTED), address)
 
 
@@ -193,12 +194,12 @@ class FailedRuns:
 
 def failed_runs(user: User) -> FailedRuns:
     failed = WorkflowExecution.objects.visible_to(user).failed().filter(ended_at__gte=timezone.now() - PERIOD)
-    count = count_runs(failed, filter_presets.runs_url(**FAILED_RUNS))
+    count = count_runs(failed, presets.runs_url(**FAILED_RUNS))
     sees_groups = user.has_perm("executions.view_errorgroup")
     if not count.number or not sees_groups:
         return FailedRuns(count, _newest_failed(user, failed), count, sees_groups)
     others = _without_group(failed)
-    rest = count_runs(others, filter_presets.runs_url(**FAILED_RUNS, **{GROUP: NONE}))
+    rest = count_runs(others, presets.runs_url(**FAILED_RUNS, **{GROUP: NONE}))
     return FailedRuns(count, _newest_failed(user, others), rest, sees_groups)
 
 

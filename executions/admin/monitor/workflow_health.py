@@ -12,9 +12,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from executions import rollups
-from executions.admin import filter_presets
 from executions.admin.counts import Count
 from executions.admin.duration_percentiles import MIN_RUNS, PercentileTexts, WorkflowPercentiles
+from executions.admin.filters import presets
 from executions.admin.filters.run_filters import format_interval
 from executions.admin.types import User
 from executions.models import ExecutionStatus
@@ -44,11 +44,11 @@ class Bar:
 
     @property
     def completed_address(self) -> str:
-        return filter_presets.runs_url(**self._filters, status=COMPLETED)
+        return presets.runs_url(**self._filters, status=COMPLETED)
 
     @property
     def failed_address(self) -> str:
-        return filter_presets.runs_url(**self._filters, status=FAILED)
+        return presets.runs_url(**self._filters, status=FAILED)
 
     @property
     def _filters(self) -> dict[str, str]:
@@ -154,7 +154,7 @@ def _health(by_workflow: list[list[Counted]], bounds: list[datetime]) -> list[He
 
 def _health_of(workflow: UUID, counted: list[Counted], bounds: list[datetime], usual: Durations | None) -> Health:
     filters = {"workflow": str(workflow), "ended": str(DAYS)}
-    ended = Count(sum(each.ended for each in counted), filter_presets.runs_url(**filters))
+    ended = Count(sum(each.ended for each in counted), presets.runs_url(**filters))
     percentiles = WorkflowPercentiles(usual.p50, usual.p95) if usual else None
     return Health(workflow, counted[0].name, _chart(counted, bounds, filters), ended, percentiles)
 
@@ -170,7 +170,7 @@ def _chart(counted: list[Counted], bounds: list[datetime], filters: dict[str, st
 
 
 def _status_count(number: int, status: ExecutionStatus, filters: dict[str, str]) -> Count:
-    return Count(number, filter_presets.runs_url(**filters, status=status))
+    return Count(number, presets.runs_url(**filters, status=status))
 
 
 def _height(number: int, most: int) -> float:

@@ -13,26 +13,27 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from executions import limits
-from executions.admin import attention_marks, earlier_attempts, formatting, line_rows
+from executions.admin import attention_marks, formatting, log_line_rows
 from executions.admin.attention_marks import Mark
 from executions.admin.base import shows_run
+from executions.admin.configurable_changelist import ChosenChangeList
 from executions.admin.error_groups import known_errors
 from executions.admin.filters.attention_filters import NodeAttentionFilter
 from executions.admin.filters.choice_filters import StatusFilter
 from executions.admin.filters.error_group_filters import NodeErrorGroupFilter
-from executions.admin.filters.linked_filters import NodeFilter, RunFilter
+from executions.admin.filters.id_filters import NodeFilter, RunFilter
+from executions.admin.filters.order_and_columns import NodeColumnsFilter, NodeOrderFilter
 from executions.admin.filters.period_filters import IdTimeFilter
 from executions.admin.filters.recent_runs import NewestRunsFilter
 from executions.admin.filters.text_filters import NodeErrorFilter, NodeNameFilter
 from executions.admin.filters.time_filters import IdFromToFilter, NodeDurationFilter
-from executions.admin.filters.view_filters import NodeColumnsFilter, NodeOrderFilter
 from executions.admin.filters.workflow_filters import (
     NodeOwnerFilter,
     NodeTagFilter,
     NodeTriggerFilter,
     NodeWorkflowFilter,
 )
-from executions.admin.list_views import ChosenChangeList
+from executions.admin.nodes import earlier_attempts
 from executions.admin.run_again_links import again_url
 from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Attempt, Context, User
@@ -95,7 +96,7 @@ def node_details(user: User, row: NodeExecution) -> Context:
         "attempts": earlier_attempts.newest_attempts(row.attempts),
         "marks": attention_marks.marks_of_nodes([row]).get(row.pk, []),
         "lease": row.leases.filter(attempt=row.attempt).first(),
-        "lines": line_rows.newest_rows(lines.visible_to(user)),
+        "lines": log_line_rows.newest_rows(lines.visible_to(user)),
         "lines_shown": limits.LINES,
     }
 

@@ -22,8 +22,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from executions import limits
 from executions.admin import statuses
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.filter_presets import VIEW
 from executions.admin.filters import validation
+from executions.admin.filters.presets import VIEW
 from executions.admin.filters.time_filters import FromToFilter
 from executions.admin.pagination import FIND, NEWER, OLDER
 from executions.admin.runs.changelist import RunChangeList

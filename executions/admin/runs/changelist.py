@@ -6,9 +6,9 @@ from contextlib import nullcontext
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from executions.admin.filter_presets import EVERYTHING
+from executions.admin.configurable_changelist import ChosenChangeList
+from executions.admin.filters.presets import EVERYTHING
 from executions.admin.filters.time_filters import FieldsFilter
-from executions.admin.list_views import ChosenChangeList
 from executions.text_search import Way, Ways
 from ledgerkit.db import keyset
 

@@ -12,8 +12,9 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import formatting, node_medians
-from executions.admin.node_medians import WeekMedians
+from executions.admin import formatting
+from executions.admin.nodes import median_durations
+from executions.admin.nodes.median_durations import WeekMedians
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import JSON, Runs, User
 from executions.models import ExecutionStatus, NodeExecution, WorkflowExecution
@@ -166,7 +167,7 @@ def compare_with(user: User, run: WorkflowExecution, then: WorkflowExecution) ->
 
 
 def _weeks(user: User, run: WorkflowExecution, nodes: int) -> tuple[WeekMedians, WeekMedians]:
-    return node_medians.medians_of_two_weeks(user, run.workflow_id, run.created_at, nodes)
+    return median_durations.medians_of_two_weeks(user, run.workflow_id, run.created_at, nodes)
 
 
 def _set_usual(found: Comparison) -> None:
@@ -181,7 +182,7 @@ def _usual_duration(now: Any, week: WeekMedians | None) -> UsualDuration | None:
     if median is None:
         return None
     seconds = _seconds(now)
-    slower = seconds is not None and node_medians.is_slower(seconds, median)
+    slower = seconds is not None and median_durations.is_slower(seconds, median)
     return UsualDuration(formatting.format_duration(median), describe_share(seconds, median), slower)
 
 

@@ -18,7 +18,7 @@ from executions.models import Deletion, ExecutionLog, NodeExecution, WorkflowExe
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import forms
 
-from .archived import archived_run_url
+from .archived_run import archived_run_url
 
 CORRELATION_ID = "metadata__correlation_id"
 

@@ -18,10 +18,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from executions import limits
-from executions.admin.filter_presets import PRESETS, runs_url
+from executions.admin.filters.presets import PRESETS, runs_url
 from executions.admin.filters.text_filters import SearchedTextFilter
+from executions.admin.filters.visible_workflows import visible_workflows
 from executions.admin.section_queries import query_or_none
-from executions.admin.visible_workflows import visible_workflows
 from executions.models import ErrorGroup, ExecutionLog, NodeExecution, WorkflowExecution
 from executions.models.error_group import ErrorGroupQuerySet
 from ledgerkit.db import names

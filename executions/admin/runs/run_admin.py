@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions import limits, run_conditions
-from executions.admin import duration_cells, filter_presets, formatting, logs, page_streams, saved_views
-from executions.admin.filters import run_filters
+from executions.admin import duration_cells, formatting, logs, page_streams, saved_views
+from executions.admin.filters import presets, run_filters
 from executions.admin.monitor.front_page import front_page
 from executions.admin.saved_views import SavedViewsMixin
 from executions.admin.types import Context
@@ -23,7 +23,7 @@ from ledgerkit.admin.palette import register_search
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import archived, bulk_confirmation, changelist, history, list_search, notes, run_again, run_page
+from . import archived_run, bulk_confirmation, changelist, history, list_search, notes, run_again, run_page
 from .delete import DeleteRunMixin
 from .kept_runs import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
@@ -98,7 +98,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
     def changelist_view(self, request: HttpRequest, extra_context: Context | None = None) -> HttpResponse:
         """Render the list; with `?part=rows` only the table, which the list's script replaces."""
         part = changelist.part_of(request)
-        chosen: Context = {"presets": filter_presets.visible_presets(request.GET), "part": part}
+        chosen: Context = {"presets": presets.visible_presets(request.GET), "part": part}
         chosen["clocks"] = duration_cells.clock_texts()
         if part != changelist.ROWS:
             chosen["bulk_links"] = bulk_confirmation.bulk_links(request)
@@ -132,16 +132,16 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
         for name in retired:
             self.message_user(request, run_filters.RETIRED[name], messages.WARNING)
         kept = {name: values for name, values in request.GET.lists() if name not in retired}
-        return redirect(filter_presets.runs_url(**(kept or filter_presets.EVERYTHING)))
+        return redirect(presets.runs_url(**(kept or presets.EVERYTHING)))
 
     def deleted_row_context(self, request: HttpRequest, id: str) -> Context:
         return {"deletion": list_search.find_deletion(self.admin_site, request, id)}
 
     def not_found_response(self, request: HttpRequest, id: str) -> HttpResponse:
         """Render the page of an archived run, if it is one."""
-        if (run := archived.archived_run(request.user, id)) is None:
+        if (run := archived_run.archived_run(request.user, id)) is None:
             return super().not_found_response(request, id)
-        context = archived.archived_run_context(request, run) | self.deleted_row_context(request, id)
+        context = archived_run.archived_run_context(request, run) | self.deleted_row_context(request, id)
         return self.render_message(request, "archived_run", 410, **context)
 
     def present_rows(self, request: HttpRequest, rows: Sequence[WorkflowExecution]) -> Sequence[RunListRow]:

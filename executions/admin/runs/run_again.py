@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions import limits, rerun
+from executions.admin.filters.visible_workflows import visible_workflows
 from executions.admin.types import Context
-from executions.admin.visible_workflows import visible_workflows
 from executions.audit import act_as
 from executions.models import NodeExecution, WorkflowExecution
 from executions.querysets import can_see_nodes_and_logs
@@ -29,7 +29,7 @@ from workflows.admin.fields import StorableJSONField
 from workflows.models import Workflow
 from workflows.secret_keys import MASK
 
-from .engine_signs import engine_signs
+from .engine_activity import find_engine_activity
 
 if TYPE_CHECKING:
     from .run_admin import WorkflowExecutionAdmin
@@ -166,7 +166,7 @@ def _answer(
         "form": form,
         "workflow": workflow,
         "opts": model_admin.opts,
-        "signs": engine_signs(workflow.pk),
+        "signs": find_engine_activity(workflow.pk),
         "has_schema": bool(input_schemas.schemas_of(workflow)),
         "masks": MASK in str(form["input_data"].value()),
         "mask": MASK,

@@ -9,20 +9,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from executions import limits, log_removals, queue, run_graph
-from executions.admin import (
-    attention_marks,
-    duration_cells,
-    earlier_attempts,
-    formatting,
-    line_rows,
-    page_streams,
-    statuses,
-)
+from executions.admin import attention_marks, duration_cells, formatting, log_line_rows, page_streams, statuses
 from executions.admin.charts import fan_out_links, graph_chart, svg, timeline
 from executions.admin.charts.graph_chart import RunDrawing
 from executions.admin.error_groups import known_errors
-from executions.admin.line_rows import LogLine
-from executions.admin.nodes import node_admin, paging
+from executions.admin.log_line_rows import LogLine
+from executions.admin.nodes import earlier_attempts, node_admin, paging
 from executions.admin.run_again_links import again_url
 from executions.admin.types import JSON, Attempt, Context
 from executions.models import KeptRun, NodeExecution, WorkflowExecution
@@ -32,7 +24,7 @@ from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.timeouts import no_sort
 from workflows.models import Graph
 
-from . import compare, failure_cascade, head_facts, neighbours, related_runs
+from . import adjacent_runs, compare, failure_cascade, page_header, related_runs
 from .curl import curl_command
 
 PAYLOADS = ("input_data", "output_data", "context", "metadata")
@@ -53,10 +45,10 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     removed = log_removals.removed_lines(run) if sees_lines else []
     shown = {
         "sign": statuses.SIGNS[run.status],
-        "previous_run": neighbours.previous_run(request.user, run),
-        "next_run": neighbours.next_run(request.user, run),
-        "progress": head_facts.progress(run),
-        "cancellation": head_facts.cancellation(run),
+        "previous_run": adjacent_runs.previous_run(request.user, run),
+        "next_run": adjacent_runs.next_run(request.user, run),
+        "progress": page_header.progress(run),
+        "cancellation": page_header.cancellation(run),
         "curl": curl_command(request, "execution-detail", run.pk),
         "stream": page_streams.stream_url(run, "rows"),
         "clocks": duration_cells.clock_texts(),
@@ -64,7 +56,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "payloads": payloads,
         "attempts": tries,
         "lines": _lines(request, run),
-        "missing": line_rows.first_missing(run, removed) if sees_lines else None,
+        "missing": log_line_rows.first_missing(run, removed) if sees_lines else None,
         "lines_shown": limits.LINES,
         "removed": removed,
         "dropped": log_removals.dropped_lines(run) if sees_lines else None,
@@ -108,7 +100,7 @@ def _lines(request: HttpRequest, run: WorkflowExecution) -> list[LogLine]:
     """Return the newest log lines. Only those that are shown are read, however many lines the run has."""
     shows_nodes, _lines = can_see_nodes_and_logs(request.user, run)
     with no_sort():
-        return line_rows.newest_rows(run.logs.visible_to(request.user), shows_nodes=shows_nodes)
+        return log_line_rows.newest_rows(run.logs.visible_to(request.user), shows_nodes=shows_nodes)
 
 
 def _nodes(request: HttpRequest, run: WorkflowExecution, tries: list[Attempt], chosen: UUID | None) -> Context:

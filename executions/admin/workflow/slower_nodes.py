@@ -6,7 +6,8 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from executions.admin import formatting, node_medians
+from executions.admin import formatting
+from executions.admin.nodes import median_durations
 from executions.admin.types import User
 
 MAX_NODES = 10
@@ -45,7 +46,7 @@ class Weeks:
 
 def slower_nodes(user: User, workflow: UUID, nodes: int) -> Weeks:
     """Compare the newest completed runs of the last 7 days with those of the 7 days before."""
-    now, before = node_medians.medians_of_two_weeks(user, workflow, timezone.now(), nodes)
+    now, before = median_durations.medians_of_two_weeks(user, workflow, timezone.now(), nodes)
     both = ((row, before.seconds(row.node)) for row in now.nodes.values())
     found = [SlowerNode(row.node, row.name, row.seconds, seconds) for row, seconds in both if seconds is not None]
     slower = sorted(filter(_is_slower, found), key=lambda each: each.now / each.before, reverse=True)
@@ -53,4 +54,4 @@ def slower_nodes(user: User, workflow: UUID, nodes: int) -> Weeks:
 
 
 def _is_slower(node: SlowerNode) -> bool:
-    return node_medians.is_slower(node.now, node.before)
+    return median_durations.is_slower(node.now, node.before)

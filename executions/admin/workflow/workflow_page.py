@@ -14,15 +14,15 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
 from executions import limits
-from executions.admin import duration_cells, filter_presets, page_notices, page_streams, pagination, statuses
+from executions.admin import duration_cells, page_streams, pagination, statuses
 from executions.admin.charts import fan_out_links
 from executions.admin.duration_percentiles import MIN_RUNS
-from executions.admin.filters import recent_runs
-from executions.admin.monitor import workflow_health
+from executions.admin.filters import presets, recent_runs
+from executions.admin.filters.visible_workflows import visible_workflows
+from executions.admin.monitor import notices, workflow_health
 from executions.admin.runs import bulk_confirmation
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import Context
-from executions.admin.visible_workflows import visible_workflows
 from executions.models import ExecutionStatus, WorkflowExecution
 from executions.querysets import can_see
 from workflows.admin.workflow_admin import MISSING
@@ -50,9 +50,9 @@ def workflow_page(request: HttpRequest, pk: UUID) -> HttpResponse:
         "all_runs_stream": stream,
         "workflow": workflow,
         "title": workflow.name,
-        "runs_address": filter_presets.runs_url(workflow=pk),
+        "runs_address": presets.runs_url(workflow=pk),
         "stop_address": bulk_confirmation.bulk_url("cancel") + f"?workflow={pk}",
-        "notices": page_notices.find_notices(request.user, pk),
+        "notices": notices.find_notices(request.user, pk),
     }
     if sections.runs is None:
         return _render(request, "timeout", context, status=503)

@@ -37,7 +37,7 @@ from ledgerkit.rest.filters import (
 from workflows.models import Node
 from workflows.querysets import User
 
-from .ordered_pairs import form_of
+from .range_parameters import form_of
 from .visibility import is_node_hidden, sees_all, visible_groups, visible_workflows
 
 WORKFLOWS = f"The ids of one or more workflows, {limits.NAMED_WORKFLOWS} at most."

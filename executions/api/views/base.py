@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from executions import audit, request_body_masking, sort_keys, text_limits
-from executions.api import archived_runs, list_querysets
+from executions.api import archived_run_response, list_querysets
 from executions.api.action_serializers import (
     CompleteSerializer,
     FailSerializer,
@@ -95,7 +95,7 @@ class QueryMixin(LedgerView, GenericViewSet[Any]):
         return rows if is_whole else list_querysets.without_others(rows, self.fields or ())
 
     def handle_exception(self, exc: Exception) -> Response:
-        return super().handle_exception(archived_runs.explain(exc, self.request, self.kwargs))
+        return super().handle_exception(archived_run_response.explain(exc, self.request, self.kwargs))
 
     def get_serializer_context(self) -> dict[str, object]:
         return {**super().get_serializer_context(), "fields": self.fields}

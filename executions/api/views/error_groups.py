@@ -13,7 +13,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions.api import merged_groups
+from executions.api import merged_group_response
 from executions.api.error_group_serializers import (
     ChangeErrorGroupSerializer,
     ErrorGroupChangeSerializer,
@@ -57,7 +57,7 @@ class ErrorGroupFilters(df.FilterSet):  # type: ignore[misc]  # untyped
 
 class GroupView(QueryMixin):
     def handle_exception(self, exc: Exception) -> Response:
-        return super().handle_exception(merged_groups.explain(exc, self.request, self.kwargs))
+        return super().handle_exception(merged_group_response.explain(exc, self.request, self.kwargs))
 
 
 @extend_schema(tags=["error groups"])

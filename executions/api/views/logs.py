@@ -8,14 +8,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from executions import ingest, log_gaps, log_removals
-from executions.api.absent_lines import LogPagination, absent_lines
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import listed_lines_of, log_row
-from executions.api.line_tokens import take_tokens
 from executions.api.list_querysets import lines_of_run, listed_lines
+from executions.api.log_line_tokens import take_tokens
+from executions.api.missing_log_lines import LogPagination, absent_lines
 from executions.api.row_lookups import HAS_ABSENT_LINES, PARENT_OF_LINES
-from executions.api.searched_pagination import SearchedPagination
+from executions.api.search_pagination import SearchedPagination
 from executions.api.serializers import ExecutionLogSerializer, MissingLinesSerializer
 from executions.log_gaps import MissingLines
 from executions.models import ExecutionLog

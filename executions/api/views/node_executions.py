@@ -18,7 +18,7 @@ from executions.api.filters import NodeExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import CreateMixin
 from executions.api.list_querysets import listed_nodes, nodes_of_run
 from executions.api.row_lookups import NODE, PARENT_OF_NEW_NODE
-from executions.api.searched_pagination import SearchedPagination
+from executions.api.search_pagination import SearchedPagination
 from executions.api.serializers import (
     AttentionSerializer,
     LeaseSerializer,

@@ -15,7 +15,7 @@ from executions.api.idempotent_create import Content, CreateMixin, IdTaken
 from executions.api.json_rows import Row, log_row, node_row
 from executions.api.list_querysets import all_runs, listed_runs, runs_in
 from executions.api.row_lookups import RUN, RUN_TO_READ, RUN_TO_RETRY
-from executions.api.searched_pagination import RunPagination
+from executions.api.search_pagination import RunPagination
 from executions.api.serializers import (
     AttentionSerializer,
     GraphOfExecutionSerializer,

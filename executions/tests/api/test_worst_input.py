@@ -16,7 +16,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from executions import log_preparation, masking, request_body_masking, text_limits, validators
-from executions.admin import ansi, download_escaping
+from executions.admin import download_escaping
+from executions.admin.logs import ansi
 from executions.admin.runs import json_diff
 from executions.api import idempotent_create, log_line_serializers
 from executions.error_groups.fingerprints import make_fingerprint

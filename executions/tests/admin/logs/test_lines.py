@@ -9,8 +9,8 @@ import pytest
 from django.http import QueryDict
 
 from executions import limits
-from executions.admin import ansi, line_rows
-from executions.admin.logs import download, log_line_presenter, paging, querysets, scrollbar_index, views
+from executions.admin import log_line_rows
+from executions.admin.logs import ansi, download, log_line_presenter, paging, querysets, scrollbar_index, views
 from executions.models import WorkflowExecution
 from executions.tests.admin.logs.test_log_page import MARKUP, START, address, fill, get, ids, rows, run, text_of
 from executions.tests.admin.test_query_timeouts import lock_table
@@ -93,7 +93,7 @@ class TestHowALineIsShown:
         ExecutionLogFactory(workflow_execution=run, node_execution=node, data={"a": 1}, message="a\nb" + "x" * 9_000)
         shown = paging.first_page(QueryDict(""), run.logs.all(), run.logs.all(), None).lines
         found = client_of(staff).get(f"/api/v1/executions/{run.pk}/logs/").json()["results"]
-        streamed = line_rows.rows_from_json(found, shows_nodes=True)
+        streamed = log_line_rows.rows_from_json(found, shows_nodes=True)
         assert list(log_line_presenter.present(shown, run)) == list(log_line_presenter.present(streamed, run))
 
 

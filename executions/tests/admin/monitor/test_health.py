@@ -37,7 +37,7 @@ class TestHealth:
         ended_run("completed", timedelta(days=2.5), flow)
         ended_run("failed", timedelta(days=1.5), flow)
         [health] = found(staff, "workflows")
-        monkeypatch.delattr(workflow_health.filter_presets, "runs_url")
+        monkeypatch.delattr(workflow_health.presets, "runs_url")
         drawn = render_daily_chart(health.chart)
         assert 'aria-label="Completed and failed, day by day: 0/0 0/0 0/0 0/0 1/0 0/1 0/0 "' in drawn
         assert drawn.count("<title>") == 7

@@ -9,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from executions.admin import duration_percentiles, filter_presets
+from executions.admin import duration_percentiles
 from executions.admin.duration_cells import Bar, format_ago
 from executions.admin.duration_percentiles import WorkflowPercentiles
+from executions.admin.filters import presets
 from executions.models import SavedView, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import (
@@ -112,11 +113,11 @@ class TestPresets:
         in_state(WorkflowExecutionFactory(), "running")
         assert rows_of(staff, "pace=slow") == []
 
-    @pytest.mark.parametrize(("title", "filters"), filter_presets.PRESETS)
+    @pytest.mark.parametrize(("title", "filters"), presets.PRESETS)
     def test_each_is_an_address_that_says_it_is_chosen_there(
         self, title: Any, filters: dict[str, str], staff: Any
     ) -> None:
-        html = client_of(staff).get(filter_presets.runs_url(**filters)).content.decode()
+        html = client_of(staff).get(presets.runs_url(**filters)).content.decode()
         assert f'aria-current="page">{title}</a>' in html
 
 

@@ -1,4 +1,4 @@
-"""Facts in the head of a run's page: how far a running one is, and who cancelled a cancelled one."""
+"""Values in the header of a run's page: how far a running one is, and who cancelled a cancelled one."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Signs that an engine executes a workflow: leases and starts of its newest runs. There is no other evidence: the
+"""Evidence that an engine executes a workflow: leases and starts of its newest runs. There is no other, because the
 ledger never calls engines."""
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ NEWEST = 20  # runs that are looked at
 
 
 @dataclass(frozen=True)
-class EngineSigns:
+class EngineActivity:
     """The worker with a lease that has not expired, and when a run was started last."""
 
     worker: str
@@ -22,11 +22,11 @@ class EngineSigns:
     started_at: datetime | None
 
 
-def engine_signs(workflow: UUID) -> EngineSigns:
+def find_engine_activity(workflow: UUID) -> EngineActivity:
     runs = WorkflowExecution.objects.filter(workflow=workflow).order_by("-created_at", "-id")
     starts = dict(runs.values_list("pk", "started_at")[:NEWEST])
     alive = Q(expires_at__gt=Now(), lapsed_at=None, workflow_execution__status="running")
     leases = WorkflowExecutionLease.objects.filter(alive, workflow_execution__in=list(starts))
     lease = leases.order_by("-heartbeat_at").first()
     started = max(filter(None, starts.values()), default=None)
-    return EngineSigns(lease.worker if lease else "", lease.heartbeat_at if lease else None, started)
+    return EngineActivity(lease.worker if lease else "", lease.heartbeat_at if lease else None, started)

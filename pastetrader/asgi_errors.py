@@ -1,4 +1,4 @@
-"""Responses of the ASGI application to requests that reach no view."""
+"""Error responses of the ASGI application to requests that reach no view."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Tokens of log lines: a worker whose node or run was given to another one writes no lines."""
+"""Check of the tokens of log lines: a worker whose node or run was given to another one writes no lines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Lines that are not in a page of a run's log: those that retention removed, and lines below the workflow's level."""
+"""Log lines that a page of a run's log lacks: those that retention removed, and those below the workflow's level."""
 
 from typing import Any
 

@@ -5,7 +5,7 @@ from django.utils.translation import gettext, ngettext
 from executions.admin.types import JSON
 
 
-def script_texts() -> JSON:
+def javascript_texts() -> JSON:
     """Return the texts by name; those with a count as a pair of singular and plural."""
     return {
         "new": [ngettext("%(count)s new line", "%(count)s new lines", count) for count in (1, 2)],

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from executions import limits
 from executions.admin.base import ReadOnlyAdmin
-from executions.admin.runs import stored_filters
+from executions.admin.runs import bulk_action_filters
 from executions.admin.types import Context
 from executions.bulk import runner
 from executions.bulk.bulk_verbs import VERBS
@@ -85,7 +85,7 @@ class BulkActionAdmin(ReadOnlyAdmin):
             "rows": rows,
             "more": f"?state={state}&after={rows[-1].pk}" if more else "",
             "may_stop": row.ended_at is None and may_stop(request, row),
-            "chips": stored_filters.chips_of(runs_admin(), request, row.filters),
+            "chips": bulk_action_filters.chips_of(runs_admin(), request, row.filters),
             "filters": [(name, value) for name, values in row.filters.items() for value in values],
         }
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from alerts.models import CALENDAR_ENDED, Channel, Expectation, ExpectationKind, Miss, Rule, Scan
 from alerts.models.expectation import ExpectationQuerySet
-from executions.admin.page_notices import Notice
+from executions.admin.monitor.notices import Notice
 from ledgerkit.time_zones import clock
 from workflows.querysets import User
 

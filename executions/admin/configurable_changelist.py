@@ -1,4 +1,4 @@
-"""Lists whose order and columns stand in the address, beside a saved view.
+"""Changelist whose order and columns stand in the address, beside a saved view.
 
 The address without parameters may redirect to a default view, so every link has at least one.
 """
@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from executions.admin.filter_presets import EVERYTHING, VIEW
-from executions.admin.filters.view_filters import ColumnsFilter, OrderFilter
+from executions.admin.filters.order_and_columns import ColumnsFilter, OrderFilter
+from executions.admin.filters.presets import EVERYTHING, VIEW
 from executions.admin.pagination import Heading
-from executions.admin.searched_lists import SearchedChangeList
+from executions.admin.search_changelist import SearchedChangeList
 from executions.admin.types import JSON
 from ledgerkit.db.models import Column
 from ledgerkit.types import StrOrPromise

@@ -1,4 +1,4 @@
-"""Nodes and edges that are added to the graph of a workflow. What is there is neither changed nor removed: of several
+"""Merge of nodes and edges into the graph of a workflow. Existing ones are neither changed nor removed: of several
 programs that each know a part of the graph, none undoes what another has added."""
 
 from collections.abc import Collection, Iterator

@@ -1,4 +1,4 @@
-"""Lists that are searched for a text."""
+"""Changelist of a list that is searched for a text."""
 
 from collections.abc import Sequence
 from functools import partial, reduce

@@ -1,4 +1,4 @@
-"""Lines of a log, ready to render: for the log page, for the newest lines on other pages, and for streams."""
+"""Rows of log lines, ready to render: for the log page, for the newest lines on other pages, and for streams."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Chips of the filters that a bulk action kept, as the page that asked before it had shown them."""
+"""Chips of the filters that are stored with a bulk action, as its confirmation page showed them."""
 
 from collections.abc import Mapping, Sequence
 from copy import copy
