@@ -72,6 +72,7 @@ class LedgerView(APIView):
         in_english = nullcontext() if translation.get_language() == "en" else translation.override("en")
         with in_english, timezone.override(UTC), ExitStack() as self.work:
             response = super().dispatch(request, *args, **kwargs)
+        del self.response  # else its rows stay until Python searches for garbage (as in ledgerkit/rest/renderers.py)
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
 

@@ -54,10 +54,11 @@ class KeysetPagination(BasePagination):
         after = queryset if cursor is None else _after(queryset, order, cursor)
         found, is_full = self.read_first(after, order, size + 1)
         more, rows = is_full or len(found.rows) > size, found.rows[:size]
-        self.page = Table(found.names, rows[::-1] if backwards else rows)
+        page = Table(found.names, rows[::-1] if backwards else rows)
+        self.ends = Table(page.names, page.rows[:1] + page.rows[-1:])  # not all: the view becomes garbage
         self.has_next = more if not backwards else cursor is not None
         self.has_previous = more if backwards else cursor is not None
-        return self.page
+        return page
 
     def read_first(self, rows: Any, order: keyset.Order, number: int) -> tuple[Table, bool]:
         """Return the first rows in that order, and whether they are fewer because they are large."""
@@ -96,9 +97,9 @@ class KeysetPagination(BasePagination):
             raise _bad_cursor() from None
 
     def _link(self, index: int, backwards: bool) -> str | None:
-        if not self.page.rows:
+        if not self.ends.rows:
             return None
-        row = dict(zip(self.page.names, self.page.rows[index], strict=True))
+        row = dict(zip(self.ends.names, self.ends.rows[index], strict=True))
         key = keyset.encode(row[name.removeprefix("-")] for name in self.ordering)
         text = json.dumps([self.name, *key, backwards])
         parameters = {name: values for name, values in self.request.query_params.lists() if name != "cursor"}

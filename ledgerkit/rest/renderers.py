@@ -1,4 +1,3 @@
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,9 +14,9 @@ class CompactJSONRenderer(JSONRenderer):
     ensure_ascii = False
     strict = True
 
-    def render(
-        self, data: object, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
-    ) -> bytes:
+    def render(self, data: object, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        if renderer_context:  # a response and this refer to each other: its rows would stay as garbage
+            renderer_context.pop("response", None)
         try:
             return b"" if data is None else ENCODER.encode(data)
         except TypeError:

@@ -1,12 +1,16 @@
 """Orderings, cursors, fields and expansions of the lists of runs, over HTTP."""
 
+import gc
+import weakref
 from datetime import timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 from django.db.models.sql.compiler import SQLCompiler
+from rest_framework.test import APIRequestFactory, force_authenticate
 
+from executions.api.views.logs import LogsOfExecutionViewSet
 from executions.tests.api.list_requests import DAY, RUNS, at, follow_pages, pointers_of
 from executions.tests.factories import (
     ExecutionLogFactory,
@@ -119,3 +123,21 @@ def test_one_run_is_not_asked_for_what_it_has_not(
 ) -> None:
     run = WorkflowExecutionFactory(workflow=workflow)
     assert pointers_of(api(owner).get(f"{RUNS}{run.pk}/?{query}")) == [pointer]
+
+
+def test_the_rows_of_a_list_are_freed_with_their_response(owner: Any, workflow: Workflow) -> None:
+    """Else they are in memory until Python searches for garbage, which takes longer the more there is."""
+    run = WorkflowExecutionFactory(workflow=workflow)
+    ExecutionLogFactory.create_batch(3, workflow_execution=run)
+    request = APIRequestFactory().get("/")
+    force_authenticate(request, owner)
+    gc.disable()
+    try:
+        response = LogsOfExecutionViewSet.as_view({"get": "list"})(request, execution_id=run.pk).render()
+        assert len(response.data["results"]) == 3
+        paginator, left = response.renderer_context["view"].paginator, weakref.ref(response)
+        del response
+        assert left() is None
+    finally:
+        gc.enable()
+    assert len(paginator.ends.rows) == 2  # the first and the last, of which links are made
