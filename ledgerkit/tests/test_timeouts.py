@@ -49,3 +49,11 @@ def test_outside_of_a_transaction_the_limit_ends_with_its_own() -> None:
     with statement_timeout(70_000):
         assert limit() == "70s"
     assert limit() == before
+
+
+def test_within_a_limit_nothing_is_compiled() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL jit = on")
+        with statement_timeout(1_000), statement_timeout(500):
+            assert cursor.execute("SHOW jit").fetchone() == ("off",)
+        assert cursor.execute("SHOW jit").fetchone() == ("on",)
