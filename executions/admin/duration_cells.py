@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
@@ -17,6 +19,12 @@ from .duration_percentiles import WorkflowPercentiles
 CLOCK_SKEW = timedelta(seconds=2)  # clock skew that still counts as now
 WIDTH = 100  # of the bar, in units of its viewBox
 P95_AT = 70  # leaves space for longer runs
+SVG = (
+    '<svg class="usual{slow}" viewBox="0 0 100 10" preserveAspectRatio="none" role="img" aria-label="{sentence}">'
+    '<title>{sentence}</title><rect class="track" y="3" width="100" height="4"/>'
+    '<rect class="took" y="3" width="{length}" height="4"/><path class="median" d="M{median_at} 1.5v7"/>'
+    '<path class="p95" d="M{p95_at} 0v10"/></svg>'
+)
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,15 @@ class Bar:
         return self.seconds > self.usual.p95
 
     @property
-    def description(self) -> str:
-        known = {"p50": formatting.format_duration(self.usual.p50), "p95": formatting.format_duration(self.usual.p95)}
-        return _("Of this workflow’s last 7 days, half took up to %(p50)s, and 95 of 100 up to %(p95)s.") % known
+    def svg(self) -> SafeString:
+        return format_html(
+            SVG,
+            slow=" usual-slow" if self.is_slow else "",
+            sentence=self.usual.sentence,
+            length=self.length,
+            median_at=self.median_at,
+            p95_at=self.p95_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

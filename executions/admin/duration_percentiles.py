@@ -3,11 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Self
 from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Aggregate, DurationField, F
+from django.utils.translation import gettext as _
 
 from executions import limits, rollups
 from executions.admin import formatting
@@ -31,6 +33,12 @@ class WorkflowPercentiles:
 
     p50: float
     p95: float
+
+    @cached_property
+    def sentence(self) -> str:
+        """Say what is usual, once for all runs of the workflow on a page."""
+        known = {"p50": formatting.format_duration(self.p50), "p95": formatting.format_duration(self.p95)}
+        return _("Of this workflow’s last 7 days, half took up to %(p50)s, and 95 of 100 up to %(p95)s.") % known
 
     @classmethod
     def read(cls, percentiles: list[timedelta] | None, number: int) -> Self | None:

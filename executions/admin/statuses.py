@@ -27,6 +27,8 @@ ICONS = {  # inside of an <svg> of 16 x 16
     "skipped": SafeString('<path d="m2.5 3.5 4.5 4.5-4.5 4.5m6.5-9L13.5 8 9 12.5"/>'),
     "cancelled": SafeString('<circle cx="8" cy="8" r="6.2"/><path d="m3.6 12.4 8.8-8.8"/>'),
 }
+ICON = '<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">{}</svg>'
+WHOLE_ICONS = {status: format_html(ICON, shape) for status, shape in ICONS.items()}
 # The same shapes as characters, for a title and small cells.
 SIGNS = {"pending": "◷", "running": "▶", "completed": "✓", "failed": "✕", "skipped": "»", "cancelled": "⊘"}
 DOTS = {  # in the chart of durations, around its origin; a skipped run has no duration
@@ -62,10 +64,7 @@ def failed_nodes_text(row: Any) -> str:
 
 
 def icon(status: str) -> SafeString:
-    return format_html(
-        '<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" focusable="false">{}</svg>',
-        ICONS[status],
-    )
+    return WHOLE_ICONS[status]
 
 
 def icon_symbols() -> SafeString:
@@ -86,6 +85,7 @@ def badge(status: str, text: str = "", *, by_reference: bool = False) -> SafeStr
 
 def row_badge(row: Any) -> SafeString:
     """Render the badge of a run, node execution, attempt or deletion, with the number of failed nodes."""
-    failed = failed_nodes_text(row)
-    after = format_html('<span class="failed-nodes"><span class="comma">, </span>{}</span>', failed) if failed else ""
-    return format_html("{}{}", badge(row.status), after)
+    drawn = badge(row.status)
+    if not (failed := failed_nodes_text(row)):
+        return drawn
+    return drawn + format_html('<span class="failed-nodes"><span class="comma">, </span>{}</span>', failed)

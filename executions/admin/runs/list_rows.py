@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.urls import reverse
+
 from executions import run_notes
 from executions.admin import attention_marks, duration_cells, run_failures
 from executions.admin.attention_marks import Mark
 from executions.admin.duration_cells import DurationCell
 from executions.admin.run_failures import RunFailure
 from executions.admin.types import User
-from executions.models import ExecutionStatus, WorkflowExecution
+from executions.models import ExecutionStatus, TriggerType, WorkflowExecution
 
 NO_FAILURE = RunFailure(None, "")
 
@@ -20,6 +22,8 @@ class RunListRow:
     """A run ready to render. `ago` is the time since its start, or since its creation if it has not started."""
 
     run: WorkflowExecution
+    workflow_page: str
+    trigger: str
     ago: str
     duration: DurationCell
     failure: RunFailure
@@ -36,9 +40,14 @@ def present_runs(user: User, runs: Sequence[Any]) -> list[RunListRow]:
     durations = duration_cells.duration_cells(runs)
     marks = attention_marks.marks_of_runs(runs)
     notes = run_notes.count_notes([run.pk for run in runs])
+    # Once for all rows: a page has few workflows and triggers.
+    pages = {pk: reverse("admin:workflows_workflow_page", args=[pk]) for pk in {run.workflow_id for run in runs}}
+    triggers = {value: str(label) for value, label in TriggerType.choices}
     return [
         RunListRow(
             run,
+            pages[run.workflow_id],
+            triggers[run.trigger_type],
             duration_cells.format_ago(run.started_at or run.created_at),
             durations[run.pk],
             found.get(run.pk, NO_FAILURE),

@@ -203,6 +203,14 @@ class TestWhatIsUsual:
         assert Bar(20, usual_here).length == Bar(20, usual_here).p95_at < Bar(1e9, usual_here).length == 100
         assert Bar(0, WorkflowPercentiles(0, 0)).length == 100
 
+    def test_what_is_usual_is_put_into_words_once_for_all_runs_of_a_workflow(self) -> None:
+        usual_here = WorkflowPercentiles(10, 20)
+        first, second = Bar(5, usual_here), Bar(21, usual_here)
+        assert first.usual.sentence is second.usual.sentence
+        assert f'aria-label="{usual_here.sentence}"><title>{usual_here.sentence}</title>' in first.svg
+        assert '<svg class="usual"' in first.svg
+        assert '<svg class="usual usual-slow"' in second.svg
+
     def test_a_workflow_without_completed_runs_has_no_bar(self, staff: Any) -> None:
         in_state(WorkflowExecutionFactory(), "failed")
         assert 'class="usual' not in page_of(staff)
