@@ -1,6 +1,5 @@
 """`at` of the calls for one row: the engine's own time."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,18 +7,12 @@ import pytest
 from django.utils import timezone
 
 from executions.models import HistoryEntry, NodeExecution, WorkflowExecution
+from executions.tests.api.calls import post
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
 
-API = "/api/v1/"
 LONG_AGO = datetime(2019, 3, 1, 12, tzinfo=UTC)
-
-
-def post(client: Any, path: str, status: int = 200, **body: Any) -> Any:
-    response = client.post(f"{API}{path}", json.dumps(body, default=str), content_type="application/json")
-    assert response.status_code == status, response.content
-    return response.json()
 
 
 def ago(minutes: int) -> datetime:

@@ -1,6 +1,5 @@
 """Leases over the API: a start returns a token, and the reports of a replaced worker are refused."""
 
-import json
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from executions.models import NodeExecution, WorkflowExecution
+from executions.tests.api.calls import API, post
 from executions.tests.factories import run_with_nodes
 from workflows.models import Workflow
 
@@ -16,24 +16,13 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=["executions", "node-executions"])
 def address(request: Any, workflow: Workflow) -> str:
-    """Return the address of a pending run, or of a pending node of a running one."""
+    """Return the path of a pending run, or of a pending node of a running one."""
     if request.param == "executions":
         run = WorkflowExecution.objects.create(workflow=workflow, trigger_type="manual")
-        return f"/api/v1/executions/{run.pk}/"
+        return f"executions/{run.pk}/"
     node = run_with_nodes(workflow).node_executions.first()
     assert node is not None
-    return f"/api/v1/node-executions/{node.pk}/"
-
-
-@pytest.fixture
-def engine(api: Any, owner: Any) -> Any:
-    return api(owner)
-
-
-def post(client: Any, address: str, status: int = 200, **body: Any) -> Any:
-    response = client.post(address, json.dumps(body, default=str), content_type="application/json")
-    assert response.status_code == status, response.content
-    return response.json()
+    return f"node-executions/{node.pk}/"
 
 
 def test_a_start_under_a_lease_returns_the_token_of_the_attempt(engine: Any, address: str) -> None:
@@ -51,7 +40,7 @@ def test_a_start_without_a_lease_returns_no_token(engine: Any, address: str) -> 
 
 def test_the_token_is_in_no_other_answer(engine: Any, address: str) -> None:
     token = post(engine, f"{address}start/", lease_seconds=60)["token"]
-    assert token not in engine.get(address).content.decode()
+    assert token not in engine.get(f"{API}{address}").content.decode()
 
 
 def test_a_worker_that_was_replaced_is_fenced(engine: Any, address: str) -> None:
@@ -92,9 +81,9 @@ def test_a_body_that_no_lease_has_is_refused(engine: Any, address: str, call: st
 
 def test_a_heartbeat_changes_neither_version_nor_history(engine: Any, address: str) -> None:
     token = post(engine, f"{address}start/", lease_seconds=60)["token"]
-    before = engine.get(address)
+    before = engine.get(f"{API}{address}")
     post(engine, f"{address}heartbeat/", token=token)
-    after = engine.get(address)
+    after = engine.get(f"{API}{address}")
     assert (after.json(), after["ETag"]) == (before.json(), before["ETag"])
 
 

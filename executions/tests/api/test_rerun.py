@@ -8,6 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions.models import WorkflowExecution
+from executions.tests.api.calls import post
 from executions.tests.factories import WorkflowExecutionFactory, in_state, run_with_nodes
 from ledgerkit.db.models import uuid7
 from workflows.models import Workflow
@@ -20,14 +21,8 @@ def run(workflow: Workflow) -> WorkflowExecution:
     return in_state(WorkflowExecutionFactory(workflow=workflow, input_data={"day": "2026-11-27"}), "failed")
 
 
-def post(client: Any, address: str, status: int = 201, **body: Any) -> Any:
-    response = client.post(f"/api/v1/{address}", json.dumps(body, default=str), content_type="application/json")
-    assert response.status_code == status, response.content
-    return response.json()
-
-
-def test_it_answers_the_new_run(engine: Any, run: Any) -> None:
-    new = post(engine, f"executions/{run.pk}/rerun/", input_data={"day": "2026-11-28"}, reason="late prices")
+def test_a_rerun_returns_the_new_run(engine: Any, run: Any) -> None:
+    new = post(engine, f"executions/{run.pk}/rerun/", 201, input_data={"day": "2026-11-28"}, reason="late prices")
     assert (new["status"], new["input_data"]) == ("pending", {"day": "2026-11-28"})
     assert new["metadata"]["rerun_of"] == str(run.pk)
     [created] = engine.get(f"/api/v1/executions/{new['id']}/history/").json()["results"]
@@ -35,14 +30,14 @@ def test_it_answers_the_new_run(engine: Any, run: Any) -> None:
 
 
 def test_the_runs_that_run_one_again_are_a_list(engine: Any, run: Any) -> None:
-    new = post(engine, f"executions/{run.pk}/rerun/")
+    new = post(engine, f"executions/{run.pk}/rerun/", 201)
     [found] = engine.get(f"/api/v1/executions/?rerun_of={run.pk}").json()["results"]
     assert found["id"] == new["id"]
 
 
 def test_a_repeated_request_with_an_id_makes_one_run(engine: Any, run: Any) -> None:
     id = uuid7()
-    post(engine, f"executions/{run.pk}/rerun/", id=id)
+    post(engine, f"executions/{run.pk}/rerun/", 201, id=id)
     assert post(engine, f"executions/{run.pk}/rerun/", 200, id=id)["id"] == str(id)
     assert WorkflowExecution.objects.count() == 2
 
@@ -65,14 +60,14 @@ def test_the_id_of_another_run_is_refused(engine: Any, run: Any) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_400_and_makes_no_run(engine: Any, run: Any, body: Any, pointer: str) -> None:
+def test_an_invalid_rerun_is_400_and_creates_no_run(engine: Any, run: Any, body: Any, pointer: str) -> None:
     refused = post(engine, f"executions/{run.pk}/rerun/", 400, **body)
     if not json.dumps(body).count("NaN"):
         assert [error["pointer"] for error in refused["errors"]] == [pointer]
     assert WorkflowExecution.objects.count() == 1
 
 
-def test_its_statements_do_not_depend_on_the_number_of_nodes(engine: Any, workflow: Workflow) -> None:
+def test_a_rerun_takes_the_same_statements_for_any_number_of_nodes(engine: Any, workflow: Workflow) -> None:
     counts = []
     for nodes in (1, 3):
         run = run_with_nodes(workflow)
@@ -82,7 +77,7 @@ def test_its_statements_do_not_depend_on_the_number_of_nodes(engine: Any, workfl
         with CaptureQueriesContext(
             connection,
         ) as found:
-            post(engine, f"executions/{run.pk}/rerun/", from_node="fetch")
+            post(engine, f"executions/{run.pk}/rerun/", 201, from_node="fetch")
         counts.append(len(found))
     assert counts[0] == counts[1] < 25
 
