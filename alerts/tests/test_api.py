@@ -25,7 +25,7 @@ def put(client: Any, workflow: Workflow, *expectations: object) -> Any:
     return client.put(address(workflow), {"expectations": list(expectations)}, format="json")
 
 
-def test_they_are_replaced_as_a_whole_and_read(engine: Any, workflow: Workflow) -> None:
+def test_expectations_are_replaced_as_a_whole_and_read(engine: Any, workflow: Workflow) -> None:
     others = expect(WorkflowFactory(), "ends_within", seconds=60)
     answer = put(engine, workflow, DAILY, OPENING)
     assert (answer.status_code, answer.json()) == (200, engine.get(address(workflow)).json())
@@ -38,7 +38,7 @@ def test_they_are_replaced_as_a_whole_and_read(engine: Any, workflow: Workflow) 
     assert list(Expectation.objects.all()) == [others]
 
 
-def test_one_that_is_declared_again_stays_missed(engine: Any, workflow: Workflow) -> None:
+def test_an_expectation_that_is_declared_again_stays_missed(engine: Any, workflow: Workflow) -> None:
     """An engine sends them at each start: that must not let what is missed begin anew."""
     expect(workflow, **DAILY)  # type: ignore[arg-type]  # kind and seconds
     scan()

@@ -290,7 +290,7 @@ class TestPages:
         assert client.get(f"{address}?missed=yes").status_code == 200
 
 
-def test_one_scan_at_a_time() -> None:
+def test_only_one_scan_runs_at_a_time() -> None:
     """The lock of another session, which a server on another machine has."""
     with advisory_lock.connect() as other:
         other.execute("SELECT pg_advisory_lock(hashtextextended('alerts.scan', 0))")

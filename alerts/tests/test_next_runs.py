@@ -112,7 +112,7 @@ def test_expectations_that_the_user_may_not_see_are_not_told(db: None) -> None:
     assert cell(client_of(user), "momentum") == "–"
 
 
-def test_its_statements_do_not_depend_on_the_number_of_workflows(client: Client) -> None:
+def test_next_runs_take_the_same_statements_for_any_number_of_workflows(client: Client) -> None:
     counts = []
     for _time in range(2):
         for _number in range(3):

@@ -98,7 +98,7 @@ def test_the_log_has_a_line_for_each_try_that_failed(
     assert receiver.address not in caplog.text
 
 
-def test_it_is_tried_again_later_and_later_until_it_is_taken(workflow: Workflow, receiver: Receiver) -> None:
+def test_a_delivery_is_retried_with_growing_delays_until_it_succeeds(workflow: Workflow, receiver: Receiver) -> None:
     delivery = delivery_for(workflow, webhook(receiver.address))
     receiver.answers = [(500, {}), (302, {"Location": "http://127.0.0.1/"}), (429, {"Retry-After": "90"})]
     waits = []

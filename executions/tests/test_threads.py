@@ -15,7 +15,7 @@ def test_a_call_that_does_not_end_is_an_error_and_not_waited_for() -> None:
     is_over.set()
 
 
-def test_it_returns_and_raises_what_the_call_does() -> None:
+def test_a_thread_returns_and_raises_what_its_call_does() -> None:
     assert in_thread(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         in_thread(lambda: 1 / 0)

@@ -43,7 +43,7 @@ def servers(monkeypatch: Any) -> Servers:
     return Servers(monkeypatch)
 
 
-def test_it_is_the_newest_place_that_was_noted_before_and_is_replayed(servers: Servers) -> None:
+def test_the_replica_position_is_the_newest_one_that_is_replayed(servers: Servers) -> None:
     assert servers.reached(after=1, replayed=1_000) is None
     assert servers.reached(after=1, replayed=1_001) == 1_001
     assert servers.reached(after=1, replayed=1_002) == 1_002

@@ -83,7 +83,7 @@ def bound(path: Path, client: Any) -> Callable[..., Any]:
     return lambda *ids, **asked: operation.sync(*ids, client=client, **asked)
 
 
-def test_it_records_a_run_with_a_failure_a_retry_and_a_completion(ledger: Any) -> None:
+def test_a_generated_client_records_a_run_with_a_failure_a_retry_and_a_completion(ledger: Any) -> None:
     models, run = ledger.models, uuid7()
     nodes = [
         models.NodeRequest(name="load", node_type=models.NodeType.TOOL),
@@ -140,7 +140,7 @@ def line(models: Any, level: str, message: str, node: UUID) -> Any:
     return models.ExecutionLogRequest(level=models.LogLevel(level), message=message, node_execution=node)
 
 
-def test_it_follows_the_pages_of_a_filtered_list(ledger: Any) -> None:
+def test_a_generated_client_follows_the_pages_of_a_filtered_list(ledger: Any) -> None:
     models = ledger.models
     workflow = ledger.create_workflow(body=models.WorkflowRequest(name="Pages of prices"))
     for number in range(7):

@@ -61,7 +61,7 @@ def test_a_token_that_is_easily_guessed_is_refused(value: str, monkeypatch: pyte
 
 
 @pytest.mark.django_db
-def test_it_counts_requests_refusals_and_facts() -> None:
+def test_metrics_count_requests_refusals_and_facts() -> None:
     client = client_of(UserFactory(is_staff=True, is_superuser=True))
     before = read(client)
     ensure = {"kind": "workflow.ensure", "workflow": {"name": "metrics"}}
@@ -81,7 +81,7 @@ def test_it_counts_requests_refusals_and_facts() -> None:
 
 
 @pytest.mark.django_db
-def test_it_counts_transitions_by_verbs_and_by_facts(client: Client) -> None:
+def test_metrics_count_transitions_by_verbs_and_by_facts(client: Client) -> None:
     before = read(client)
     run = WorkflowExecutionFactory()
     run.start()
@@ -100,7 +100,7 @@ def test_it_counts_transitions_by_verbs_and_by_facts(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_it_counts_what_upkeep_ended_by_its_code(
+def test_metrics_count_attempts_ended_by_upkeep_by_their_code(
     client: Client, settings: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
     settings.EXECUTIONS = {**settings.EXECUTIONS, "PENDING_EXPIRE_SECONDS": 3_600}
@@ -128,7 +128,7 @@ def test_it_counts_what_upkeep_ended_by_its_code(
 
 
 @pytest.mark.django_db
-def test_it_shows_active_runs_streams_and_the_age_of_upkeep(client: Client) -> None:
+def test_metrics_show_active_runs_streams_and_the_age_of_upkeep(client: Client) -> None:
     for status in ("running", "pending", "pending"):
         in_state(WorkflowExecutionFactory(), status)
     UpkeepRun.objects.create(host="here", started_at=timezone.now(), ended_at=timezone.now())

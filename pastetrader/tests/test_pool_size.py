@@ -33,7 +33,7 @@ def test_no_more_connections_are_opened_than_there_are() -> None:
         assert fitting * (size + 1) <= allowed
 
 
-def test_it_is_one_sentence_where_the_database_allows_too_few(settings: Any) -> None:
+def test_too_few_connections_of_the_database_are_one_sentence(settings: Any) -> None:
     def limit(workers: int, allowed: int, size: int) -> tuple[int, str]:
         settings.POOL = {"min_size": 1, "max_size": size}
         return limit_pools(workers, allowed)

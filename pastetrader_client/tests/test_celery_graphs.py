@@ -112,7 +112,7 @@ class TestTheLedger:
         assert sender.client.flush()
         assert edges_of(message) == ["add>total", "total>price"]
 
-    def test_so_has_one_of_a_chain_whose_task_is_there_twice(self, start: Callable[..., Process]) -> None:
+    def test_a_chain_with_a_task_twice_has_one_node_for_it(self, start: Callable[..., Process]) -> None:
         sender = start()
         message = sender.send("add", "add", "total", "add", "price")
         assert sender.client.flush()

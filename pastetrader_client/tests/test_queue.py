@@ -76,7 +76,7 @@ def test_queued_runs_of_several_clients_start_in_their_order(connect: Connect) -
     assert order == [engine.of.id for engine in engines]
 
 
-def test_it_starts_at_once_if_no_other_runs(connect: Connect) -> None:
+def test_a_queued_run_starts_at_once_if_no_other_runs(connect: Connect) -> None:
     client = connect()
     with client.run(workflow="w", queue=True) as run:
         assert status(run) == "running"
@@ -84,7 +84,7 @@ def test_it_starts_at_once_if_no_other_runs(connect: Connect) -> None:
     assert status(run) == "completed"
 
 
-def test_it_starts_under_the_lease_of_the_client(connect: Connect) -> None:
+def test_a_queued_run_starts_under_the_lease_of_the_client(connect: Connect) -> None:
     client = connect(lease_seconds=1)
     with client.run(workflow="w", queue=True) as run:
         lease = WorkflowExecutionLease.objects.get()
@@ -93,7 +93,7 @@ def test_it_starts_under_the_lease_of_the_client(connect: Connect) -> None:
     assert client.flush()
 
 
-def test_one_whose_turn_does_not_come_in_time_is_cancelled(connect: Connect) -> None:
+def test_a_queued_run_whose_turn_does_not_come_in_time_is_cancelled(connect: Connect) -> None:
     client = connect()
     with client.run(workflow="w", concurrent=False):
         late = client.run(workflow="w", queue=True, queue_seconds=0.5)
@@ -117,7 +117,7 @@ def test_without_the_scope_to_cancel_it_one_that_is_late_keeps_its_place(connect
 
 
 @pytest.mark.slow
-def test_one_that_is_cancelled_in_the_ledger_stops_waiting(connect: Connect) -> None:
+def test_a_queued_run_that_is_cancelled_in_the_ledger_stops_waiting(connect: Connect) -> None:
     told: list[Any] = []
     client = connect(on_cancel=told.append)
     with client.run(workflow="w", concurrent=False):
@@ -129,7 +129,7 @@ def test_one_that_is_cancelled_in_the_ledger_stops_waiting(connect: Connect) -> 
 
 
 @pytest.mark.slow
-def test_one_that_another_worker_has_started_is_fenced(connect: Connect) -> None:
+def test_a_queued_run_that_another_worker_has_started_is_fenced(connect: Connect) -> None:
     client = connect(lease_seconds=60)
     with suppress(RunCancelled), client.run(workflow="w", concurrent=False) as first:
         engine = Engine(client.run(workflow="w", queue=True), [])
@@ -144,7 +144,7 @@ def test_one_that_another_worker_has_started_is_fenced(connect: Connect) -> None
     assert (status(engine.of), lease.worker) == ("running", "another")
 
 
-def test_one_that_the_ledger_refuses_raises(connect: Connect, owner: Any) -> None:
+def test_a_queued_run_that_the_ledger_refuses_raises(connect: Connect, owner: Any) -> None:
     client = connect(scopes=[Scope.EXECUTIONS_REPORT])  # it may make no workflow
     with pytest.raises(TurnRefused, match="not started"), client.run(workflow="w", queue=True):
         pytest.fail("it was refused")

@@ -21,7 +21,7 @@ def metadata_of(client: Client, stub: Stub, **options: Any) -> Any:
     return stub.facts[-1].get("metadata")
 
 
-def test_it_is_that_of_the_current_span(client_of: Callable[..., Client], stub: Stub) -> None:
+def test_the_trace_context_is_that_of_the_current_span(client_of: Callable[..., Client], stub: Stub) -> None:
     client = client_of(stub.url)
     with trace.use_span(SPAN):
         assert metadata_of(client, stub) == {"traceparent": OF_SPAN}
@@ -32,5 +32,7 @@ def test_it_is_that_of_the_current_span(client_of: Callable[..., Client], stub: 
 
 
 @pytest.mark.parametrize("given", ["", "01-x", GIVEN.replace("b7ad6b7169203331", "0" * 16)])
-def test_one_that_the_ledger_would_refuse_is_left_out(client_of: Callable[..., Client], stub: Stub, given: str) -> None:
+def test_a_trace_context_that_the_ledger_would_refuse_is_left_out(
+    client_of: Callable[..., Client], stub: Stub, given: str
+) -> None:
     assert metadata_of(client_of(stub.url), stub, traceparent=given) is None

@@ -64,7 +64,7 @@ def test_after_wrong_passwords_the_right_one_is_refused_too(caplog: pytest.LogCa
 
 
 @pytest.mark.usefixtures("admin")
-def test_it_is_said_in_korean() -> None:
+def test_the_refusal_of_an_attempt_is_in_korean() -> None:
     for _ in range(10):
         log_in("wrong")
     page = log_in("right", **{"Accept-Language": "ko"}).content.decode()

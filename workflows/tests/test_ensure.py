@@ -28,7 +28,7 @@ def ensure(client: Any, **changes: Any) -> Any:
     return client.post(ENSURE, DEFINITION | changes, format="json")
 
 
-def test_it_is_made_once_and_found_again_unchanged(api: Any, owner: Any) -> None:
+def test_an_ensured_workflow_is_created_once_and_then_found_unchanged(api: Any, owner: Any) -> None:
     client = api(owner)
     first, second = ensure(client), ensure(client)
     assert (first.status_code, second.status_code) == (201, 200)
@@ -64,7 +64,7 @@ def test_what_is_left_out_keeps_its_value(api: Any, owner: Any) -> None:
     assert client.post(ENSURE, {"name": "screen"}, format="json").json() == made
 
 
-def test_it_is_the_callers_own_and_not_a_deleted_one(api: Any, owner: Any, stranger: Any) -> None:
+def test_an_ensured_workflow_is_the_callers_own_and_not_deleted(api: Any, owner: Any, stranger: Any) -> None:
     theirs = ensure(api(stranger)).json()["id"]
     deleted = ensure(api(owner)).json()["id"]
     Workflow.objects.get(pk=deleted).soft_delete()

@@ -41,7 +41,7 @@ def test_without_such_a_run_the_monitor_says_nothing(staff: Any) -> None:
     assert 'id="monitor-attention"' not in front_page_of(staff)
 
 
-def test_each_question_is_a_filter_of_the_list(staff: Any, restless: Any) -> None:
+def test_each_reason_for_attention_is_a_filter_of_the_list(staff: Any, restless: Any) -> None:
     for question in attention.QUESTIONS:
         page = client_of(staff).get(f"/admin/executions/workflowexecution/?attention={question}")
         assert [row.pk for row in page.context["cl"].result_list] == [restless[question].pk]

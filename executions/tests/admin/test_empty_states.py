@@ -169,7 +169,7 @@ class TestBroken:
         assert "it has been logged" in response.content.decode()
         assert not len(queries)
 
-    def test_so_is_a_request_that_cannot_be_read(self, db: None) -> None:
+    def test_a_bad_request_has_an_error_page_without_a_query(self, db: None) -> None:
         with CaptureQueriesContext(connection) as queries:
             response = Client().get("/admin/%00")
         assert response.status_code == 400

@@ -54,7 +54,7 @@ def test_runs_as_their_filters_leave_them_in_the_order_of_the_list(client: Clien
 
 
 @pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
-def test_each_list_and_what_a_filter_by_the_run_leaves(client: Client, path: str) -> None:
+def test_each_list_is_exported_with_its_filters_by_run(client: Client, path: str) -> None:
     node = NodeExecutionFactory()
     run = node.workflow_execution
     line = ExecutionLogFactory(workflow_execution=run, node_execution=node)
@@ -84,7 +84,7 @@ def test_no_cell_is_a_formula_and_no_character_controls_a_terminal(client: Clien
     assert all(cell.startswith("'") and "\x1b" not in cell for cell in cells)
 
 
-def test_it_is_read_in_batches(client: Client, monkeypatch: Any) -> None:
+def test_an_export_reads_rows_in_batches(client: Client, monkeypatch: Any) -> None:
     monkeypatch.setattr(exports, "BATCH", 2)
     WorkflowExecutionFactory.create_batch(5)
     with CaptureQueriesContext(connection) as queries:
@@ -105,7 +105,7 @@ def test_only_what_one_may_see_and_who_did_it_is_in_the_log(db: None, caplog: An
 
 
 @pytest.mark.parametrize("query", ["export=xls", "export=csv&status=bogus", "export=csv&bogus=1", "export=csv&q=%00"])
-def test_what_is_wrong_is_named(client: Client, query: str) -> None:
+def test_an_invalid_parameter_of_an_export_is_named(client: Client, query: str) -> None:
     assert client.get(f"{RUNS}?{query}").status_code in {302, 400}
 
 

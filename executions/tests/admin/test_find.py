@@ -191,7 +191,7 @@ def test_the_search_of_the_monitor_is_that_of_the_palette(client: Client) -> Non
     assert label[1] in client.get(FIND).content.decode()
 
 
-def test_what_one_may_not_see_is_not_found(db: None) -> None:
+def test_rows_that_the_user_may_not_see_are_not_found(db: None) -> None:
     node = NodeExecutionFactory(workflow_execution=WorkflowExecutionFactory(metadata={"tags": ["nightly"]}))
     nobody = UserFactory(is_staff=True)
     for text in (node.pk, node.workflow_execution_id, "nightly", node.workflow_execution.workflow.name, "timed out"):
@@ -228,7 +228,7 @@ def test_any_text_has_an_answer(client: Client, text: str) -> None:
     assert client.get(FIND, {"q": text}).status_code == 200
 
 
-def test_its_statements_are_bounded(client: Client) -> None:
+def test_a_search_takes_a_bounded_number_of_statements(client: Client) -> None:
     runs = WorkflowExecutionFactory.create_batch(9, metadata={"tags": ["nightly"]})
     groups = [error_group("nightly") for _ in range(9)]
     found(client, "nightly")

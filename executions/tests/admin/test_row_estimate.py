@@ -29,7 +29,7 @@ def test_a_list_of_several_pages_says_about_how_many_there_are(client: Client) -
     assert not [sql for sql in of_runs if "COUNT(" in sql and "PERCENTILE_CONT" not in sql]
 
 
-def test_it_is_of_what_the_filters_leave(client: Client) -> None:
+def test_the_estimate_counts_the_filtered_rows(client: Client) -> None:
     workflow = WorkflowFactory()
     WorkflowExecutionFactory.create_batch(120, workflow=workflow)
     for run in WorkflowExecutionFactory.create_batch(60, workflow=workflow):
@@ -38,13 +38,13 @@ def test_it_is_of_what_the_filters_leave(client: Client) -> None:
     assert "about 60 workflow executions" in client.get(f"{RUNS}?status=cancelled").content.decode()
 
 
-def test_one_page_shows_all_there_is_and_needs_no_estimate(client: Client) -> None:
+def test_a_list_of_one_page_needs_no_estimate(client: Client) -> None:
     WorkflowExecutionFactory.create_batch(3)
     analyze()
     assert "list-estimate" not in client.get(RUNS).content.decode()
 
 
-def test_none_is_made_where_a_filter_looks_at_the_newest_runs_alone(client: Client) -> None:
+def test_no_estimate_is_made_if_a_filter_reads_the_newest_runs_alone(client: Client) -> None:
     run = WorkflowExecutionFactory()
     NodeExecutionFactory.create_batch(51, workflow_execution=run)
     analyze("node_executions")

@@ -143,7 +143,7 @@ def _kinds(place: Place, address: str, said: str) -> set[str]:
 
 
 @pytest.mark.slow
-def test_each_address_tells_whoever_may_see_all_of_it_something(place: Place) -> None:
+def test_each_page_shows_rows_to_a_user_with_all_permissions(place: Place) -> None:
     """Check that something is shown: the other tests would pass on empty responses."""
     client = _caller(*SHOWN, *OTHERS)
     answers = {address: _said(client, address) for address in place.addresses}

@@ -41,7 +41,7 @@ def test_the_owner_and_staff_who_may_view_see_everything(
         assert statuses(api(user), urls) == statuses(by_session(user), urls) == {200}
 
 
-def test_to_everyone_else_they_do_not_exist(api: Any, stranger: Any, newcomer: Any, urls: list[str]) -> None:
+def test_rows_of_others_are_not_found(api: Any, stranger: Any, newcomer: Any, urls: list[str]) -> None:
     for user in (stranger, newcomer):
         assert statuses(api(user), urls) == statuses(by_session(user), urls) == {404}
         for url in ("executions/", "workflows/"):
@@ -102,7 +102,7 @@ def test_only_a_digest_of_a_token_is_stored(owner: Any) -> None:
 @pytest.mark.parametrize(
     "url", ["executions/nonsense/", "executions/00000000-0000-0000-0000-000000000000/", "nothing/"]
 )
-def test_what_does_not_exist_is_404(api: Any, owner: Any, url: str) -> None:
+def test_a_row_that_does_not_exist_is_404(api: Any, owner: Any, url: str) -> None:
     assert api(owner).get(f"/api/v1/{url}").status_code == 404
 
 

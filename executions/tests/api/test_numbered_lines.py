@@ -54,7 +54,7 @@ def test_source_and_number_are_kept_and_shown(engine: Any, run: WorkflowExecutio
     assert get(engine, run)["results"] == [made]
 
 
-def test_they_may_be_left_out(engine: Any, run: WorkflowExecution) -> None:
+def test_source_and_number_may_be_left_out(engine: Any, run: WorkflowExecution) -> None:
     assert [post(engine, run, LINE)[name] for name in ("source", "seq")] == [None, None]
 
 
@@ -113,12 +113,12 @@ def test_a_line_has_the_attempt_of_its_node(engine: Any, run: WorkflowExecution,
     assert [line["attempt"] for line in made] == [2, 1]
 
 
-def test_the_caller_may_state_it(engine: Any, run: WorkflowExecution, again: NodeExecution) -> None:
+def test_the_caller_may_state_the_attempt_of_a_line(engine: Any, run: WorkflowExecution, again: NodeExecution) -> None:
     late = {**LINE, "node_execution": str(again.pk), "attempt": 1}
     assert post(engine, run, late)["attempt"] == 1
 
 
-def test_null_is_the_current_one(engine: Any, run: WorkflowExecution) -> None:
+def test_an_attempt_of_null_is_the_current_one(engine: Any, run: WorkflowExecution) -> None:
     line = {**LINE, "id": str(uuid7()), "attempt": None}
     assert [post(engine, run, line)["attempt"], post(engine, run, line, 200)["attempt"]] == [1, 1]
 

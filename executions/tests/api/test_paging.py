@@ -118,7 +118,7 @@ def test_expand_shows_nodes_and_the_newest_lines_with_a_constant_number_of_queri
 
 
 @pytest.mark.parametrize(("query", "pointer"), [("expand=x", "?expand"), ("fields=x", "?fields"), ("q=abc", "?q")])
-def test_one_run_is_not_asked_for_what_it_has_not(
+def test_a_parameter_of_lists_is_refused_for_one_run(
     api: Any, owner: Any, workflow: Workflow, query: str, pointer: str
 ) -> None:
     run = WorkflowExecutionFactory(workflow=workflow)

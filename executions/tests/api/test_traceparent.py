@@ -24,7 +24,7 @@ def create(user: Any, header: str, **body: Any) -> Any:
     return client_of(user).post("/api/v1/executions/", body, "application/json", headers={"traceparent": header})
 
 
-def test_it_is_kept_on_the_run_and_shown(user: Any) -> None:
+def test_the_traceparent_is_stored_with_the_run_and_shown(user: Any) -> None:
     created = create(user, FIRST, metadata={"tags": ["a"]})
     assert created.status_code == 201, created.content
     assert created.json()["metadata"] == {"tags": ["a"], "traceparent": FIRST}

@@ -94,7 +94,7 @@ def test_a_restored_run_is_answered_as_it_was(runs: Any, archive: Path, api: Any
     assert rows(*TABLES) == stored
 
 
-def test_twice_adds_nothing(runs: Any, archive: Path) -> None:
+def test_a_file_that_is_restored_twice_adds_nothing(runs: Any, archive: Path) -> None:
     ensure_archived(ids(runs))
     delete(runs)
     restore(*names())
@@ -103,7 +103,7 @@ def test_twice_adds_nothing(runs: Any, archive: Path) -> None:
     assert rows(*TABLES) == stored
 
 
-def test_one_run_may_be_restored(runs: Any, archive: Path) -> None:
+def test_a_single_run_may_be_restored(runs: Any, archive: Path) -> None:
     ensure_archived(ids(runs))
     delete(runs)
     restore(*names(), "--run", str(runs[0].pk))

@@ -46,7 +46,7 @@ def bodies(place: str, value: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", CHOSEN)
-def test_it_is_refused_or_breaks_nothing_later(engine: Any, staff: Any, what: str) -> None:
+def test_a_nested_value_is_refused_or_breaks_nothing_later(engine: Any, staff: Any, what: str) -> None:
     at = list(CHOSEN).index(what)
     for place in PLACES if LONG else PLACES[at % 3 :: 3]:
         if (run := _create(engine, *bodies(place, CHOSEN[what]))) is not None:

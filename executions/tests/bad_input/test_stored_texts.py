@@ -81,7 +81,7 @@ def runs(engine: Any, workflow: Workflow, part: int) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
-def test_it_is_inert_on_pages_in_files_and_in_answers(engine: Any, staff: Any, runs: list[str]) -> None:
+def test_a_stored_text_is_inert_in_pages_files_and_responses(engine: Any, staff: Any, runs: list[str]) -> None:
     client = client_of(staff)
     _open_pages(client, runs if LONG else runs[:: len(runs) // 4])
     for path in ("executions/", "node-executions/", "logs/"):

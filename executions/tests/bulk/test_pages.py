@@ -176,7 +176,7 @@ class TestConfirmed:
         assert statuses(chosen) == ["cancelled", "cancelled"]
         assert {run.history.get(act="cancel").username for run in chosen} == {"staff"}
 
-    def test_twice_begins_one_action(self, staff: Any) -> None:
+    def test_a_form_that_is_sent_twice_begins_one_action(self, staff: Any) -> None:
         runs(1)
         html = ask(staff, "cancel", PENDING)
         hidden = dict(re.findall(r'type="hidden" name="(until|number|id)" value="([^"]*)"', html))

@@ -30,7 +30,7 @@ def test_what_a_verb_refused_is_in_the_language_of_the_page(refusal: InvalidTran
 
 
 @pytest.mark.parametrize("answer", [RUN_DELETED, KEPT, NOT_KEPT])
-def test_so_is_what_the_action_refused(answer: str) -> None:
+def test_a_refusal_of_the_action_is_in_the_language_of_the_page(answer: str) -> None:
     with translation.override("ko"):
         assert refusal_translations.translate_answer(answer) not in {answer, ""}
 

@@ -52,7 +52,7 @@ def test_what_is_copied_is_masked_by_its_keys_and_lines_in_their_texts_too() -> 
     assert ExecutionLog.objects.values_list("message", "data").get() == (f"with {MASK}", [MASK, {"token": MASK}])
 
 
-def test_one_bad_row_and_none_is_stored() -> None:
+def test_with_one_bad_row_no_row_is_stored() -> None:
     run = WorkflowExecutionFactory()
     rows = [(uuid7(), run.workflow_id, trigger) for trigger in ("event", "manual", "whim")]
     with pytest.raises(IntegrityError, match="workflow_execution_trigger_known"):

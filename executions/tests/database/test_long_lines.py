@@ -43,7 +43,7 @@ DOORS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_it_is_cut_by_every_door(run: Any, door: str) -> None:
+def test_a_long_line_is_cut_by_every_way_to_store_it(run: Any, door: str) -> None:
     DOORS[door](run)
     stored = run.logs.get()
     assert stored.is_cut
@@ -53,7 +53,7 @@ def test_it_is_cut_by_every_door(run: Any, door: str) -> None:
     assert (whole, int(gone.replace(",", ""))) == ("140,000", 140_000 - len(kept.encode()))
 
 
-def test_one_that_just_fits_is_left_alone(run: Any) -> None:
+def test_a_line_that_just_fits_is_not_cut(run: Any) -> None:
     for letter in "a", "é", "체", "🎉":
         fits = letter * (MAX_MESSAGE // len(letter.encode()))
         assert cut(fits) is fits

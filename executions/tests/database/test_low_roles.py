@@ -70,7 +70,7 @@ def expect_error(error: type[Exception], says: str, *statements: str) -> None:
         sql("; ".join(statements))
 
 
-def test_it_cannot_say_who_acts(as_low: As) -> None:
+def test_a_role_without_rights_cannot_set_the_actor(as_low: As) -> None:
     run = WorkflowExecutionFactory()
     with as_low():
         sql(FORGED)
@@ -78,7 +78,7 @@ def test_it_cannot_say_who_acts(as_low: As) -> None:
     assert run.history.values_list("through", "username", "act").last() == ("sql", "", "")
 
 
-def test_it_cannot_call_what_a_verb_says_who_acts_by(as_low: As) -> None:
+def test_a_role_without_rights_cannot_call_the_function_that_sets_the_actor(as_low: As) -> None:
     WorkflowExecutionFactory()
     with as_low():
         expect_error(
@@ -88,7 +88,7 @@ def test_it_cannot_call_what_a_verb_says_who_acts_by(as_low: As) -> None:
         )
 
 
-def test_nor_retry_a_run_by_the_function_of_the_verb(as_low: As) -> None:
+def test_a_role_without_rights_cannot_call_the_retry_function(as_low: As) -> None:
     run = in_state(WorkflowExecutionFactory(), "failed")
     with as_low():
         expect_error(
@@ -98,7 +98,7 @@ def test_nor_retry_a_run_by_the_function_of_the_verb(as_low: As) -> None:
         )
 
 
-def test_nor_move_a_run_by_the_function_of_the_verbs(as_low: As) -> None:
+def test_a_role_without_rights_cannot_call_the_transition_function(as_low: As) -> None:
     run = WorkflowExecutionFactory()
     move = f"SELECT move_run('{run.pk}', 1, '{{pending}}', 'running', NULL, NULL, false, NULL, '{{}}', NULL, NULL)"
     with as_low():
@@ -121,7 +121,7 @@ def test_a_role_that_may_pass_a_note_cannot_leave_out_the_entry(as_low: As) -> N
     assert run.history.values_list("to_status", "through").last() == ("running", "api")
 
 
-def test_nor_insert_a_run_under_another_name_as_one_that_is_restored(as_low: As) -> None:
+def test_a_role_cannot_insert_a_run_as_a_restored_one(as_low: As) -> None:
     workflow = WorkflowFactory(name="momentum")
     sql("GRANT EXECUTE ON FUNCTION ledger_noted(timestamptz, text) TO low")
     with as_low():
@@ -134,7 +134,7 @@ def test_nor_insert_a_run_under_another_name_as_one_that_is_restored(as_low: As)
     assert (run.workflow_name, run.history.count()) == ("momentum", 1)
 
 
-def test_nor_who_deletes(as_low: As) -> None:
+def test_a_role_without_rights_cannot_set_the_actor_of_a_deletion(as_low: As) -> None:
     WorkflowExecutionFactory().delete()
     WorkflowExecutionFactory()
     with as_low():
@@ -151,7 +151,7 @@ def test_the_application_still_says_who_acts(staff: Any) -> None:
     assert run.history.values_list("through", "username", "act").last() == ("in_process", "staff", "start")
 
 
-def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
+def test_the_application_need_not_own_the_tables_to_set_the_actor(as_low: As, staff: Any) -> None:
     """Its role has the grants of docs/security.md and nothing else."""
     sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM low")
     sql(re.findall(r"```sql\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)[0].replace("app;", "low;"))
@@ -186,13 +186,13 @@ def test_nor_need_the_application_be_the_owner(as_low: As, staff: Any) -> None:
 
 
 @pytest.mark.parametrize("statement", [ENTRY, GONE])
-def test_it_writes_no_entry_by_itself(as_low: As, statement: str) -> None:
+def test_a_role_without_rights_writes_no_history_entry(as_low: As, statement: str) -> None:
     WorkflowExecutionFactory()
     with as_low():
         expect_error(DatabaseError, "row-level security", statement)
 
 
-def test_its_temporary_table_does_not_take_the_entries(as_low: As) -> None:
+def test_a_temporary_table_of_a_role_does_not_receive_the_entries(as_low: As) -> None:
     run = WorkflowExecutionFactory()
     with as_low():
         for table in ("execution_history", "execution_deletions", "workflows"):
@@ -207,7 +207,7 @@ def test_its_temporary_table_does_not_take_the_entries(as_low: As) -> None:
 @pytest.mark.parametrize(
     "what", ["DELETE FROM public.execution_history", "UPDATE public.execution_history SET act = 'x'"]
 )
-def test_its_trigger_deletes_and_changes_nothing(as_low: As, what: str) -> None:
+def test_a_trigger_of_a_role_deletes_and_changes_nothing(as_low: As, what: str) -> None:
     WorkflowExecutionFactory()
     with as_low():
         expect_error(
@@ -261,7 +261,7 @@ TRUNCATED = ("execution_history", "execution_deletions", "workflow_executions CA
 
 
 @pytest.mark.parametrize("tables", TRUNCATED)
-def test_it_truncates_nothing_of_the_ledger(as_low: As, tables: str) -> None:
+def test_a_role_without_rights_truncates_no_table_of_the_ledger(as_low: As, tables: str) -> None:
     WorkflowExecutionFactory()
     with as_low():
         expect_error(IntegrityError, "cannot be truncated", "SET CONSTRAINTS ALL IMMEDIATE", f"TRUNCATE {tables}")

@@ -227,7 +227,7 @@ def test_a_run_that_ends_now_writes_nothing_about_its_hour(workflow: Workflow) -
     assert not RollupChange.objects.exists()
 
 
-def test_nor_does_one_that_is_older_than_what_is_counted(workflow: Workflow) -> None:
+def test_a_run_older_than_the_counted_period_changes_no_rollup(workflow: Workflow) -> None:
     old = imported(workflow, days_ago(10))
     WorkflowExecution.objects.filter(pk=old.pk).delete()
     assert not RollupChange.objects.exists()

@@ -34,7 +34,7 @@ def test_a_whole_run_in_one_call(engine: Any, workflow: Workflow) -> None:
     ]
 
 
-def test_its_history_is_that_of_single_calls(engine: Any, owner: Any, workflow: Workflow) -> None:
+def test_a_batch_has_the_history_of_single_calls(engine: Any, owner: Any, workflow: Workflow) -> None:
     run = new_id()
     send(engine, *run_facts(workflow, run, {"fetch": new_id()}))
     entries = WorkflowExecution.objects.get(pk=run).history.order_by("happened_at", "id")

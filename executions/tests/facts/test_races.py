@@ -71,7 +71,7 @@ def test_overlapping_runs(api: Any, owner: Any) -> None:
 
 
 @pytest.mark.slow
-def test_one_run_of_a_workflow_at_a_time(api: Any, owner: Any) -> None:
+def test_one_run_of_a_workflow_is_running_at_a_time(api: Any, owner: Any) -> None:
     workflows = [WorkflowFactory(owner=owner, chain=["fetch"]) for _ in range(4)]
     clients = [api(owner) for _ in range(CLIENTS)]
 

@@ -50,7 +50,7 @@ def test_the_id_of_a_node_of_another_run(engine: Any, workflow: Workflow, hidden
     assert not WorkflowExecution.objects.filter(pk__in=[first, second]).exists()
 
 
-def test_one_node_id_in_two_runs_of_a_call(engine: Any, workflow: Workflow) -> None:
+def test_a_node_id_in_two_runs_of_a_call_is_refused(engine: Any, workflow: Workflow) -> None:
     node = new_id()
     first, second, third = (run_facts(workflow, new_id(), {"fetch": node}, **CONCURRENT) for _number in range(3))
     first[-1] |= {"kind": "execution.retry", "output_data": None}
@@ -60,7 +60,7 @@ def test_one_node_id_in_two_runs_of_a_call(engine: Any, workflow: Workflow) -> N
     assert answer["applied"] == 6
 
 
-def test_one_line_id_in_two_runs_of_a_call(engine: Any, workflow: Workflow) -> None:
+def test_a_line_id_in_two_runs_of_a_call_is_refused(engine: Any, workflow: Workflow) -> None:
     id = new_id()
     first, second = ([*run_facts(workflow, run, **CONCURRENT), line(run, "one", id=id)] for run in (new_id(), new_id()))
     answer = send(engine, *first, *second)

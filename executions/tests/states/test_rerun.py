@@ -58,7 +58,7 @@ def test_the_old_run_is_untouched(run: Any) -> None:
     assert (fresh(run).status, fresh(run).version) == ("failed", before)
 
 
-def test_it_may_have_another_input(run: Any) -> None:
+def test_a_rerun_may_have_another_input(run: Any) -> None:
     assert fresh(run.rerun({"day": "2026-11-28"})).input_data == {"day": "2026-11-28"}
     assert fresh(run.rerun({})).input_data == {}
 

@@ -118,7 +118,7 @@ def test_upkeep_is_done_when_it_is_due_and_not_again() -> None:
     assert UpkeepRun.objects.exclude(ended_at=None).count() == 2
 
 
-def test_it_is_left_to_the_one_that_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upkeep_is_left_to_the_process_that_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two servers that find it due at the same moment: one of them gets the lock."""
     ended(HOUR)
     monkeypatch.setattr(loop, "age", lambda: HOUR)

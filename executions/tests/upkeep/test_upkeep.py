@@ -42,7 +42,7 @@ def upkeep(**options: Any) -> str:
 
 
 @pytest.mark.django_db
-def test_it_forgets_answers_that_are_kept_no_longer() -> None:
+def test_upkeep_deletes_expired_idempotency_responses() -> None:
     for key, created_at in (("old", "2020-01-01T00:00Z"), ("new", "2999-01-01T00:00Z")):
         IdempotencyKey.objects.create(caller="token:1", key=key, request_hash="", status=200, created_at=created_at)
     assert "idempotency keys forgotten: 1" in upkeep(dry_run=True)
@@ -52,7 +52,7 @@ def test_it_forgets_answers_that_are_kept_no_longer() -> None:
 
 
 @pytest.mark.django_db
-def test_it_deletes_secrets_of_runs_that_ended_long_ago() -> None:
+def test_upkeep_deletes_secrets_of_runs_that_ended_long_ago() -> None:
     rows = [
         in_state(WorkflowExecutionFactory(context={"secrets": {"key": "hunter2hunter2"}}), "completed") for _ in "ab"
     ]
@@ -67,7 +67,7 @@ def test_it_deletes_secrets_of_runs_that_ended_long_ago() -> None:
 
 
 @pytest.mark.django_db
-def test_it_forgets_when_callers_wrote_that_no_longer_write() -> None:
+def test_upkeep_deletes_last_writes_of_inactive_callers() -> None:
     LastWrite.objects.create(caller="token:1", at=timezone.now() - timedelta(days=2))
     LastWrite.objects.create(caller="token:2", at=timezone.now())
     assert "last writes forgotten: 1" in upkeep(dry_run=True)
@@ -76,7 +76,7 @@ def test_it_forgets_when_callers_wrote_that_no_longer_write() -> None:
 
 
 @pytest.mark.django_db
-def test_its_record_says_what_each_task_did_and_is_kept_for_a_year() -> None:
+def test_the_record_of_upkeep_has_the_result_of_each_task_and_is_kept_for_a_year() -> None:
     UpkeepRun.objects.create(host="old", started_at=timezone.now() - timedelta(days=366))
     upkeep()
     record = UpkeepRun.objects.get()

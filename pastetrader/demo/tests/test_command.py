@@ -19,7 +19,7 @@ def demo(*args: str) -> str:
     return out.getvalue()
 
 
-def test_it_prints_each_node_the_ranking_and_where_to_look() -> None:
+def test_the_demo_prints_each_node_the_ranking_and_the_address() -> None:
     printed = demo()
     assert "  failed     Momentum IBM: MalformedRowError: Line 409" in printed
     assert printed.index("retried    Momentum IBM") < printed.index("completed  Momentum IBM")

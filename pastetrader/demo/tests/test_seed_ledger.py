@@ -125,7 +125,7 @@ def test_the_same_seed_makes_the_same_rows_and_another_seed_others() -> None:
     assert {row["id"] for row in rows()[3]}.isdisjoint(row["id"] for row in first[3])
 
 
-def test_it_refuses_a_ledger_that_it_did_not_make() -> None:
+def test_seeding_refuses_a_ledger_with_other_rows() -> None:
     WorkflowExecutionFactory()
     before = rows()
     for flags in ([], ["--reset"]):

@@ -54,10 +54,10 @@ class TestChips:
         assert f'aria-label="Remove the filter {title}: {words}"' in page
 
     @pytest.mark.parametrize("path", [RUNS, NODES, LOGS, DELETIONS, WORKFLOWS, TOKENS])
-    def test_without_filters_there_are_none(self, client: Client, path: str) -> None:
+    def test_a_list_without_filters_has_no_chips(self, client: Client, path: str) -> None:
         assert "filter-chips" not in client.get(path).content.decode()
 
-    def test_each_is_taken_away_by_itself(self, client: Client) -> None:
+    def test_each_chip_removes_its_own_filter(self, client: Client) -> None:
         address = f"{RUNS}?status=failed&not_trigger_type=event,manual&q=x&period=7"
         assert {(title, words): without for title, words, without in chips(client, address)} == {
             ("search", "x"): "?not_trigger_type=event%2Cmanual&period=7&status=failed",
@@ -75,7 +75,7 @@ class TestChips:
         (chip,) = chips(client, f"{RUNS}?workflow={workflow.pk}")
         assert chip == ("workflow", "momentum", "?view=all")
 
-    def test_one_is_taken_away_whose_name_another_begins_with(self, client: Client) -> None:
+    def test_a_chip_removes_its_filter_and_not_one_with_a_longer_name(self, client: Client) -> None:
         row = ExecutionLogFactory()
         both = f"workflow={row.workflow_execution.workflow_id}&workflow_execution={row.workflow_execution_id}"
         found = {title: without for title, _words, without in chips(client, f"{LOGS}?{both}")}
@@ -91,7 +91,7 @@ class TestWorkflows:
         return Workflow.objects.bulk_create(Workflow(owner=owner, name=name) for name in names)
 
     @pytest.mark.parametrize("path", [RUNS, NODES, LOGS])
-    def test_it_says_that_there_are_more(self, client: Client, path: str) -> None:
+    def test_a_filter_says_that_it_has_more_choices(self, client: Client, path: str) -> None:
         page = client.get(path).content.decode()
         assert "These are the first 30 by name: find any other by its name." in page
         assert 'name="find_workflow"' in page

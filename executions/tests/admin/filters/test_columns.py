@@ -34,9 +34,7 @@ def runs(db: None) -> list[Any]:
     ("order", "is_reversed"),
     [("created", False), ("-started", False), ("started", True), ("-duration", True), ("duration", False)],
 )
-def test_each_order_goes_on_page_by_page_and_back(
-    client: Client, runs: list[Any], order: str, is_reversed: bool
-) -> None:
+def test_each_order_is_paged_forward_and_back(client: Client, runs: list[Any], order: str, is_reversed: bool) -> None:
     expected = runs[::-1] if is_reversed else runs
     first = client.get(f"{RUNS}?order={order}").context["cl"]
     second = client.get(RUNS + first.older_link).context["cl"]

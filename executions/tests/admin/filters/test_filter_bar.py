@@ -85,7 +85,7 @@ class TestTheForm:
         assert set(found(client, f"{LOGS}?{query}&level=info,error")) == {line.pk for line in lines}
 
     @pytest.mark.parametrize("query", ["status=failed,bogus", "workflow=x,y", "owner=nobody", "error=ab"])
-    def test_one_wrong_value_is_named(self, client: Client, query: str) -> None:
+    def test_a_wrong_value_is_refused(self, client: Client, query: str) -> None:
         assert client.get(f"{RUNS}?{query}").status_code == 400
 
     def test_a_saved_view_keeps_all_of_it(self, client: Client) -> None:

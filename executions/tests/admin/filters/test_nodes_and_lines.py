@@ -129,7 +129,7 @@ class TestColumns:
         assert "a line" not in html
 
     @pytest.mark.parametrize("path", [NODES, LINES])
-    def test_one_that_is_none_is_refused(self, client: Client, path: str) -> None:
+    def test_an_unknown_column_is_refused(self, client: Client, path: str) -> None:
         assert client.get(f"{path}?columns=bogus").status_code == 400
 
     @pytest.mark.parametrize("path", [RUNS, NODES, LINES])
@@ -297,7 +297,7 @@ class TestSavedViews:
         assert "nothing was saved: level" in " ".join(map(str, answer.context["messages"]))
         assert not SavedView.objects.exists()
 
-    def test_a_list_that_is_none_has_no_views(self, client: Client) -> None:
+    def test_an_unknown_list_has_no_saved_views(self, client: Client) -> None:
         assert client.post(VIEWS, {"list": "token", "new-name": "a", "filters": ""}).status_code == 404
 
     def test_views_of_a_list_are_for_those_who_may_see_it(self, staff: Any) -> None:

@@ -51,7 +51,7 @@ class TestSaving:
         assert view.filters == {"status": "failed", "ended": "7", "q": "nightly"}
         assert (view.owner, view.name, view.is_shared, view.is_default) == (teammate, "Broken", False, False)
 
-    def test_it_leads_to_the_list_as_it_is_kept_and_says_so(self, teammate: Any) -> None:
+    def test_a_view_opens_the_list_with_its_filters_and_shows_its_name(self, teammate: Any) -> None:
         response = save(teammate)
         view = SavedView.objects.get()
         assert response.redirect_chain == [(f"{RUNS}?status=failed&view={view.pk}", 302)]
@@ -65,7 +65,7 @@ class TestSaving:
         assert not SavedView.objects.exists()
 
     @pytest.mark.parametrize("name", ["", "  ", "x" * 101])
-    def test_a_name_that_is_none_is_refused_with_a_sentence(self, name: str, teammate: Any) -> None:
+    def test_an_invalid_name_is_refused_with_a_sentence(self, name: str, teammate: Any) -> None:
         assert messages_of(save(teammate, name=name)).startswith("Name: ")
         assert not SavedView.objects.exists()
 
@@ -75,7 +75,7 @@ class TestSaving:
         save(colleague)
         assert [view.filters for view in SavedView.objects.all()] == [{"status": "failed"}, {"status": "failed"}]
 
-    def test_so_many_and_no_more(self, teammate: Any, monkeypatch: Any) -> None:
+    def test_no_more_views_than_the_limit_are_saved(self, teammate: Any, monkeypatch: Any) -> None:
         monkeypatch.setattr(saved_view, "MAX_VIEWS", 1)
         save(teammate)
         assert "You have 1 views" in messages_of(save(teammate, name="Another"))
@@ -159,7 +159,7 @@ class TestWhoMay:
         assert client_of(get_user_model().objects.get(pk=teammate.pk)).post(path, data).status_code == 302
 
     @pytest.mark.parametrize("act", ["change", "delete"])
-    def test_one_that_is_not_shared_does_not_exist_for_others(self, act: str, staff: Any, teammate: Any) -> None:
+    def test_a_private_view_is_not_found_by_other_users(self, act: str, staff: Any, teammate: Any) -> None:
         save(teammate)
         assert client_of(staff).post(f"{VIEWS}{SavedView.objects.get().pk}/{act}/", {"name": "x"}).status_code == 404
 
@@ -211,7 +211,7 @@ class TestDefault:
         ]
         assert SavedView.objects.filter(is_default=True).count() == 2
 
-    def test_everybodys_is_for_those_who_have_none_of_their_own(self, teammate: Any, colleague: Any) -> None:
+    def test_the_default_for_all_is_used_by_users_without_their_own(self, teammate: Any, colleague: Any) -> None:
         save(colleague, is_default_for_all="on")
         assert "status=failed" in client_of(teammate).get(RUNS)["Location"]
         save(teammate, "status=running", is_default="on")
@@ -269,7 +269,7 @@ class TestWhatNoLongerExists:
         assert f"?status=pending&amp;view={view.pk}" in html
         assert "?view=all" in html
 
-    def test_so_does_one_of_a_workflow_that_is_gone(self, teammate: Any) -> None:
+    def test_a_view_whose_workflow_is_deleted_says_so_and_shows_no_rows(self, teammate: Any) -> None:
         workflow = WorkflowFactory()
         save(teammate, f"workflow={workflow.pk}")
         Workflow.objects.filter(pk=workflow.pk).delete()

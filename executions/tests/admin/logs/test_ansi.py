@@ -23,7 +23,7 @@ def failed_node() -> NodeExecution:
     return node
 
 
-def test_they_are_shown_where_there_is_room(failed_node: NodeExecution, staff: Any, client: Any) -> None:
+def test_terminal_colours_are_shown_where_there_is_room(failed_node: NodeExecution, staff: Any, client: Any) -> None:
     client.force_login(staff)
     run = failed_node.workflow_execution_id
     for address in (f"{RUNS}{run}/change/", f"{NODES}{failed_node.pk}/change/", f"{RUNS}{run}/logs/"):
@@ -32,7 +32,7 @@ def test_they_are_shown_where_there_is_room(failed_node: NodeExecution, staff: A
         assert "\u241b" not in page, address  # the picture of an escape
 
 
-def test_they_are_left_out_of_cells(failed_node: NodeExecution, staff: Any, client: Any) -> None:
+def test_colours_of_a_terminal_are_left_out_of_cells(failed_node: NodeExecution, staff: Any, client: Any) -> None:
     client.force_login(staff)
     for address in (RUNS, "/admin/"):
         page = client.get(address).content.decode()

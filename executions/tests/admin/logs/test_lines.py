@@ -60,7 +60,7 @@ class TestHowALineIsShown:
         line = ExecutionLogFactory(workflow_execution=run, data={"rows": 4})
         assert f'href="/admin/executions/executionlog/{line.pk}/change/">data</a>' in get(staff, run)
 
-    def test_times_are_told_in_three_ways(self, run: Any, staff: Any) -> None:
+    def test_a_line_shows_its_time_in_three_ways(self, run: Any, staff: Any) -> None:
         WorkflowExecution.objects.filter(pk=run.pk).update(started_at=START)
         moment = START + timedelta(hours=26, minutes=1, seconds=2, microseconds=345_678)
         ExecutionLogFactory(workflow_execution=run, timestamp=moment)
@@ -68,7 +68,7 @@ class TestHowALineIsShown:
         assert "+26:01:02.345" in get(staff, run, "?time=start")
         assert " ago" in text_of(get(staff, run, "?time=relative"))
 
-    def test_a_line_before_the_start_is_told_so(self, run: Any) -> None:
+    def test_a_line_before_the_start_of_its_run_has_a_negative_time(self, run: Any) -> None:
         assert log_line_presenter.since_start(run.started_at - timedelta(seconds=61), run) == "−0:01:01.000"
 
     def test_a_node_keeps_its_colour_and_says_its_name(self, run: Any, workflow: Any, staff: Any) -> None:
@@ -142,7 +142,7 @@ class TestDownload:
         assert sorted(json.loads(line)["message"] for line in said.split("\n") if line) == sorted(texts)
         assert {each for each in said if not each.isprintable()} == {"\n"}
 
-    def test_it_is_read_in_batches(self, run: Any, staff: Any, monkeypatch: Any) -> None:
+    def test_a_download_reads_lines_in_batches(self, run: Any, staff: Any, monkeypatch: Any) -> None:
         monkeypatch.setattr(download, "BATCH", 10)
         lines = fill(run, 30)
         _response, parts = self.parts(staff, run, "?format=jsonl")

@@ -104,7 +104,7 @@ class TestWhoReadsIt:
     def test_a_run_that_is_not_there_is_not_found(self, staff: Any) -> None:
         get(staff, WorkflowExecutionFactory.build(id=uuid7()), status=404)
 
-    def test_it_is_read_and_nothing_else(self, run: Any, staff: Any) -> None:
+    def test_a_post_to_the_log_page_is_refused(self, run: Any, staff: Any) -> None:
         assert client_of(staff).post(address(run)).status_code == 405
 
     def test_the_page_of_the_run_leads_to_it(self, run: Any, staff: Any) -> None:
@@ -203,7 +203,7 @@ class TestFilters:
         ["level=bogus", "node=1", "context=5", "time=noon", "start=x", "at=x", "after=x", "before=1"]
         + [f"{name}={uuid7()}" for name in ("after", "before")],
     )
-    def test_what_the_address_cannot_ask_is_named(self, query: str, run: Any, staff: Any) -> None:
+    def test_an_invalid_query_parameter_is_named(self, query: str, run: Any, staff: Any) -> None:
         fill(run, 1)
         assert f"asks for {query}" in text_of(get(staff, run, f"?{query}", status=400))
 
@@ -214,7 +214,7 @@ class TestFilters:
             *("base=-1&places=1-2", "mark=x", "until=x", "whole=x", f"mark={uuid7()}"),
         ],
     )
-    def test_what_a_window_cannot_ask_is_refused(self, query: str, run: Any, staff: Any) -> None:
+    def test_an_invalid_parameter_of_a_window_is_refused(self, query: str, run: Any, staff: Any) -> None:
         fill(run, 1)
         assert "The address asks for" in get(staff, run, f"?{query}&fragment=1", part="lines/", status=400)
 
@@ -329,7 +329,7 @@ class TestSearch:
         monkeypatch.setattr(limits, "INDEXED_MATCHES", 10)
         assert "more than 10 matches" in text_of(get(staff, run, "?q=message"))
 
-    def test_what_looks_like_a_pattern_is_looked_for_as_it_is(self, run: Any, staff: Any) -> None:
+    def test_characters_of_patterns_are_searched_literally(self, run: Any, staff: Any) -> None:
         fill(run, 5)
         ExecutionLogFactory(workflow_execution=run, message="100% of a_b\\c (x)")
         for q in ("100%25", "a_b", "b\\c", "(x)"):
@@ -338,7 +338,7 @@ class TestSearch:
 
 
 class TestStates:
-    def test_a_run_that_has_not_spoken_yet(self, run: Any, staff: Any) -> None:
+    def test_a_running_run_without_lines_says_so(self, run: Any, staff: Any) -> None:
         assert "has no log lines yet" in get(staff, run)
         assert "has no log lines yet" in get(staff, run, "?level=error")
 

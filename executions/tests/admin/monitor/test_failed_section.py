@@ -46,7 +46,7 @@ def run_page(run: WorkflowExecution) -> str:
 
 
 class TestGroups:
-    def test_one_stands_in_one_row_with_its_places_and_leads_to_their_runs(self, staff: Any) -> None:
+    def test_a_group_is_one_row_with_its_places_that_link_to_their_runs(self, staff: Any) -> None:
         flow = WorkflowFactory(name="flow")
         other = WorkflowFactory(name="other", owner=flow.owner)
         first = grouped_at("load", "no prices for 'A'", flow)

@@ -87,12 +87,12 @@ class TestInTheList:
         act(staff, RUNS, "cancel", running, completed)
         assert [entry.object_id for entry in LogEntry.objects.all()] == [str(running.pk)]
 
-    def test_all_rows_at_once_are_not_to_be_had(self, staff: Any) -> None:
+    def test_all_rows_of_a_list_cannot_be_selected_at_once(self, staff: Any) -> None:
         run = run_in("running")
         act(staff, RUNS, "cancel", select_across="1")
         assert status(run) == "running"
 
-    def test_an_id_that_is_none_is_a_bad_request(self, staff: Any) -> None:
+    def test_an_invalid_id_is_a_bad_request(self, staff: Any) -> None:
         data = {"action": "cancel", "_selected_action": ["x\x00"], "index": "0"}
         assert client_of(staff).post(RUNS, data).status_code == 400
 

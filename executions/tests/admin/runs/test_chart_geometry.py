@@ -52,7 +52,7 @@ class TestTicks:
             (5400, "1 h 30 min"), (86_400, "1 d"), (129_600, "1 d 12 h"),
         ],
     )  # fmt: skip
-    def test_they_are_said_without_what_is_nothing(self, seconds: float, said: str) -> None:
+    def test_durations_are_shown_without_units_that_are_zero(self, seconds: float, said: str) -> None:
         assert timeline.label_of(seconds) == said
 
 

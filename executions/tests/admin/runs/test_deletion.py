@@ -42,7 +42,7 @@ def test_the_page_that_asks_has_the_breadcrumbs_of_the_run(staff: Any) -> None:
     assert re.findall(r'href="([^"]+)"', crumbs) == ["/admin/", RUNS, f"{RUNS}{run.pk}/change/"]
 
 
-def test_one_run_is_deleted_with_all_that_is_its_own(staff: Any) -> None:
+def test_a_run_is_deleted_with_its_nodes_and_lines(staff: Any) -> None:
     run, other = run_with_history(), run_with_history()
     response = client_of(staff).post(f"{RUNS}{run.pk}/delete/", {"post": "yes", "reason": "noise"})
     assert (response.status_code, response["Location"]) == (302, RUNS)
@@ -64,7 +64,7 @@ def test_a_running_run_is_not_deleted(staff: Any) -> None:
     assert WorkflowExecution.objects.exists()
 
 
-def test_one_that_is_started_while_it_is_deleted_is_kept(staff: Any) -> None:
+def test_a_run_that_is_started_while_it_is_deleted_is_kept(staff: Any) -> None:
     run = WorkflowExecutionFactory()
     refusal = InvalidTransition("delete", "running", CANCEL_FIRST)
     with mock.patch.object(WorkflowExecution, "delete_unless_running", side_effect=refusal):
@@ -85,7 +85,7 @@ def test_a_running_run_is_left_out_and_the_others_are_deleted(staff: Any) -> Non
     assert WorkflowExecution.objects.get() == running
 
 
-def test_one_that_started_meanwhile_is_kept_and_named(staff: Any) -> None:
+def test_a_run_that_started_since_the_confirmation_is_kept_and_named(staff: Any) -> None:
     running, ended = in_state(WorkflowExecutionFactory(), "running"), in_state(WorkflowExecutionFactory(), "failed")
     said = messages_of(delete_many(staff, running, ended, confirmed="yes", reason="noise"))
     assert said[0].startswith(f"{running}: Cannot delete execution in running state: cancel it first")

@@ -73,7 +73,7 @@ def test_the_document_is_small_and_shows_every_node(client: Client) -> None:
 
 
 @pytest.mark.slow
-def test_it_takes_the_statements_of_a_small_run(client: Client) -> None:
+def test_the_page_of_a_large_run_takes_the_statements_of_a_small_one(client: Client) -> None:
     counts = []
     for run in (large(20, 3), large()):
         page_of(client, run)
@@ -150,7 +150,7 @@ def test_every_earlier_attempt_of_a_node_is_counted(client: Client, monkeypatch:
 
 
 @pytest.mark.parametrize("asked", ["", "0", "-1", "151", "x", "1e3", "²", "9" * 5000])
-def test_a_place_that_is_none_leads_to_the_first(asked: str) -> None:
+def test_an_invalid_page_number_leads_to_the_first_page(asked: str) -> None:
     page = paging.node_page(list(range(150)), asked)
     assert (page.first, page.last, page.before, page.after) == (1, 100, None, 101)
 

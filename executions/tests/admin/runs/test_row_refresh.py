@@ -29,7 +29,7 @@ def test_the_rows_come_alone_and_as_the_filters_leave_them(client: Client) -> No
     assert str(other.pk) not in html
 
 
-def test_they_are_the_very_rows_of_the_page(client: Client) -> None:
+def test_refreshed_rows_are_the_rows_of_the_page(client: Client) -> None:
     WorkflowExecutionFactory(created_at=timezone.now() - timedelta(hours=60.5))  # its age is no other a moment later
     page = client.get(f"{RUNS}?status=pending").content.decode()
     row = rows(client, "&status=pending").split("<tbody>")[1].split("</tbody>")[0]
@@ -58,7 +58,7 @@ def test_a_refusal_is_one_and_no_empty_table(client: Client) -> None:
     assert Client().get(f"{RUNS}?part=rows").status_code == 302
 
 
-def test_they_cost_no_more_queries_for_50_than_for_5(client: Client) -> None:
+def test_refreshed_rows_take_the_same_queries_for_50_as_for_5(client: Client) -> None:
     counts = []
     for more in (5, 45):
         WorkflowExecutionFactory.create_batch(more)

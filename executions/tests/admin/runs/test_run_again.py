@@ -69,7 +69,7 @@ def test_the_new_run_has_the_edited_input_and_both_pages_name_each_other(page: C
     assert (entry.username, entry.reason) == ("operator", "late prices")
 
 
-def test_it_starts_at_the_chosen_node(page: Client, run: Any) -> None:
+def test_a_new_run_starts_at_the_chosen_node(page: Client, run: Any) -> None:
     rank = run.node_executions.get(node_name="rank").node_id
     page.post(f"{RUNS}/{run.pk}/rerun/", form(from_node=str(rank)))
     assert new_run(run).context["rerun"]["from_node"] == "rank"

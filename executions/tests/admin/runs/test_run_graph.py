@@ -119,7 +119,7 @@ class TestChosenNode:
         assert "<html" not in html
 
     @pytest.mark.parametrize("query", ["?node=x", "?node=0190f5e5-0000-7000-8000-000000000000", "?node="])
-    def test_an_id_that_is_none_is_told(self, run: Any, teammate: Any, query: str) -> None:
+    def test_an_invalid_id_of_a_node_is_reported(self, run: Any, teammate: Any, query: str) -> None:
         assert ("This run has no such node execution" in page(teammate, run, query)) == (query != "?node=")
 
     def test_a_node_of_another_run_is_none_of_this_one(self, run: Any, teammate: Any) -> None:

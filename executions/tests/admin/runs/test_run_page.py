@@ -47,9 +47,7 @@ class TestFailure:
         assert "rank" in folded
         assert "report" in folded
 
-    def test_so_is_a_node_that_edges_lead_to_from_the_failed_one_and_no_other(
-        self, workflow: Any, teammate: Any
-    ) -> None:
+    def test_only_nodes_after_the_failed_one_are_skipped_because_of_it(self, workflow: Any, teammate: Any) -> None:
         NodeFactory(workflow=workflow, name="aside")
         run = run_with_nodes(workflow)
         in_state(execution(run, "fetch"), "running").fail("no prices")
@@ -126,7 +124,7 @@ class TestWhoSees:
         assert "fetch" not in html
         assert "This run has no such node execution" in html
 
-    def test_parts_are_no_way_around_the_login(self, run: Any, stranger: Any, newcomer: Any) -> None:
+    def test_the_parts_of_the_page_need_the_permission_too(self, run: Any, stranger: Any, newcomer: Any) -> None:
         query = f"?node={execution(run, 'fetch').pk}&part=panel"
         page(stranger, run, query, status=302)
         page(newcomer, run, query, status=403)

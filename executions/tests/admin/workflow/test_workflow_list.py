@@ -56,7 +56,7 @@ def test_runs_that_ended_long_ago_count_no_longer(page: Client) -> None:
     assert (row["last_run"], row["success"]) == ("completed 4 weeks ago", "–")
 
 
-def test_its_statements_do_not_depend_on_the_number_of_workflows(page: Client) -> None:
+def test_the_list_takes_the_same_statements_for_any_number_of_workflows(page: Client) -> None:
     counts = []
     for _time in range(2):
         for _number in range(3):
