@@ -21,7 +21,7 @@ SEARCHED_DAYS = 30  # by a search in errors or lines, unless a filter gives anot
 
 # Rows of lists and pages
 MERGED_ROWS = 5_000  # read to find one page of several nodes' executions
-FEW_ERRORS = 500  # of a workflow: all are read to find a text
+FEW_ERRORS = 2_000  # of a workflow: all are read to find a text
 FEW_STARTS = 500  # within a period: all are read by the index of the starts
 VISIBLE_IDS = 2_000  # of workflows, or of their nodes, passed to a query of the API as ids
 NAMED_WORKFLOWS = 100  # by one filter of the API

@@ -9,6 +9,7 @@ from django.http import QueryDict
 from executions import limits
 from executions.api.filters.filtersets import error_text
 from executions.models import WorkflowExecution
+from executions.models.run_indexes import FAILED_OR_WITH_ERROR
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.text_search import find_by_walk_or_ids, find_in_order, find_in_time, ways_of, without_index
 from ledgerkit.db import bounded_rows, keyset
@@ -55,6 +56,7 @@ def _has_few_errors(given: QueryDict) -> bool:
     workflows = ",".join(given.getlist("workflow")).split(",")
     if len(workflows) > 1 or not workflows[0]:
         return False
-    errors = WorkflowExecution.objects.filter(workflow=UUID(workflows[0]), error_message__isnull=False)
+    # The condition of the index, so that no rows are read.
+    errors = WorkflowExecution.objects.filter(FAILED_OR_WITH_ERROR, workflow=UUID(workflows[0]))
     newest = errors.order_by("-created_at", "-id").values_list("pk")
     return not list(newest[limits.FEW_ERRORS : limits.FEW_ERRORS + 1])

@@ -9,6 +9,7 @@ from executions.secrets.retention import DELETED
 from executions.states import ExecutionStatus
 from ledgerkit.db.indexes import GinIndex, Index
 
+FAILED_OR_WITH_ERROR = Q(status=ExecutionStatus.FAILED) | Q(error_message__isnull=False)
 INDEXES = [
     # Includes the times, so that a list filtered by them reads only the rows that it shows.
     Index(
@@ -88,7 +89,7 @@ INDEXES = [
     Index(
         fields=["workflow", "-created_at", "-id"],
         name="idx_workflow_executions_workflow_failed",
-        condition=Q(status=ExecutionStatus.FAILED) | Q(error_message__isnull=False),
+        condition=FAILED_OR_WITH_ERROR,
     ),
     # For the monitor: the newest failures, and its count.
     Index(

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from executions import limits, text_search
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.tests.api.list_requests import DAY, LOGS, NODES, RUNS, follow_pages, ids
+from executions.tests.database.test_schema import rows
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.tests.query_plans import plan
 from ledgerkit.db.timeouts import StatementTimeout
@@ -161,7 +162,7 @@ def failed(owner: Any) -> list[str]:
 
 @pytest.mark.parametrize(("most", "is_walk"), [(8, True), (7, False)])
 def test_a_text_in_the_few_errors_of_a_workflow_is_found_by_reading_these(
-    most: int, is_walk: bool, api: Any, owner: Any, failed: list[str], monkeypatch: pytest.MonkeyPatch
+    only: Any, most: int, is_walk: bool, api: Any, owner: Any, failed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Let the planner choose where there are many."""
     monkeypatch.setattr(limits, "FEW_ERRORS", most)
@@ -169,6 +170,9 @@ def test_a_text_in_the_few_errors_of_a_workflow_is_found_by_reading_these(
     with CaptureQueriesContext(connection) as queries:
         assert ids(client.get(f"{RUNS}?workflow={workflow}&q=refused")) == failed
     assert any("set_config('enable_sort', 'off', true)" in query["sql"] for query in queries) is is_walk
+    only("workflow_executions", "idx_workflow_executions_workflow_failed")
+    [counting] = [query["sql"] for query in queries if f"OFFSET {most}" in query["sql"]]
+    assert "Index Only Scan using idx_workflow_executions_workflow_failed" in str(rows(f"EXPLAIN {counting}"))
     for order, expected in (("", failed), ("&ordering=created", failed[::-1])):
-        rows = follow_pages(client, f"{RUNS}?workflow={workflow}&q=refused&page_size=1{order}")
-        assert [row["id"] for row in rows] == expected
+        found = follow_pages(client, f"{RUNS}?workflow={workflow}&q=refused&page_size=1{order}")
+        assert [row["id"] for row in found] == expected
