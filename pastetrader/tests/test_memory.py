@@ -20,7 +20,7 @@ MOST_GROWTH = 1.25
 
 @pytest.mark.slow
 def test_a_million_lines(site: Site, token: str) -> None:
-    """Send a million lines, 20,000 in the short form."""
+    """Send a million lines, 100,000 in the short form."""
     run = str(uuid7())
     workflow = {"name": "lines", "nodes": []}
     create = {"kind": "execution.create", "id": run, "workflow": "lines", "trigger_type": "manual"}
