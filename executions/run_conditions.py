@@ -16,11 +16,12 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
+    Subquery,
     Value,
     When,
 )
 from django.db.models.functions import Now
-from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, LessThan
+from django.db.models.lookups import GreaterThan, GreaterThanOrEqual, IsNull, LessThan
 from django.utils import timezone
 
 from ledgerkit.db import names
@@ -31,7 +32,7 @@ from workflows.querysets import User, can_view_all
 from . import limits, rollups, sort_keys
 from .models import NodeExecution, WorkflowExecution
 from .querysets import NodeExecutionQuerySet
-from .states import ExecutionStatus
+from .states import ACTIVE, ExecutionStatus
 
 ME = "me"
 NEVER = Value(sort_keys.NEVER, DateTimeField())
@@ -77,7 +78,8 @@ def searched_since() -> datetime:
 
 @dataclass(frozen=True)
 class ErrorText:
-    """A text in the error of a run or of a node of it that the user may see, created at `since` or later (None: ever).
+    """A text in the error of a run, created at `since` or later (None: ever), or of a failed node of it that the user
+    may see.
 
     `condition` follows the order of a list: where many runs meet it, a page is full soon. For a rare text `ids` are the
     runs that the indexes of the texts find; they may be of others, and are for runs that the condition is met by.
@@ -89,8 +91,11 @@ class ErrorText:
 
     @property
     def condition(self) -> Q:
-        of_run = self._nodes.filter(workflow_execution=OuterRef("pk"))
-        return Q(self._recent, self._matches | Q(Exists(of_run)))
+        # PostgreSQL would first read all nodes that have the text for EXISTS; it looks for a node of each run instead,
+        # where one can have failed: nodes are counted at the end.
+        of_run = self._nodes.filter(workflow_execution=OuterRef("pk")).order_by().values("pk")[:1]
+        has_failed = Q(failed_nodes__gt=0) | Q(status__in=ACTIVE)
+        return Q(self._recent, self._matches | Q(has_failed, IsNull(Subquery(of_run), False)))
 
     @property
     def ids(self) -> QuerySet[WorkflowExecution, UUID]:
@@ -108,7 +113,7 @@ class ErrorText:
 
     @property
     def _nodes(self) -> NodeExecutionQuerySet:
-        return NodeExecution.objects.visible_to(self.user).filter(self._matches)
+        return NodeExecution.objects.visible_to(self.user).failed().filter(self._matches)
 
 
 def by_workflow_name(text: str) -> Q:
