@@ -9,10 +9,10 @@ from django.test.utils import CaptureQueriesContext
 
 from executions import limits
 from executions.bulk import runner
-from executions.models import BulkAction, NodeExecution
+from executions.models import BulkAction
 from executions.tests.api.list_requests import first_row
 from executions.tests.bulk.test_work import begin, runs, statuses
-from executions.tests.factories import NodeExecutionFactory, in_state
+from executions.tests.factories import NodeExecutionFactory
 from tokens.models import Scope
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
@@ -60,8 +60,10 @@ class TestBegin:
 
     def test_takes_the_text_of_an_error_of_a_node_as_the_admin_does(self, engine: Any, workflow: Workflow) -> None:
         run, _other = runs(2, "failed", workflow=workflow)
-        node = in_state(NodeExecutionFactory(workflow_execution__workflow=workflow), "failed")
-        NodeExecution.objects.filter(pk=node.pk).update(error_message="no header", workflow_execution=run)
+        NodeExecutionFactory(
+            workflow_execution=run, status="failed", error_message="no header", started_at=run.started_at,
+            ended_at=run.ended_at,
+        )  # fmt: skip
         with CaptureQueriesContext(connection) as queries:
             answer = post(engine, action="retry", dry_run=True, filter={"status": "failed", "error": "header"})
         assert len([each for each in queries if "UNION ALL" in each["sql"]]) == 3  # by the indexes on the texts
