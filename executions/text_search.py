@@ -39,16 +39,21 @@ def ways_of(model: type[Model]) -> Ways:
     return LINE_WAYS if model is ExecutionLog else WAYS
 
 
-def find_in_order[R](read: Callable[[], R], ways: Ways) -> R | None:
-    """Return what `read()` returns in the list's order, None if it takes too long in each of the ways."""
-    return _first_in_time((read, way) for way in ways)
+def find_in_order_or_by_index[R](read: Callable[[], R], by_index: Callable[[], R], ways: Ways) -> R | None:
+    """Return what `read()` returns in the list's order, or `by_index()` by the index on the text alone; None if both
+    take too long, also with more time: of a text that is neither frequent nor rare, or on a slow machine."""
+    return _first_in_time((*((read, way) for way in ways), *_longer(read, by_index)))
 
 
 def find_by_walk_or_ids[R](walk: Callable[[], R], by_ids: Callable[[], R]) -> R | None:
     """Return what `walk()` reads in the list's order, or `by_ids()` by the indexes of a text; None if neither is in
     time. A frequent text soon fills a page on the walk, and a rare one has few ids."""
     walks = Way(no_sort, limits.WALK_MS), Way(no_sort)
-    return _first_in_time(((walk, walks[0]), (by_ids, Way(nullcontext)), (walk, walks[1])))
+    return _first_in_time(((walk, walks[0]), (by_ids, Way(nullcontext)), (walk, walks[1]), *_longer(walk, by_ids)))
+
+
+def _longer[R](walk: Callable[[], R], by_index: Callable[[], R]) -> tuple[tuple[Callable[[], R], Way], ...]:
+    return (by_index, Way(nullcontext, limits.INDEX_MS)), (walk, Way(no_sort, limits.LONG_WALK_MS))
 
 
 def _first_in_time[R](tries: Iterable[tuple[Callable[[], R], Way]]) -> R | None:

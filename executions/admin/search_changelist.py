@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 
 from executions.admin.filters.text_filters import SearchedTextFilter
 from executions.admin.pagination import KeysetChangeList
-from executions.text_search import Ways, find_by_walk_or_ids, find_in_order, ways_of, without_index
+from executions.text_search import Ways, find_by_walk_or_ids, find_in_order_or_by_index, ways_of, without_index
 
 
 class SearchedChangeList(KeysetChangeList):
@@ -22,7 +22,10 @@ class SearchedChangeList(KeysetChangeList):
         if not self.ways:
             return read()
         by_ids = partial(super()._first, self.narrow(rows).order_by(*without_index(order)), order)
-        found = find_by_walk_or_ids(read, by_ids) if self._text_conditions else find_in_order(read, self.ways)
+        if self._text_conditions:
+            found = find_by_walk_or_ids(read, by_ids)
+        else:
+            found = find_in_order_or_by_index(read, by_ids, self.ways)
         return by_ids() if found is None else found
 
     def narrow(self, rows: QuerySet[Model]) -> QuerySet[Model]:
