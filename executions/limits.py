@@ -8,8 +8,8 @@ Page sizes of lists, of the admin and the API, are in `ledgerkit/page_sizes.py`;
 LIST_MS = 5_000  # of a list
 WALK_MS = 10  # of the first walk along lines that are searched, before the planner chooses
 SEARCH_MS = 100  # of a search in the list's order, before another order is tried
-INDEX_MS = 300  # of a search by the index on the text alone, before the list's order is tried for longer
-LONG_WALK_MS = 1_000  # of that, before the index alone has all the time there is
+LONGER_MS = 300  # of a search by the index on the text alone, and of the second walk for an error
+LONG_WALK_MS = 1_000  # of the last walk, before the index alone has all the time there is
 PERCENTILES_MS = 500
 ATTENTION_MS = 500  # of the marks of a list or a page
 FIND_MS = 300  # of each part of the search for everything

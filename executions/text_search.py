@@ -48,12 +48,12 @@ def find_in_order_or_by_index[R](read: Callable[[], R], by_index: Callable[[], R
 def find_by_walk_or_ids[R](walk: Callable[[], R], by_ids: Callable[[], R]) -> R | None:
     """Return what `walk()` reads in the list's order, or `by_ids()` by the indexes of a text; None if neither is in
     time. A frequent text soon fills a page on the walk, and a rare one has few ids."""
-    walks = Way(no_sort, limits.WALK_MS), Way(no_sort)
+    walks = Way(no_sort, limits.WALK_MS), Way(no_sort, limits.LONGER_MS)
     return _first_in_time(((walk, walks[0]), (by_ids, Way(nullcontext)), (walk, walks[1]), *_longer(walk, by_ids)))
 
 
 def _longer[R](walk: Callable[[], R], by_index: Callable[[], R]) -> tuple[tuple[Callable[[], R], Way], ...]:
-    return (by_index, Way(nullcontext, limits.INDEX_MS)), (walk, Way(no_sort, limits.LONG_WALK_MS))
+    return (by_index, Way(nullcontext, limits.LONGER_MS)), (walk, Way(no_sort, limits.LONG_WALK_MS))
 
 
 def _first_in_time[R](tries: Iterable[tuple[Callable[[], R], Way]]) -> R | None:
