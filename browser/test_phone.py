@@ -16,6 +16,14 @@ TABLES = [
     if view.name in {"nodes", "lines", "workflows", "tokens", "changes", "workflow-changes", "users", "groups", "run"}
 ]
 LISTS = [view for view in PAGES if view.name in {"runs", "runs-failed", "nodes", "lines", "workflows", "error-groups"}]
+FORMS = [view for view in PAGES if view.name in {"password", "token", "token-new", "workflow-edit"}]
+# Fields, labels and hints that end beyond their row, which cuts them off.
+CUT_OFF = """
+() => [...document.querySelectorAll(".form-row :is(input, textarea, select, .select2, label, .help, .readonly)")]
+    .filter(each => each.checkVisibility())
+    .filter(each => each.getBoundingClientRect().right > each.closest(".form-row").getBoundingClientRect().right + 0.5)
+    .map(each => each.outerHTML.slice(0, 120))
+"""
 ROLES = {"table", "row", "cell", "columnheader", "rowheader"}
 # Cells in sight that show neither a label nor what needs none: a heading, a checkbox, a status, a message, a time.
 UNLABELLED = """
@@ -77,3 +85,11 @@ def test_actions_for_selected_rows_are_in_reach_on_a_phone(page: Page, site: Liv
     assert row.bounding_box() == before
     keep.click()
     expect(page.locator(".confirm-form, .messagelist")).to_be_visible()
+
+
+@pytest.mark.parametrize("view", FORMS, ids=lambda view: view.name)
+def test_no_field_of_a_form_is_cut_off_on_a_phone(view: View, page: Page, site: LiveSite) -> None:
+    page.set_viewport_size(PHONE)
+    site.show(page, view)
+    assert page.locator("#content .form-row").count() > 1
+    assert page.evaluate(CUT_OFF) == []
