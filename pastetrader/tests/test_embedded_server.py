@@ -118,11 +118,13 @@ def test_a_pool_starts_a_killed_server_again(data_dir: Path, monkeypatch: pytest
     with ConnectionPool(kwargs=options, min_size=1, connection_class=EmbeddedConnection, check=check_open) as pool:
         with pool.connection() as connection:
             connection.execute("SELECT 1")
-        before = pid(data_dir)
-        kill(psutil.Process(before))
+        leader = psutil.Process(pid(data_dir))
+        backends = leader.children()
+        kill(leader)
+        assert psutil.wait_procs(backends, timeout=20)[1] == []  # until then the pool cannot see that they end
         with pool.connection(timeout=20) as connection:
             connection.execute("SELECT 1")
-        assert pid(data_dir) != before
+        assert pid(data_dir) != leader.pid
     release_all()
 
 
