@@ -38,6 +38,21 @@ def found(owner: Any) -> dict[str, list[str]]:
     return {name: [str(row.pk) for row in reversed(rows)] for name, rows in (("lines", lines), ("nodes", nodes))}
 
 
+def record_limits(monkeypatch: pytest.MonkeyPatch, *, exceeded: bool) -> list[int]:
+    """Return the limits of time that are asked for. None is set, as a busy machine could exceed it."""
+    tried: list[int] = []
+
+    @contextmanager
+    def record(milliseconds: int) -> Iterator[None]:
+        tried.append(milliseconds)
+        yield
+        if exceeded:
+            raise StatementTimeout
+
+    monkeypatch.setattr(text_search, "statement_timeout", record)
+    return tried
+
+
 @pytest.mark.parametrize("kind", ADDRESSES)
 def test_rows_that_are_not_found_in_order_in_time_come_from_the_index_on_the_text(
     kind: str, api: Any, owner: Any, found: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
@@ -62,15 +77,7 @@ def test_rows_that_are_not_found_in_order_in_time_come_from_the_index_on_the_tex
 def test_rows_that_are_not_found_in_time_at_all_are_found_without_a_limit(
     kind: str, api: Any, owner: Any, found: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tried: list[int] = []
-
-    @contextmanager
-    def too_long(milliseconds: int) -> Iterator[None]:
-        tried.append(milliseconds)
-        yield
-        raise StatementTimeout
-
-    monkeypatch.setattr(text_search, "statement_timeout", too_long)
+    tried = record_limits(monkeypatch, exceeded=True)
     assert ids(api(owner).get(ADDRESSES[kind])) == found[kind]
     assert tried == [*([10] if kind == "lines" else []), 100, 100, 300, 1_000, 5_000]
 
@@ -90,15 +97,7 @@ def test_lines_are_first_walked_along_for_a_moment(
     api: Any, owner: Any, found: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Avoid the index of the texts: where many have the text, the planner would read all of these."""
-    tried: list[int] = []
-
-    @contextmanager
-    def note(milliseconds: int) -> Iterator[None]:
-        """Set no limit: on a busy machine the walk could exceed it."""
-        tried.append(milliseconds)
-        yield
-
-    monkeypatch.setattr(text_search, "statement_timeout", note)
+    tried = record_limits(monkeypatch, exceeded=False)
     with CaptureQueriesContext(connection) as queries:
         assert ids(api(owner).get(ADDRESSES["lines"])) == found["lines"]
     assert tried == [10]
@@ -112,23 +111,17 @@ def test_each_statement_of_a_search_in_order_has_a_time_limit(
 ) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert ids(api(owner).get(ADDRESSES[kind])) == found[kind]
-    (place,) = [number for number, query in enumerate(queries) if "ORDER BY" in query["sql"]]
-    assert "statement_timeout" in "".join(query["sql"] for query in queries[place - 2 : place])
+    places = [number for number, query in enumerate(queries) if "ORDER BY" in query["sql"]]
+    assert places  # several where a busy machine exceeds the first limit
+    for place in places:
+        assert "statement_timeout" in "".join(query["sql"] for query in queries[place - 2 : place])
 
 
 def test_runs_with_a_text_in_an_error_are_walked_along_for_a_moment_and_then_read_by_the_indexes_on_the_texts(
     api: Any, owner: Any, found: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A walk that finds nothing costs 10 ms, not the 200 ms in which other searches try to keep the list's order."""
-    tried: list[int] = []
-
-    @contextmanager
-    def too_long(milliseconds: int) -> Iterator[None]:
-        tried.append(milliseconds)
-        yield
-        raise StatementTimeout
-
-    monkeypatch.setattr(text_search, "statement_timeout", too_long)
+    tried = record_limits(monkeypatch, exceeded=True)
     with CaptureQueriesContext(connection) as queries:
         assert api(owner).get(f"{RUNS}?error=refused").json()["results"]
     assert tried == [10, 100, 300, 300, 1_000, 5_000]
