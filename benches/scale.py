@@ -62,18 +62,17 @@ type Measured = list[tuple[str, Times]]
 
 
 def pages() -> Iterator[str]:
-    """Yield pages of the admin: lists, filters, and the pages of the busiest workflow and of a failed run of it."""
+    """Yield pages of the admin: lists, filters, and pages of the busiest workflow and of a run with a failed node."""
     busiest = Workflow.objects.annotate(runs=Count("executions")).order_by("-runs")[0]
-    failed = WorkflowExecution.objects.filter(workflow=busiest, status="failed").order_by("-created_at")[0]
-    node = NodeExecution.objects.filter(workflow_execution=failed).order_by("id").first()
+    failed = WorkflowExecution.objects.filter(workflow=busiest, status="failed", failed_nodes__gt=0).order_by("-id")[0]
+    node = NodeExecution.objects.filter(workflow_execution=failed).order_by("id")[0]
     yield "/admin/"
     yield from (f"{RUNS}{each}" for each in (
         "", "?status=failed", "?status=running", f"?workflow={busiest.pk}", "?pace=slow", "?q=desk-1",
         "?trigger_type=event&status=failed", f"{failed.pk}/change/", f"{failed.pk}/change/?compare=1",
         f"{failed.pk}/logs/", f"{failed.pk}/logs/?level=error",
     ))  # fmt: skip
-    yield from (NODES, f"{NODES}?status=failed", "/admin/executions/executionlog/")
-    yield from [f"{NODES}{node.pk}/change/"] if node else []
+    yield from (NODES, f"{NODES}?status=failed", "/admin/executions/executionlog/", f"{NODES}{node.pk}/change/")
     yield from ("/admin/workflows/workflow/", f"/admin/workflows/workflow/{busiest.pk}/")
 
 
