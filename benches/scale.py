@@ -58,6 +58,7 @@ class Times(NamedTuple):
 
 
 type Clock = Callable[[], float]  # seconds
+type Calls = tuple[str, list[float]]  # milliseconds of each call of an address
 type Measured = list[tuple[str, Times]]
 
 
@@ -137,16 +138,16 @@ def seed(sizes: list[int]) -> None:
 def measure(sizes: list[int], rounds: int, calls: int, *, real_time: bool, processor_time: bool) -> list[Measured]:
     """Return the times of each address at each size. Each round measures every size, so that other work of the machine
     falls on all of them."""
-    took: dict[int, dict[str, list[float]]] = {size: {} for size in sizes}
+    took: dict[int, list[Calls]] = {}
     for number in range(rounds):
         for size in sizes:
             with database(size):
                 if not number:
-                    took[size] = {address: [] for address in addresses()}
+                    took[size] = [(address, []) for address in addresses()]
                 if real_time:
                     go_first()
                 _measure_once(took[size], calls, processor_clock() if processor_time else time.perf_counter)
-    return [[(address, _times(each)) for address, each in took[size].items()] for size in sizes]
+    return [[(address, _times(each)) for address, each in took[size]] for size in sizes]
 
 
 def addresses() -> list[str]:
@@ -178,9 +179,9 @@ def _client() -> Client:
     return client
 
 
-def _measure_once(took: dict[str, list[float]], calls: int, clock: Clock) -> None:
+def _measure_once(took: list[Calls], calls: int, clock: Clock) -> None:
     client = _client()
-    for address, found in took.items():
+    for address, found in took:
         found.extend(_milliseconds(client, address, calls, clock))
 
 
