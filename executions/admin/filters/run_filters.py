@@ -90,7 +90,7 @@ class PaceFilter(ConstantFilter):
         return queryset.filter(run_conditions.is_slow())
 
 
-ALL = (
+RUN_FILTERS = (
     RunStatusFilter,
     RunErrorFilter,
     TagFilter,

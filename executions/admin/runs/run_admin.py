@@ -48,7 +48,7 @@ class WorkflowExecutionAdmin(KeepRunMixin, DeleteRunMixin, SavedViewsMixin):
         "duration": gettext_lazy("duration"),
         "details": gettext_lazy("failure and tags"),
     }
-    list_filter = run_filters.ALL
+    list_filter = run_filters.RUN_FILTERS
     search_help_text = gettext_lazy(
         "The id of a run, a node execution or a line; in full: a correlation id, a tag, the name of a workflow"
     )
