@@ -44,7 +44,8 @@ class Changes(TypedDict, total=False):
 def change(group: ErrorGroup, reason: str = "", **changes: Unpack[Changes]) -> None:
     """Change the group. Raises ValidationError for what does not fit, StaleObject if it has changed since it was
     read."""
-    _refuse_merged(group)
+    if group.merged_into_id is not None:  # if it was merged since it was read, its version has changed
+        raise _merge_error()
     _set_state(group, changes)
     if "assignee" in changes:
         group.assignee = changes["assignee"]  # type: ignore[assignment]  # an anonymous user does not reach this
@@ -59,6 +60,7 @@ def note(group: ErrorGroup, text: str) -> None:
     if not text.strip():
         raise ValidationError({"text": NO_NOTE}, code="required")
     with _because(text), transaction.atomic(), audit_writes():
+        _lock_current({group.pk})
         _write_entry(group.pk, "note")
 
 
@@ -70,10 +72,8 @@ def merge(group: ErrorGroup, others: Sequence[ErrorGroup], reason: str = "") -> 
     if len(pks) > limits.MERGED_GROUPS:
         most = {"most": limits.MERGED_GROUPS}
         raise ValidationError({"groups": ValidationError(TOO_MANY, code="too_many", params=most)})
-    for each in (group, *others):
-        _refuse_merged(each)
     with _because(reason), transaction.atomic(), audit_writes():
-        lock(LOCK)
+        _lock_current({group.pk, *pks})
         ErrorFingerprint.objects.filter(group__in=pks).update(group=group)
         ErrorGroup.objects.filter(merged_into__in=pks).update(merged_into=group)
         ErrorGroup.objects.filter(pk__in=pks).update(merged_into=group)
@@ -83,9 +83,8 @@ def merge(group: ErrorGroup, others: Sequence[ErrorGroup], reason: str = "") -> 
 
 def split(group: ErrorGroup, fingerprints: Collection[UUID], reason: str = "") -> ErrorGroup:
     """Move some fingerprints of the group into a new one, and so all later failures with them. Return it."""
-    _refuse_merged(group)
     with _because(reason), transaction.atomic(), audit_writes():
-        lock(LOCK)
+        _lock_current({group.pk})
         rows = list(group.fingerprints.order_by("first_seen", "id"))
         moved = [row for row in rows if row.pk in set(fingerprints)]
         if not moved or len(moved) == len(rows):
@@ -122,9 +121,16 @@ def _check_time(until: datetime | None) -> None:
         raise ValidationError({"muted_until": PAST}, code="invalid")
 
 
-def _refuse_merged(group: ErrorGroup) -> None:
-    if group.merged_into_id is not None:
-        raise ValidationError({"state": MERGED}, code="merged")
+def _lock_current(groups: Collection[UUID]) -> None:
+    """Lock out the scan and other merges until the end of the transaction. Raises ValidationError if one of the groups
+    was merged, also since it was read: nobody would see what is moved there."""
+    lock(LOCK)
+    if ErrorGroup.objects.filter(pk__in=groups).exclude(merged_into=None).exists():
+        raise _merge_error()
+
+
+def _merge_error() -> ValidationError:
+    return ValidationError({"state": MERGED}, code="merged")
 
 
 def _because(reason: str) -> AbstractContextManager[None]:
