@@ -6,9 +6,10 @@ Page sizes of lists, of the admin and the API, are in `ledgerkit/page_sizes.py`;
 
 # Milliseconds of one statement
 LIST_MS = 5_000  # of a list
-WALK_MS = 10  # of the first walk along lines that are searched, before the planner chooses
+WALK_MS = 10  # of the first walk along a list that is searched for a text, before its index
+SHORT_SEARCH_MS = 25  # of the first search by the index, which is enough for a rare text
 SEARCH_MS = 100  # of a search in the list's order, before another order is tried
-LONGER_MS = 300  # of a search by the index on the text alone, and of the second walk for an error
+LONGER_MS = 300  # of a search by the index on the text alone, and of the third walk for an error
 LONG_WALK_MS = 1_000  # of the last walk, before the index alone has all the time there is
 PERCENTILES_MS = 500
 ATTENTION_MS = 500  # of the marks of a list or a page

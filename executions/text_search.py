@@ -7,6 +7,7 @@ planner knows little of how frequent a part of a text is, so it cannot choose.""
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from itertools import chain
 from typing import NamedTuple
 
 from django.db.models import F, Model, TextField, Value
@@ -32,7 +33,9 @@ type Ways = Sequence[Way]
 # The planner sorts what the index finds where a walk in the list's order would soon have filled a page.
 WAYS: Ways = (Way(nullcontext), Way(no_sort))
 # It has statistics of the errors of runs and nodes. Of the texts of lines, in each partition, it expects hardly any.
-LINE_WAYS: Ways = (Way(no_sort, limits.WALK_MS), *WAYS)
+LINE_WAYS: Ways = (
+    Way(no_sort, limits.WALK_MS), Way(nullcontext, limits.SHORT_SEARCH_MS), Way(no_sort), Way(nullcontext),
+)  # fmt: skip
 
 
 def ways_of(model: type[Model]) -> Ways:
@@ -48,8 +51,9 @@ def find_in_order_or_by_index[R](read: Callable[[], R], by_index: Callable[[], R
 def find_by_walk_or_ids[R](walk: Callable[[], R], by_ids: Callable[[], R]) -> R | None:
     """Return what `walk()` reads in the list's order, or `by_ids()` by the indexes of a text; None if neither is in
     time. A frequent text soon fills a page on the walk, and a rare one has few ids."""
-    walks = Way(no_sort, limits.WALK_MS), Way(no_sort, limits.LONGER_MS)
-    return _first_in_time(((walk, walks[0]), (by_ids, Way(nullcontext)), (walk, walks[1]), *_longer(walk, by_ids)))
+    times = (limits.WALK_MS, limits.SHORT_SEARCH_MS), (limits.SEARCH_MS, limits.SEARCH_MS)
+    turns = [[(walk, Way(no_sort, first)), (by_ids, Way(nullcontext, second))] for first, second in times]
+    return _first_in_time((*chain(*turns), (walk, Way(no_sort, limits.LONGER_MS)), *_longer(walk, by_ids)))
 
 
 def _longer[R](walk: Callable[[], R], by_index: Callable[[], R]) -> tuple[tuple[Callable[[], R], Way], ...]:
