@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
@@ -43,6 +44,11 @@ LAPSED = _("the lease of this attempt expired and it was ended, so stop")
 REPLACED = _("this is attempt {ours} and the row is at attempt {its}; read it again")
 
 
+def _still_running(nodes: int) -> Promise:
+    return ngettext_lazy("{count} of its nodes is still running", "{count} of its nodes are still running", nodes)
+
+
+ONE_STILL_RUNNING, SOME_STILL_RUNNING = _still_running(1), _still_running(2)
 RUN_HINTS = {
     ("start", ExecutionStatus.PENDING): START_THE_RUN,
     ("retry", ExecutionStatus.FAILED): RETRY_THE_RUN,
@@ -50,8 +56,7 @@ RUN_HINTS = {
 
 
 def still_running(nodes: int) -> object:
-    template = ngettext_lazy("{count} of its nodes is still running", "{count} of its nodes are still running", nodes)
-    return format_lazy(template, count=nodes)
+    return format_lazy(ONE_STILL_RUNNING if nodes == 1 else SOME_STILL_RUNNING, count=nodes)
 
 
 def out_of_retries(node: "NodeExecution") -> object:

@@ -17,7 +17,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, override
 
 from executions.audit import Through, act_as
 from executions.exceptions import InvalidTransition
@@ -30,10 +30,10 @@ from .run_selection import changeable_runs
 
 SECONDS = 1.0  # at one action, until it is the turn of the next
 RUN_DELETED = gettext_noop("It was deleted meanwhile, or its user may not change it any longer.")
-NEW_RUN = "The new run is {id}."
-NOBODY = "its user is gone"
-NO_RIGHT = "its user may not do this any longer"
-FAILED = "It could not be done, because of an error in the server; its log has more ({name})."
+NEW_RUN = gettext_noop("The new run is {id}.")
+NOBODY = gettext_noop("its user is gone")
+NO_RIGHT = gettext_noop("its user may not do this any longer")
+FAILED = gettext_noop("It could not be done, because of an error in the server; its log has more ({name}).")
 MOST_CHARACTERS = 1_000  # of an answer
 NOT_READ = ("input_data", "output_data", "context", "metadata")
 
@@ -103,13 +103,22 @@ class Work:
         except (InvalidTransition, Refused) as refusal:
             return BulkState.REFUSED, str(refusal)[:MOST_CHARACTERS]
         except ValidationError as error:
-            return BulkState.REFUSED, " ".join(error.messages)[:MOST_CHARACTERS]
+            return BulkState.REFUSED, join_faults(error)
         except (
             Exception
         ) as error:  # whatever it is, the other runs have their turn; a lost connection fails again below
             logger.exception("The bulk action %s failed at the run %s.", self.action.pk, pk)
             return BulkState.REFUSED, FAILED.format(name=type(error).__name__)
         return BulkState.DONE, NEW_RUN.format(id=made.pk) if isinstance(made, WorkflowExecution) else ""
+
+
+def join_faults(error: ValidationError) -> str:
+    """Return the faults in English, each in a line of its own; as many whole lines as an answer may have."""
+    with override(None):
+        text = "\n".join(fault.replace("\n", " ") for fault in error.messages)
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return text[: MOST_CHARACTERS + 1].rpartition("\n")[0] or text[:MOST_CHARACTERS]
 
 
 def work_open(progress: Callable[[int], object] = lambda _done: None, seconds: float = SECONDS) -> int:

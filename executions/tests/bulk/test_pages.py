@@ -227,6 +227,19 @@ class TestThePageOfAnAction:
         assert str(ended.pk) not in done
         assert "1 of 2" in client_of(staff).get(ACTIONS).content.decode()
 
+    def test_is_korean_in_the_results_too_and_links_to_the_new_runs(self, staff: Any, workflow: Workflow) -> None:
+        old, stopped = runs(2, "failed", workflow=workflow)
+        action, later = begin(staff, "rerun", pk=old.pk), begin(staff, "rerun", pk=stopped.pk)
+        runner.work_at(action)
+        runner.stop(later, runner.NOBODY)
+        new = WorkflowExecution.objects.get(metadata__rerun_of=str(old.pk))
+        client = client_of(staff)
+        client.cookies["pastetrader_language"] = "ko"
+        html = client.get(f"{ACTIONS}{action.pk}/change/").content.decode()
+        assert f'<a href="{RUNS}{new.pk}/change/">{new.pk}</a>' in html
+        assert "The new run is" not in html
+        assert runner.NOBODY not in client.get(f"{ACTIONS}{later.pk}/change/").content.decode()
+
     def test_names_its_filters_as_the_page_did_that_asked(self, staff: Any, workflow: Workflow) -> None:
         runs(1, "failed", workflow=workflow)
         confirm(staff, "retry", f"?status=failed&workflow={workflow.pk}&period=7")
