@@ -120,7 +120,7 @@ proofs: setup $(PROOFS_VENV)/stamp ## the whole suite with its long forms, and a
 nightly: ## .ci/run, with all tests in process on a stock PostgreSQL too, and ten times as many requests of the fuzzer; for a scheduler, every night
 	@NIGHTLY=1 .ci/run
 
-screenshots: setup ## take the screenshots in docs/screenshots again (ARGS="monitor run")
+screenshots: setup ## take the screenshots in docs/screenshots again (ARGS="monitor run"); ARGS="--all /tmp/pages" every page, to look at
 	@$(BIN)/python -m browser.screenshots $(ARGS)
 
 accessibility: setup ## every page by axe-core, light and dark, wide and on a phone, in English and Korean (ARGS="monitor run")
