@@ -11,12 +11,10 @@ from typing import NamedTuple, Self
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Sum
-from django.db.models.functions import Coalesce
 from django.utils.text import format_lazy
 
 from executions import partitions
-from executions.models import ArchivedRun, ArchiveFile, ArchiveKind, WorkflowExecution
+from executions.models import ArchivedRun, ArchiveFile, ArchiveKind
 from executions.partitions import Partition
 from ledgerkit.db import locks
 
@@ -24,7 +22,7 @@ from . import archived_rows, files, folders
 from .exceptions import ArchiveError
 from .files import Content, Manifest
 from .folders import Folder
-from .row_format import LOG, SEEN
+from .row_format import LOG, OF_RUN, SEEN
 
 LOCK = "executions.archive"
 CHECKED, READ = 10_000, 500  # runs in one statement
@@ -32,17 +30,20 @@ RUNS_IN_FILE = 50_000
 
 # A snapshot means nothing in another cluster, into which the database was dumped and restored.
 CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
-STAMPED = ("execution_logs", "execution_history", "node_executions")
+STAMPED = [kind.table for kind in OF_RUN if kind.is_stamped]
 LATE = """EXISTS (
     SELECT FROM {table} AS late WHERE late.workflow_execution_id = run.id
         AND NOT pg_visible_in_snapshot(late.written_by, file.snapshot::pg_snapshot)
         AND late.written_by IS DISTINCT FROM pg_current_xact_id_if_assigned()
         AND late.written_by < pg_snapshot_xmax(pg_current_snapshot())
 )"""
-# Engines may report the start of a node after the end of its run, which changes the node alone.
-VERSION = """(
-    run.version + (SELECT coalesce(sum(version), 0) FROM node_executions WHERE workflow_execution_id = run.id)
-)"""
+# Differs after a row without a stamp was written. It is compared with that of the file, never with an order.
+CHANGES = " + ".join(f"({kind.select_change('run.id')})" for kind in OF_RUN if kind.change)
+VERSION = f"mod({CHANGES}, 2147483648)::integer"
+VERSIONS = f"""
+SELECT run.id, {VERSION}, run.workflow_id, run.workflow_name, run.created_at
+FROM workflow_executions AS run WHERE run.id = ANY(%s)
+"""  # noqa: S608  # names of our own tables
 # Ended runs that are in no file as they are, or of which a row was written later.
 UNARCHIVED = f"""
 SELECT run.id, (run.created_at AT TIME ZONE 'UTC')::date
@@ -165,11 +166,10 @@ def _add_runs(
 
 def _versions(runs: Sequence[UUID]) -> Iterator[ArchivedRun]:
     """Yield the records of runs. Their versions are read before the rows, so a file never has an older one."""
-    version = F("version") + Coalesce(Sum("node_executions__version"), 0)
-    rows = WorkflowExecution.objects.filter(pk__in=runs).order_by().annotate(of_all=version)
-    for run, number, workflow, name, made_at in rows.values_list(
-        "pk", "of_all", "workflow_id", "workflow_name", "created_at"
-    ):
+    with connection.cursor() as cursor:
+        cursor.execute(VERSIONS, [list(runs)])
+        rows = cursor.fetchall()
+    for run, number, workflow, name, made_at in rows:
         yield ArchivedRun(
             workflow_execution_id=run, version=number, workflow_id=workflow, workflow_name=name, made_at=made_at
         )

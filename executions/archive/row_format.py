@@ -28,6 +28,7 @@ from workflows.models import Graph, Node, Workflow
 FORMAT = 1
 TIME = """to_json(to_char(t.{column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))"""
 RUN = "workflow_execution"  # its column is `run` in a line
+HEARTBEATS = "sum((extract(epoch FROM t.heartbeat_at) * 1000000)::bigint)"
 NEVER = {"encrypted_secrets", "token"}
 # Rows that this transaction has written are in no snapshot of its own. Ids of transactions that are still to come are
 # those of another cluster, from which the rows were dumped.
@@ -40,7 +41,8 @@ SEEN = """(
 @dataclass(frozen=True)
 class Kind:
     """A table. `run` is the SQL of the id of a row's run, `order` that of the rows of one run. `is_stamped` is true
-    where rows have the id of the transaction that wrote them (executions/live)."""
+    where rows have the id of the transaction that wrote them (executions/live). `change` is the SQL of a number that
+    differs after a row of a run was added or changed, needed where neither a stamp nor another kind's number does."""
 
     name: str
     model: Any
@@ -48,6 +50,7 @@ class Kind:
     order: str = "t.id"
     join: str = ""
     is_stamped: bool = False
+    change: str = ""
 
     @cached_property
     def fields(self) -> list[Any]:
@@ -79,6 +82,13 @@ class Kind:
         return (
             f"SELECT {self.run}, {self.line()} FROM {self.table} AS t {self.join}"  # noqa: S608  # names of our own tables
             f" WHERE {self.run} = ANY(%(ids)s){seen} ORDER BY {self.run}, {self.order}"
+        )
+
+    def select_change(self, run: str) -> str:
+        """Return the statement that reads `change` of one run, whose id is the SQL `run`."""
+        return (
+            f"SELECT coalesce({self.change}, 0) FROM {self.table} AS t {self.join}"  # noqa: S608  # names of our own tables
+            f" WHERE {self.run} = {run}"
         )
 
     def select_of_ids(self) -> str:
@@ -118,25 +128,27 @@ def _value(field: Any, key: str) -> str:
 WORKFLOW = Kind("workflow", Workflow, run="")
 NODE = Kind("node", Node, run="")
 GRAPH = Kind("graph", Graph, run="")
-RUN_ROW = Kind("run", WorkflowExecution, run="t.id")
+RUN_ROW = Kind("run", WorkflowExecution, run="t.id", change="sum(t.version)")
 LOG = Kind("log", ExecutionLog, order="t.timestamp, t.id", is_stamped=True)
 DEFINITIONS = (WORKFLOW, NODE, GRAPH)
 OF_RUN = (
     RUN_ROW,
-    Kind("node_execution", NodeExecution, order="t.execution_order, t.id", is_stamped=True),
+    # Engines may report the start of a node after the end of its run, which changes the node alone.
+    Kind("node_execution", NodeExecution, order="t.execution_order, t.id", is_stamped=True, change="sum(t.version)"),
     Kind("attempt", WorkflowExecutionAttempt, order="t.number"),
     Kind(
         "node_attempt", NodeExecutionAttempt, run="node_executions.workflow_execution_id",
         order="t.node_execution_id, t.number", join="JOIN node_executions ON node_executions.id = t.node_execution_id",
     ),
-    Kind("lease", WorkflowExecutionLease, order="t.attempt"),
+    Kind("lease", WorkflowExecutionLease, order="t.attempt", change=HEARTBEATS),
     Kind(
         "node_lease", NodeExecutionLease, run="node_executions.workflow_execution_id",
         order="t.node_execution_id, t.attempt", join="JOIN node_executions ON node_executions.id = t.node_execution_id",
+        change=HEARTBEATS,
     ),
     Kind("history", HistoryEntry, order="t.happened_at, t.id", is_stamped=True),
-    Kind("dropped_lines", DroppedLines),
-    Kind("note", RunNote, order="t.number, t.id"),
+    Kind("dropped_lines", DroppedLines, change="sum(t.number)"),
+    Kind("note", RunNote, order="t.number, t.id", change="count(*)"),
     LOG,
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in (*DEFINITIONS, *OF_RUN)}  # in the order in which rows can be inserted

@@ -54,7 +54,8 @@ class ArchivedRunQuerySet(models.QuerySet["ArchivedRun"]):
 
 
 class ArchivedRun(models.Model):
-    """The newest file that contains a run. `version` is the sum of the versions of the run and of its nodes in it."""
+    """The newest file that contains a run. `version` is a number that differs once a row of the run was changed or
+    added which has no stamp (VERSION in executions/archive/recording.py)."""
 
     workflow_execution_id = models.UUIDField(_("workflow execution"), primary_key=True)
     version = models.PositiveIntegerField(_("version"))

@@ -1,16 +1,27 @@
 """Rows that are written after their run was archived, and rows of a database that was dumped and restored."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from executions import partitions
+from executions import log_levels, partitions, run_notes
 from executions.archive import ensure_archived, ensure_lines_archived
-from executions.models import ArchivedRun, ArchiveFile, NodeExecution, WorkflowExecution
+from executions.archive.row_format import OF_RUN
+from executions.models import (
+    ArchivedRun,
+    ArchiveFile,
+    HistoryEntry,
+    NodeExecution,
+    NodeExecutionLease,
+    WorkflowExecution,
+)
 from executions.tests.archive.runs import rows_in
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.db.models import uuid7
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -85,3 +96,66 @@ def test_a_node_that_is_added_or_changed_late_is_archived(ended: Any, archive: P
         cursor.execute("""UPDATE node_executions SET version = version + 1, input_data = '{"late": 1}'""")
     ensure_archived([ended.pk])
     assert {"late": 1} in [row.get("input_data") for row in newest_rows(archive)]
+
+
+def retry(run: WorkflowExecution) -> None:
+    run.retry()
+    run.start(worker="late")
+    run.fail("again")
+
+
+def add_history(run: WorkflowExecution) -> None:
+    entry = HistoryEntry.objects.filter(workflow_execution=run).latest("happened_at")
+    entry.pk = uuid7()
+    entry.save(force_insert=True)
+
+
+def drop_lines(run: WorkflowExecution) -> None:
+    log_levels.count_dropped([log_levels.DroppedLine(run.pk, "w", "warning", None)])
+
+
+LATE: dict[str, Callable[[WorkflowExecution], object]] = {
+    "run": retry,
+    "node_execution": lambda run: NodeExecutionFactory(
+        workflow_execution=run, node=run.node_executions.get().node, execution_order=7
+    ),
+    "attempt": retry,
+    "node_attempt": retry,
+    "lease": retry,
+    "node_lease": lambda _run: NodeExecutionLease.objects.update(heartbeat_at=timezone.now()),
+    "history": add_history,
+    "dropped_lines": drop_lines,
+    "note": lambda run: run_notes.write(run.pk, "late"),
+    "log": lambda run: ExecutionLogFactory(workflow_execution=run, message="late"),
+}
+
+
+@pytest.fixture
+def failed(workflow: Any) -> WorkflowExecution:
+    run = in_state(WorkflowExecutionFactory(workflow=workflow), "running")
+    node = run.add_node(workflow.nodes.order_by("name")[0])
+    node.start(worker="w", lease_seconds=60)
+    node.fail("once")
+    run.fail("once")
+    drop_lines(run)
+    return run
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in OF_RUN])
+def test_a_late_row_of_each_kind_is_archived_once(kind: str, failed: Any, archive: Path) -> None:
+    ensure_archived([failed.pk])
+    before = [row for row in newest_rows(archive) if row["kind"] == kind]
+    LATE[kind](failed)
+    ensure_archived([failed.pk])
+    assert [row for row in newest_rows(archive) if row["kind"] == kind] != before
+    ensure_archived([failed.pk])
+    assert ArchiveFile.objects.count() == 2
+
+
+def test_a_number_of_dropped_lines_may_be_large(failed: Any, archive: Path) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE execution_dropped_lines SET number = 9000000000000000000")
+    ensure_archived([failed.pk])
+    drop_lines(failed)
+    ensure_archived([failed.pk])
+    assert ArchiveFile.objects.count() == 2

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from executions.models import ArchivedRun, ArchiveFile, ExecutionLog, WorkflowExecution
+from executions import run_notes
+from executions.models import ArchivedRun, ArchiveFile, KeptRun, WorkflowExecution
 from executions.tests.archive.runs import ids, rows_in
+from executions.tests.archive.test_late_rows import LATE
 from executions.tests.archive.test_restoring import restore
-from executions.tests.factories import ExecutionLogFactory
 from executions.tests.upkeep.old_rows import remove_runs, run_of
 from executions.upkeep import run_retention, runner
 
@@ -39,19 +40,33 @@ def test_nothing_is_deleted_where_the_archive_cannot_be_written(old: Any, archiv
     assert WorkflowExecution.objects.count() == 4
 
 
+@pytest.mark.parametrize("kind", ["log", "note", "dropped_lines"])
 @pytest.mark.django_db(transaction=True)
-def test_a_line_that_comes_between_archive_and_deletion_is_archived(old: Any, archive: Path, monkeypatch: Any) -> None:
-    archived = run_retention.ensure_archived
+def test_a_row_that_comes_between_archive_and_deletion_is_archived(
+    kind: str, old: Any, archive: Path, monkeypatch: Any
+) -> None:
+    archived, events = run_retention.ensure_archived, [LATE[kind]]
 
-    def with_late_line(*arguments: Any) -> None:
+    def with_late_row(*arguments: Any) -> None:
         archived(*arguments)
-        if not ExecutionLog.objects.exists():
-            ExecutionLogFactory(workflow_execution=old[0], message="late")
+        while events:
+            events.pop()(old[0])
 
-    monkeypatch.setattr(run_retention, "ensure_archived", with_late_line)
+    monkeypatch.setattr(run_retention, "ensure_archived", with_late_row)
     assert remove_runs() == 4
     newest = ArchivedRun.objects.get(pk=old[0].pk).file.name
-    assert "late" in [row.get("message") for row in rows_in(archive, newest)]
+    assert kind in [row["kind"] for row in rows_in(archive, newest)]
+
+
+def test_a_note_on_a_restored_run_is_archived_before_the_run_is_removed_again(old: Any, archive: Path) -> None:
+    remove_runs()
+    for name in ArchiveFile.objects.values_list("name", flat=True):
+        restore(name)
+    run_notes.write(old[0].pk, "the vendor was late")
+    KeptRun.objects.all().delete()
+    assert remove_runs() == 4
+    newest = ArchivedRun.objects.get(pk=old[0].pk).file.name
+    assert "the vendor was late" in [row.get("reason") for row in rows_in(archive, newest)]
 
 
 def test_each_file_is_progress(old: Any, archive: Path) -> None:
