@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from benches.private_api import SERVERS, find_private_uses
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +27,10 @@ TOOLS = ("benches", "faults", "fuzz")
 # A docstring that begins with one of these words is a fragment without a verb, or with a late one.
 FRAGMENT = re.compile(
     r"(What|Of|Those|For|As|By|Who|Whoever|Whatever|Whose|Where|How|Whether|Which|That|To|In|None|With|Without)\b"
+)
+# The same of a description that clients of the API read. "Whether" and "With" are usual there.
+SCHEMA_FRAGMENT = re.compile(
+    r"(What|Of|Those|If|Its|They|As|By|Who|Whoever|Whatever|Whose|When|Where|How|Why|Which|That|For|To|In|None|Without|All)\b"
 )
 PARTICIPLE = re.compile(r"_*[a-z]{2,}(ed|wn|ound|old|aid|ept|ade|uilt|ought)")
 # Verbs of talk and pronouns: they do not say what a name holds or what a function does.
@@ -84,6 +90,24 @@ def measure_tools(root: Path = ROOT) -> Measures:
         for path in sorted((root / package).rglob("*.py")):
             _measure_module(found, str(path.relative_to(root)), path.read_text())
     return found
+
+
+def fragments_of_schema(root: Path = ROOT) -> list[str]:
+    """Return the summaries and descriptions in schema.yaml that begin with a word of SCHEMA_FRAGMENT."""
+    texts = _texts(yaml.safe_load((root / "schema.yaml").read_text()))
+    return sorted({text for text in texts if SCHEMA_FRAGMENT.match(text)})
+
+
+def _texts(part: object) -> Iterator[str]:
+    if isinstance(part, list):
+        for each in part:
+            yield from _texts(each)
+    if isinstance(part, dict):
+        for name, value in part.items():
+            if name in {"summary", "description"} and isinstance(value, str):
+                yield value
+            elif name not in {"example", "examples"}:
+                yield from _texts(value)
 
 
 def _modules_of_tests(root: Path) -> Iterator[Path]:

@@ -51,7 +51,7 @@ class ExpectationsSerializer(StrictTypes, serializers.Serializer[Expectation]):
 
 class ShownExpectationSerializer(ExpectationSerializer):
     missed_since = MomentField(
-        allow_null=True, read_only=True, help_text="When it was missed, while it still is; else null."
+        allow_null=True, read_only=True, help_text="Time since which it is missed; null if it is not."
     )
 
     class Meta(ExpectationSerializer.Meta):

@@ -46,7 +46,7 @@ class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):
         tags=["workflows"],
         operation_id="getWorkflowExpectations",
         summary="Read what is expected of a workflow",
-        description="Its expectations, and since when each of them is missed.",
+        description="Returns the expectations of the workflow, and since when each of them is missed.",
     )
     def read(self, request: Request, workflow_id: UUID) -> Response:
         check_names(request, ())
@@ -57,8 +57,8 @@ class ExpectationsOfWorkflowViewSet(LedgerView, GenericViewSet[Expectation]):
         operation_id="replaceWorkflowExpectations",
         summary="Replace what is expected of a workflow",
         description=(
-            "All of its expectations. One that is there already is kept, and still missed if it was; one that is left "
-            "out is deleted."
+            "Replaces all expectations of the workflow. One that is there already is kept, and still missed if it "
+            "was; one that is left out is deleted."
         ),
     )
     def replace(self, request: Request, workflow_id: UUID) -> Response:

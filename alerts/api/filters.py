@@ -8,5 +8,5 @@ from ledgerkit.rest.filters import MultiChoiceFilter, UUIDFilter
 
 class DeliveryFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is untyped
     channel = UUIDFilter(field_name="channel", help_text="Sent through this channel.")
-    rule = UUIDFilter(field_name="alert__rule", help_text="Of alerts of this rule.")
-    state = MultiChoiceFilter(choices=DeliveryState.choices, field_name="state", help_text="In one of these states.")
+    rule = UUIDFilter(field_name="alert__rule", help_text="Messages of this rule.")
+    state = MultiChoiceFilter(choices=DeliveryState.choices, field_name="state", help_text="One or more states.")

@@ -96,7 +96,7 @@ class NewNodeExecutionSerializer(StrictTypes, RowOutput, EngineTimeSerializer):
         required=False,
         allow_null=True,
         write_only=True,
-        help_text="Of the attempt of the run: a worker whose run was given to another one adds no node.",
+        help_text="Token of the run's attempt: a worker whose run was given to another one adds no node.",
     )
 
     def validate_node(self, value: str) -> Node:

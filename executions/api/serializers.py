@@ -129,11 +129,12 @@ class AttentionSerializer(serializers.Serializer[Any]):
 
     question = serializers.ChoiceField(QUESTIONS)
     since = serializers.DateTimeField()
-    lease_expired = serializers.BooleanField(allow_null=True, help_text="If overdue: false if its time-out passed.")
+    lease_expired = serializers.BooleanField(
+        allow_null=True, help_text="True if the lease expired, false if the time-out passed; null unless overdue."
+    )
     seconds = serializers.FloatField(allow_null=True)
     behind = serializers.IntegerField(
-        allow_null=True,
-        help_text=f"If unstarted: the runs queued behind it, up to {limits.RUNS_BEHIND:,}.",
+        allow_null=True, help_text=f"Number of runs queued behind an unstarted run, up to {limits.RUNS_BEHIND:,}."
     )
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benches.readability import LONG, Measures, measure_text
+from benches.readability import LONG, Measures, fragments_of_schema, measure_text
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +28,7 @@ def test_no_module_is_long(product: Measures) -> None:
 
 def test_of_a_hundred_lines_three_to_six_are_commented(product: Measures) -> None:
     assert 0.03 <= product.comments / sum(product.modules) <= 0.06
+
+
+def test_descriptions_of_the_api_are_sentences_or_noun_phrases() -> None:
+    assert fragments_of_schema() == []

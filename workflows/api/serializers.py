@@ -133,7 +133,7 @@ class EnsureSerializer(WorkflowSerializer):
     only_add = serializers.BooleanField(
         required=False, write_only=True,
         help_text=(
-            "Of a workflow that is there, only add the nodes and edges that it lacks: nothing is changed or removed. "
+            "Only add the nodes and edges that an existing workflow lacks: nothing is changed or removed. "
             "An edge that would close a cycle is left out; of more than 1,000 new edges none is, and they are refused "
             "if they form one. A node that was removed and comes back by its id is as submitted."
         ),

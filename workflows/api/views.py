@@ -83,10 +83,10 @@ WRITE = Scope.WORKFLOWS_WRITE
         operation_id="ensureWorkflow",
         summary="Find or create a workflow by its name",
         description=(
-            "For an engine that starts: creates the workflow if the caller owns none of this name (201). Otherwise "
+            "Creates the workflow if the caller owns none of this name (201), for an engine that starts. Otherwise "
             "returns it (200), after updating it, with a higher version, if the body differs. Missing fields keep "
-            "their value. Of several workflows with this name, the oldest is used. With `only_add`, what "
-            "it lacks of the nodes and edges is added, and nothing else changed: for programs that each know a part."
+            "their value. Of several workflows with this name, the oldest is used. With `only_add`, what it lacks of "
+            "the nodes and edges is added, and nothing else changed: for programs that each know a part."
         ),
     ),
     duplicate=extend_schema(

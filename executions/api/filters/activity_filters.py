@@ -16,7 +16,7 @@ from .filtersets import StrictFilterSet
 class ActivityFilters(StrictFilterSet):
     user = TextFilter(method="filter_user", help_text="The username of who did it without a token, as it was then.")
     token = UUIDFilter(method="filter_token", help_text="The id of the token with which it was done.")
-    through = MultiChoiceFilter(Through.choices, field_name="through", help_text="Through one of these interfaces.")
+    through = MultiChoiceFilter(Through.choices, field_name="through", help_text="One or more interfaces.")
     kind = MultiChoiceFilter(ActivityKind.choices, field_name="kind", help_text="One or more kinds.")
     workflow = UUIDFilter(
         method="filter_workflow",

@@ -7,4 +7,4 @@ from .filtersets import StrictFilterSet
 
 
 class BulkActionRunFilters(StrictFilterSet):
-    state = MultiChoiceFilter(BulkState.choices, field_name="state", help_text="In one of these states.")
+    state = MultiChoiceFilter(BulkState.choices, field_name="state", help_text="One or more states.")

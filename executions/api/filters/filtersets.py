@@ -79,7 +79,7 @@ def error_text(user: User, given: QueryDict) -> run_conditions.ErrorText:
 
 class WorkflowExecutionFilters(StrictFilterSet):
     status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
-    not_status = ExcludedChoiceFilter(ExecutionStatus.choices, field_name="status", help_text="None of these statuses.")
+    not_status = ExcludedChoiceFilter(ExecutionStatus.choices, field_name="status", help_text="Excluded statuses.")
     workflow = UUIDListFilter(limits.NAMED_WORKFLOWS, method="filter_workflow", help_text=WORKFLOWS)
     workflow_name = TextFilter(
         method="filter_workflow_name",
@@ -88,7 +88,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
     owner = TextFilter(method="filter_owner", help_text="The username of the owner of the workflow, or `me`.")
     trigger_type = MultiChoiceFilter(TriggerType.choices, help_text="One or more trigger types.")
     not_trigger_type = ExcludedChoiceFilter(
-        TriggerType.choices, field_name="trigger_type", help_text="None of these trigger types."
+        TriggerType.choices, field_name="trigger_type", help_text="Excluded trigger types."
     )
     tag = JSONKeyFilter(
         "metadata",
@@ -159,7 +159,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
     )
     unstarted = BooleanFilter(
         method="filter_attention_question",
-        help_text="Pending although it has been its turn in the queue for long: nobody starts it.",
+        help_text="Pending runs whose turn in the queue came long ago and that nobody starts.",
     )
     silent = BooleanFilter(
         method="filter_attention_question", help_text="Running without a heartbeat, transition or line lately."

@@ -26,7 +26,7 @@ EXPANDED = {
     "attention": AttentionSerializer,
     "ahead": RunAheadSerializer,
 }
-CUT = {"nodes": "With `?expand=nodes`, and true, where there are more, which `executions/{id}/nodes/` lists."}
+CUT = {"nodes": "Present with `?expand=nodes`; true if there are more, which `executions/{id}/nodes/` lists."}
 JSON = "application/json"
 SCHEMES = [extensions.BearerScheme, extensions.SessionScheme]  # importing them registers them
 
@@ -163,7 +163,11 @@ class LedgerAutoSchema(AutoSchema):  # type: ignore[misc]  # drf-spectacular is 
         schema = deepcopy(row.schema)
         for name in names:
             item = self.resolve_serializer(EXPANDED[name], "response").ref
-            schema["properties"][name] = {"type": "array", "items": item, "description": f"With `?expand={name}`."}
+            schema["properties"][name] = {
+                "type": "array",
+                "items": item,
+                "description": f"Present with `?expand={name}`.",
+            }
             if name in CUT:
                 schema["properties"][f"{name}_are_cut"] = {"type": "boolean", "description": CUT[name]}
         return self._component(f"{row.name}Detail", schema)

@@ -42,17 +42,18 @@ RETRIES = {"max_retries": {"type": "integer", "minimum": 0, "default": 3}, "dela
 
 # Descriptions of fields, for every row that has them.
 MEANINGS = {
-    "attempt": "Which try of it this is, from 1.",
+    "attempt": "Number of the attempt, from 1.",
     "execution_order": "Topological level; nodes that may run in parallel share one.",
     "version": "Raised by every change; the ETag of the row.",
-    "number": "Which try it was, from 1.",
-    "retry_count": "How often it was retried.",
+    "number": "Consecutive number, from 1.",
+    "retry_count": "Number of retries.",
+    "failed_nodes": "Number of node executions that failed, counted when the run ends; 0 until then.",
     "timeout_seconds": "The longest duration of the node, in seconds.",
     "metadata": "Known keys have a type; others are kept as they are.",
     "context": "Known keys have a type; others are kept as they are. Values under `secrets` are never shown.",
     "error_is_cut": "The list shows only the first 2 KiB of the error; the row has all of it.",
     "is_cut": "The message was longer than a line may be and was cut; a mark at its end says so.",
-    "message": "What is longer than 64 KiB is cut, with a mark.",
+    "message": "Text beyond 64 KiB is cut off, with a mark.",
 }
 # A character that str.strip() leaves: \s of ECMA-262 lacks these separators and U+0085.
 NOT_BLANK = r"[^\s\x1c-\x1f\x85]"

@@ -93,7 +93,7 @@ def _paging(view: object) -> Iterator[Schema]:
         yield _query("ordering", "The order of the rows; `-` reverses it.", {"type": "string", "enum": names})
     size = {"type": "integer", "minimum": 1, "maximum": KeysetPagination.max_page_size}
     yield _query("page_size", "Rows in one response.", size | {"default": KeysetPagination.page_size})
-    yield _query("cursor", "Where the page begins; part of the links `next` and `previous`.", _text())
+    yield _query("cursor", "Cursor of the page, as in the links `next` and `previous`.", _text())
 
 
 def _value(offered: Any) -> Schema:

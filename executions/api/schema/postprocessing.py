@@ -7,13 +7,13 @@ from . import examples, responses
 type Schema = dict[str, Any]
 
 TAGS = {
-    "workflows": "Definitions: a workflow, its nodes, and the edges between them.",
+    "workflows": "Definitions of workflows: nodes, and the edges between them.",
     "events": "Many facts of many runs in one call.",
-    "executions": "Runs of a workflow: make, move, find and watch them.",
-    "node executions": "What each node of a run did, and did before a retry.",
-    "bulk actions": "One verb on all runs that match a filter, in the background.",
-    "error groups": "Equal failures: whether they are new, their state, and who looks at them.",
-    "alerts": "What is told to whom: rules, channels, and the log of messages.",
+    "executions": "Runs of workflows: create, change, find and follow them.",
+    "node executions": "Executions of the nodes of a run, and their attempts before a retry.",
+    "bulk actions": "Actions on all runs that match a filter, in the background.",
+    "error groups": "Groups of equal failures: state, assignee, history, and whether they are new.",
+    "alerts": "Alert rules, channels and sent messages.",
     "logs": "Log lines of a run and of its nodes. A line is written once and never changed.",
 }
 # Fields that a response may lack; drf-spectacular says of each that it is required.

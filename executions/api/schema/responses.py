@@ -49,8 +49,8 @@ SCHEMAS: dict[str, Schema] = {
             "type": _TEXT | {"description": f"`{ledgerkit_settings.PROBLEM_TYPE_PREFIX}` and the code."},
             "title": _TEXT | {"description": "The name of the status."},
             "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": _TEXT | {"description": "What is wrong and what to do, for a person."},
-            "code": _TEXT | {"description": "What is wrong, for a program."},
+            "detail": _TEXT | {"description": "Cause and remedy, as text for a person."},
+            "code": _TEXT | {"description": "Code of the error, for a program."},
             "errors": {
                 "type": "array",
                 "description": "The errors of an invalid request, each with its place.",
@@ -76,7 +76,9 @@ SCHEMAS: dict[str, Schema] = {
 
 _SECONDS = {"description": "Seconds to wait before the next try.", "schema": {"type": "integer", "minimum": 0}}
 _LATER = {"Retry-After": _SECONDS}
-_CHALLENGE = {"WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": _TEXT}}
+_CHALLENGE = {
+    "WWW-Authenticate": {"description": "The accepted scheme of authentication.", "required": True, "schema": _TEXT}
+}
 _REPLAYED = {
     "description": "`true` if this is the repeated first response to the Idempotency-Key.",
     "schema": {"type": "string", "enum": ["true"]},

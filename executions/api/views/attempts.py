@@ -67,7 +67,7 @@ class AttemptsOfExecutionViewSet(AttemptsMixin, RunChildView):
     list=extend_schema(
         operation_id="listNodeExecutionAttempts",
         summary="List earlier attempts of a node execution",
-        description="Its state before each retry; the current attempt is the node execution itself.",
+        description="Lists the states before each retry; the current attempt is the node execution itself.",
     ),
     retrieve=extend_schema(
         operation_id="getNodeExecutionAttempt",

@@ -66,7 +66,7 @@ def visible_actions(request: Request) -> QuerySet[BulkAction]:
     retrieve=extend_schema(
         operation_id="getBulkAction",
         summary="Read a bulk action",
-        description="How far it is, and its end.",
+        description="Returns the progress of the bulk action, and its end.",
     ),
 )
 class BulkActionViewSet(IdempotencyMixin, RowListMixin, mixins.RetrieveModelMixin, QueryMixin):
@@ -145,7 +145,7 @@ class BulkActionViewSet(IdempotencyMixin, RowListMixin, mixins.RetrieveModelMixi
     list=extend_schema(
         operation_id="listRunsOfBulkAction",
         summary="List the runs of a bulk action",
-        description="In the order of the work, each with its result.",
+        description="Lists the runs in the order of the work, each with its result.",
     ),
 )
 class RunsOfBulkActionViewSet(RowListMixin, QueryMixin):

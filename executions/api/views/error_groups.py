@@ -44,8 +44,8 @@ CHANGE = (Scope.EXECUTIONS_CONTROL, "executions.change_errorgroup")
 
 
 class ErrorGroupFilters(df.FilterSet):  # type: ignore[misc]  # untyped
-    state = MultiChoiceFilter(choices=ErrorState.choices, field_name="state", help_text="In one of these states.")
-    workflow = UUIDFilter(method="filter_workflow", help_text="With failures of this workflow.")
+    state = MultiChoiceFilter(choices=ErrorState.choices, field_name="state", help_text="One or more states.")
+    workflow = UUIDFilter(method="filter_workflow", help_text="Groups with failures of this workflow.")
     assignee = IntegerFilter(field_name="assignee", help_text="Assigned to the user with this id.")
     is_regression = BooleanFilter(help_text="Whether they came back after they were resolved.")
     seen_after = DateTimeFilter(field_name="last_seen", lookup_expr="gte", help_text="Seen then or later.")
@@ -65,7 +65,7 @@ class GroupView(QueryMixin):
     list=extend_schema(
         operation_id="listErrorGroups",
         summary="List groups of errors",
-        description="Those that are new or came back first. Groups that were merged into others are left out.",
+        description="Lists error groups, new and reopened ones first. Groups merged into others are left out.",
     ),
 )
 class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, GroupView):
@@ -133,7 +133,7 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Grou
     @extend_schema(
         operation_id="splitErrorGroup",
         summary="Split fingerprints off",
-        description="They become a group of their own, which is answered, and later failures like them belong to it.",
+        description="Moves fingerprints to a new group, which is returned. Later failures like them belong to it.",
     )
     def split(self, request: Request, pk: UUID) -> Response:
         group = self.get_object()
@@ -145,7 +145,7 @@ class ErrorGroupViewSet(IdempotencyMixin, PreconditionsMixin, RowListMixin, Grou
     @extend_schema(
         operation_id="noteErrorGroup",
         summary="Add a note",
-        description="It stands in the history of the group, with its author.",
+        description="Adds a note to the history of the group, with its author.",
     )
     def note(self, request: Request, pk: UUID) -> Response:
         group = self.get_object()
@@ -205,7 +205,10 @@ class OccurrencesOfErrorGroupViewSet(RowsOfGroupView):
     list=extend_schema(
         operation_id="listErrorGroupHistory",
         summary="List the history of a group",
-        description="Who changed what, through what and why, and what was found; newest first. It cannot be changed.",
+        description=(
+            "Lists changes with actor, interface and reason, and what the scan found, newest first. "
+            "The history cannot be changed."
+        ),
     ),
 )
 class HistoryOfErrorGroupViewSet(RowsOfGroupView):

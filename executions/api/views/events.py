@@ -108,14 +108,16 @@ def is_large(request: Request) -> bool:
 class RefusalSerializer(serializers.Serializer[Any]):
     """A fact that was refused, and with it every other fact of its run in this call."""
 
-    index = serializers.IntegerField(help_text="Its place in the call, from 0.")
-    workflow_execution = serializers.UUIDField(allow_null=True, help_text="null where the fact does not name its run.")
+    index = serializers.IntegerField(help_text="Position of the fact in the call, from 0.")
+    workflow_execution = serializers.UUIDField(
+        allow_null=True, help_text="Run of the fact; null if the fact does not name it."
+    )
     code = serializers.CharField()
     detail = serializers.CharField()
     current_state = serializers.ChoiceField(
-        ExecutionStatus.choices, allow_null=True, help_text="Of a refused move: the state that was found."
+        ExecutionStatus.choices, allow_null=True, help_text="Current state, if the transition was refused."
     )
-    version = serializers.IntegerField(allow_null=True, help_text="Of a refused move: the version that was found.")
+    version = serializers.IntegerField(allow_null=True, help_text="Current version, if the transition was refused.")
 
 
 class NoticeSerializer(serializers.Serializer[Any]):
@@ -124,7 +126,7 @@ class NoticeSerializer(serializers.Serializer[Any]):
 
     workflow_execution = serializers.UUIDField()
     node_execution = serializers.UUIDField(
-        required=False, help_text="Only of `cancel_node`: the id of the cancelled node execution."
+        required=False, help_text="The id of the cancelled node execution, in a notice `cancel_node`."
     )
     act = serializers.ChoiceField(["cancel", "retry", "end", "cancel_node", "startable"])
     status = serializers.ChoiceField(ExecutionStatus.choices)
@@ -148,7 +150,7 @@ class OutcomeSerializer(serializers.Serializer[Any]):
     refused = serializers.IntegerField()
     refusals = RefusalSerializer(many=True)
     notices = NoticeSerializer(many=True)
-    tokens = TokenOfStartSerializer(many=True, required=False, help_text="Of the starts that asked for a lease.")
+    tokens = TokenOfStartSerializer(many=True, required=False, help_text="Tokens of the starts that asked for a lease.")
 
 
 @extend_schema(tags=["events"])

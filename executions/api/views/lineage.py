@@ -39,7 +39,7 @@ class RunEventSerializer(serializers.Serializer[Any]):
 
     takes_unknown_fields = True
 
-    eventTime = serializers.DateTimeField(help_text="With its zone.")  # noqa: N815  # names of OpenLineage
+    eventTime = serializers.DateTimeField(help_text="Time of the event, with its zone.")  # noqa: N815  # names of OpenLineage
     eventType = serializers.CharField(required=False)  # noqa: N815  # the name in OpenLineage
     schemaURL = serializers.CharField()  # noqa: N815  # the name in OpenLineage
     run = ObjectField(help_text="`runId`, and `facets`: of these `parent` and `errorMessage` are read.")
@@ -51,7 +51,9 @@ class RunEventSerializer(serializers.Serializer[Any]):
 class LineageOutcomeSerializer(serializers.Serializer[Any]):
     """Count the events, and the facts that they became."""
 
-    events = serializers.IntegerField(help_text="Those of runs; events about jobs and datasets alone are not stored.")
+    events = serializers.IntegerField(
+        help_text="Number of stored events. Events about jobs and datasets alone are not stored."
+    )
     applied = serializers.IntegerField()
     known = serializers.IntegerField()
 

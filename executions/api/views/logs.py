@@ -154,9 +154,9 @@ class LogGapsOfExecutionViewSet(RunChildView):
         operation_id="getMissingExecutionLogs",
         summary="List the missing log lines of a run",
         description=(
-            "For each `source` that numbers its lines (`seq`, from 1), the numbers below its highest that no line has. "
-            "A line that is still under way is missing until it is stored; lines that retention removed are not "
-            "missing."
+            "Lists the numbers below the highest that no line has, for each `source` that numbers its lines (`seq`, "
+            "from 1). A line that is still under way is missing until it is stored; lines that retention removed are "
+            "not missing."
         ),
     )
     def gaps(self, request: Request, execution_id: UUID) -> Response:

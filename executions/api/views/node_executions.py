@@ -53,8 +53,8 @@ CHANGE = "executions.change_nodeexecution"
         operation_id="getNodeExecution",
         summary="Read a node execution",
         description=(
-            "With its payloads and, if it failed, its traceback; `expand=attention` says why a running one is overdue "
-            "or silent."
+            "Returns the node execution with its payloads and, if it failed, its traceback; `expand=attention` says "
+            "why a running one is overdue or silent."
         ),
     ),
     start=extend_schema(

@@ -41,7 +41,7 @@ class NotesOfExecutionViewSet(RunChildView):
         tags=["executions"],
         operation_id="getExecutionNotes",
         summary="Read the notes on a run",
-        description="All of them, the oldest first, as they are now. Earlier versions are in the activity.",
+        description="Lists all notes, the oldest first, as they are now. Earlier versions are in the activity.",
     )
     def read(self, request: Request, execution_id: UUID) -> Response:
         check_names(request, ())
@@ -61,7 +61,9 @@ class NotesOfExecutionViewSet(RunChildView):
         tags=["executions"],
         operation_id="editExecutionNote",
         summary="Edit a note",
-        description="Its author and administrators may. The text replaces the earlier one, which the activity keeps.",
+        description=(
+            "Replaces the text of a note; its author and administrators may. The activity keeps the earlier text."
+        ),
     )
     def edit(self, request: Request, execution_id: UUID, number: int) -> Response:
         note = self._note_to_change(request, number)
@@ -73,7 +75,9 @@ class NotesOfExecutionViewSet(RunChildView):
         tags=["executions"],
         operation_id="removeExecutionNote",
         summary="Remove a note",
-        description="Its author and administrators may. The activity keeps its text until the run is deleted.",
+        description=(
+            "Removes a note; its author and administrators may. The activity keeps the text until the run is deleted."
+        ),
     )
     def remove(self, request: Request, execution_id: UUID, number: int) -> Response:
         self._note_to_change(request, number)

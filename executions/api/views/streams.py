@@ -37,7 +37,7 @@ SECONDS = {"wait": (0, 3_600), "heartbeat": (1, 60)}  # allowed range of each pa
 FROM = ("start", "now")
 PARAMETERS: dict[str, tuple[str, dict[str, object]]] = {
     "from": (
-        "Where to begin without an id: with all existing lines (`start`) or with none (`now`).",
+        "First event without an id: all existing lines (`start`) or none (`now`).",
         {"type": "string", "enum": list(FROM), "default": FROM[0]},
     ),
     "last_event_id": (
