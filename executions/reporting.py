@@ -11,7 +11,15 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from django.db import DataError, Error, close_old_connections, connections, transaction
+from django.db import (
+    DataError,
+    Error,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connections,
+    transaction,
+)
 
 from executions import audit
 from executions.facts import record
@@ -23,7 +31,7 @@ from ledgerkit.db import names
 from ledgerkit.db.models import parse_uuid
 from pastetrader_client import Answer, Client, Notice, Unavailable
 from pastetrader_client import Refusal as ClientRefusal
-from pastetrader_client.transport import TooLarge
+from pastetrader_client.transport import Failed, TooLarge
 from workflows.api.serializers import WorkflowSerializer
 from workflows.models import Workflow
 
@@ -96,7 +104,8 @@ class InProcess:
         except DataError:
             raise
         except Error as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from None
+            is_away = isinstance(error, OperationalError | InterfaceError)
+            raise (Unavailable if is_away else Failed)(f"{type(error).__name__}: {error}") from None
         finally:
             connections.close_all()  # only the sending thread can give its connection back, and it may be idle for long
 

@@ -45,6 +45,7 @@ class Batches:
         self.definitions = Definitions()
         self.early = EarlyFacts()
         self.logged: dict[tuple[str, str, str], None] = {}
+        self.taken = 0  # facts that the ledger has applied, or knew
 
     def send(self, facts: Sequence[Fact], defined: set[str] | None = None) -> None:
         """Send until nothing is refused but what waits in `early`. Raises what the transport raises; the same facts may
@@ -119,6 +120,7 @@ class Batches:
         )
 
     def _hear(self, facts: Sequence[Fact], answer: Answer) -> None:
+        self.taken += answer.applied + answer.known
         self.watch.heard({fact.run for fact in facts})
         for notice in answer.notices:
             if self.watch.notice(notice):
@@ -133,7 +135,7 @@ class Batches:
         missing = self._define(facts, invalid, defined)
         out = {index: each for index, each in refused.items() if facts[index].run not in missing}
         for index, refusal in out.items():
-            self._leave_out(facts[index], refusal)
+            self.leave_out(facts[index], refusal)
         left = [fact for index, fact in enumerate(facts) if fact.run in runs and index not in out]
         return self._keep_accepted(self._without_attempts_after(left, [facts[index] for index in out]))
 
@@ -149,7 +151,8 @@ class Batches:
                 left.append(fact)
         return left
 
-    def _leave_out(self, fact: Fact, refusal: Refusal) -> None:
+    def leave_out(self, fact: Fact, refusal: Refusal) -> None:
+        """Log that a fact is not recorded, once for all of its kind and run, and note what that means for others."""
         if refusal.code == FENCED and fact.token:
             self._fence(fact)
         else:
@@ -228,9 +231,11 @@ def _subject(fact: Fact) -> str:
 
 
 def send_in_halves(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]) -> None:
-    """Send the facts in two halves; a single one that is too large is left out."""
+    """Send the facts in two halves; a single one that is too large, or no fact at all, is left out."""
     if len(facts) == 1:
-        logger.error("the ledger refused %s of %s: its body is too large", facts[0].kind, _subject(facts[0]))
+        logger.error(
+            "the ledger refused %s of %s: its body is too large or cannot be read", facts[0].kind, _subject(facts[0])
+        )
         return
     middle = len(facts) // 2
     send(facts[:middle])

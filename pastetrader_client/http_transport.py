@@ -14,6 +14,8 @@ import httpx
 from .transport import (
     Answer,
     Contended,
+    Failed,
+    NoLedger,
     Notice,
     Refusal,
     Stopped,
@@ -59,7 +61,7 @@ class HttpTransport:
         if len(body) >= COMPRESSED_FROM:
             body, headers["Content-Encoding"] = gzip.compress(body, FAST), "gzip"
         response = self._call("POST", "/events/", content=body, headers=headers)
-        if response.status_code in {400, 413}:
+        if response.status_code in {400, 413, 422}:
             raise TooLarge(detail_of(response))
         if response.status_code != 200:
             raise _unavailable(response, self.base)
@@ -180,13 +182,16 @@ def _document(response: httpx.Response) -> Any:
     try:
         return response.json()
     except ValueError:
-        raise Unavailable(f"{response.url} answered no JSON: is it the address of the ledger?") from None
+        raise NoLedger(f"{response.url} answered no JSON: is it the address of the ledger?") from None
 
 
 def _unavailable(response: httpx.Response, base: str) -> Unavailable:
     status = response.status_code
-    where = f": is {base} the address of the ledger?" if 300 <= status < 500 and status != 429 else ""
-    return Unavailable(f"answer {status}{where}", _retry_after(response.headers.get("Retry-After", "")))
+    if 300 <= status < 500 and status != 429:
+        where = f"is {base} the address of the ledger, and does a proxy pass on what is sent?"
+        return NoLedger(f"answer {status}: {where}", _retry_after(response.headers.get("Retry-After", "")))
+    of_kind = Failed if status == 500 else Unavailable
+    return of_kind(f"answer {status}", _retry_after(response.headers.get("Retry-After", "")))
 
 
 def _retry_after(value: str) -> float | None:

@@ -136,6 +136,10 @@ class Outbox:
             self.taken = self.added
         return taken
 
+    def first(self, count: int) -> list[Draft]:
+        """Return the oldest facts, and let them wait."""
+        return list(self.facts)[:count]
+
     def put_back(self, drafts: Sequence[Draft]) -> None:
         """Let facts that were taken wait again, before all others."""
         self.facts.extendleft(reversed(drafts))

@@ -3,14 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from .backoff import seconds_to_wait
-from .batches import Batches, send_in_halves
+from .batches import Batches
 from .cancellation import Watch
 from .early_facts import AGAIN, PATIENCE, without_runs_of
 from .encoding import Draft, Fact, draft_of, encode
+from .failing_facts import FailingFacts
 from .leases import Leases
 from .outbox import TICK, Outbox
 from .process_exit import hold, release
@@ -18,7 +19,7 @@ from .queued_starts import Turns
 from .spilling import Keeper
 from .spool import Spool
 from .timers import Timers
-from .transport import THREAD, Stopped, TooLarge, Transport, Unavailable
+from .transport import THREAD, Stopped, Transport, Unavailable
 
 MOST, MOST_BYTES = 2_000, 2_000_000  # of one call
 IDLE = 1.0  # seconds between looks at the runs that nothing was heard of
@@ -40,6 +41,7 @@ class Sender:
         self.outbox, self.spool, self.transport, self.watch = outbox, spool, transport, watch
         self.leases = Leases()
         self.batches = Batches(transport, watch, self.leases)
+        self.failing = FailingFacts(self.batches, outbox)
         self.turns = Turns(
             transport, watch, self.leases, self.batches.gone, wake=self.wake_now, silence=self._reason_of_silence
         )
@@ -49,7 +51,7 @@ class Sender:
         self.pending: list[Fact] = []
         self.from_spool = self.is_early = False
         self.patience = PATIENCE  # seconds for which runs are awaited that files are about
-        self.failures = 0
+        self.failures, self.said = 0, ""
         self.closing = self.is_new = self.is_abandoned = False
         self.thread: threading.Thread | None = None
         self.keeper: Keeper | None = None
@@ -220,7 +222,7 @@ class Sender:
         early = self.batches.early
         early.is_patient = not self.from_spool or self.patience > 0
         try:
-            self._send(facts)
+            self.failing.send(facts)
         except Unavailable as error:
             early.take()
             self._back_off(error)
@@ -235,13 +237,6 @@ class Sender:
             self._settle(waiting)
             if waiting:
                 self.outbox.wait(AGAIN)
-
-    def _send(self, facts: Sequence[Fact]) -> None:
-        try:
-            self.batches.send(facts)
-        except TooLarge as error:
-            logger.debug("a batch of %d facts was not taken: %s", len(facts), error)
-            send_in_halves(self._send, facts)
 
     def _settle(self, waiting: list[Fact]) -> None:
         """Let go of what was delivered. What waits for its run is sent again: from memory with what came since, from a
@@ -258,7 +253,8 @@ class Sender:
 
     def _back_off(self, error: Unavailable) -> None:
         self.failures += 1
-        if self.failures == 1:
+        if self.failures == 1 or error.sentence != self.said:
+            self.said = error.sentence
             logger.warning(error.sentence, error)
         until = time.monotonic() + seconds_to_wait(FIRST, self.failures, error.retry_after)
         began = time.monotonic()

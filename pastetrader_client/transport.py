@@ -65,6 +65,18 @@ class Unavailable(Exception):
         self.retry_after = retry_after
 
 
+class Failed(Unavailable):
+    """The ledger failed at the batch (500): at one of its facts, or at everything."""
+
+    sentence = "the ledger fails, facts are kept: %s"
+
+
+class NoLedger(Unavailable):
+    """The address is not that of a ledger, or something in between changes what is sent."""
+
+    sentence = "no ledger takes facts at this address, they are kept until one does: %s"
+
+
 class Contended(Unavailable):
     """Others change at the same time what this call changes."""
 

@@ -15,10 +15,12 @@ type Reply = tuple[int, dict[str, str]]
 
 
 class Stub:
-    """`reply` decides the status and headers of each call; only facts of a call with 200 are taken."""
+    """`reply` decides the status and headers of each call by its size, `status_of` the status by its facts; only facts
+    of a call with 200 are taken."""
 
     def __init__(self, port: int = 0) -> None:
         self.reply: Callable[[int], Reply] = lambda _size: (200, {})
+        self.status_of: Callable[[list[dict[str, Any]]], int] = lambda _facts: 200
         self.facts: list[dict[str, Any]] = []
         self.calls: list[tuple[float, int]] = []
         self.compressed: list[int] = []
@@ -34,9 +36,11 @@ class Stub:
                     body = gzip.decompress(body)
                 stub.calls.append((time.monotonic(), len(body)))
                 status, headers = stub.reply(len(body))
+                facts = json.loads(body)
+                status = stub.status_of(facts) if status == 200 else status
                 if status == 200:
-                    stub.facts += json.loads(body)
-                answer = {"applied": 0, "known": 0, "refused": 0, "refusals": [], "notices": []}
+                    stub.facts += facts
+                answer = {"applied": len(facts), "known": 0, "refused": 0, "refusals": [], "notices": []}
                 self.answer(status, headers, answer if status == 200 else {"detail": "as the test wants it"})
 
             def do_GET(self) -> None:

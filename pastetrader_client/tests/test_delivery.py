@@ -115,7 +115,7 @@ def test_what_is_reported_while_the_ledger_is_away_arrives_in_order_and_once(cli
 
 @pytest.mark.slow
 def test_the_pauses_between_tries_become_longer(client_of: Make, stub: Stub) -> None:
-    stub.reply = lambda _size: (500, {})
+    stub.reply = lambda _size: (503, {})
     client_of(stub.url).attach(uuid7()).info("x")
     wait_until(lambda: len(stub.calls) == 4)
     times = [at for at, _size in stub.calls]
