@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from itertools import count as count_from
 from typing import Any, BinaryIO, Self, cast
 from uuid import UUID
 
@@ -113,14 +114,22 @@ def file_name(kind: str, day: date, number: int) -> str:
     return f"{kind}-{day:%Y-%m-%d}.{number:04}{ENDING}"
 
 
+def file_number(name: str) -> int:
+    """Return the number in the name of a file, or of a manifest."""
+    number = name.split(".")[1] if "." in name else ""
+    return int(number) if number.isdecimal() else 0
+
+
 def manifest_name(name: str) -> str:
     return name.removesuffix(ENDING) + MANIFEST
 
 
 @contextmanager
 def writing(folder: Folder, manifest: Manifest) -> Iterator[Content]:
-    """Write the file of a manifest, and then the manifest, whose other members are filled in. Raises ArchiveError."""
+    """Write the file of a manifest, and then the manifest, whose other members are filled in. The name is the one given
+    or, if it is taken in the folder, the next one that is free. Raises ArchiveError."""
     with errors_of_writing(folder):
+        manifest.name = _reserve(folder, manifest)
         with folder.write(manifest.name) as raw:
             hashing = HashingStream(raw)
             packed = compression.writer(cast("BinaryIO", hashing))
@@ -133,6 +142,16 @@ def writing(folder: Folder, manifest: Manifest) -> Iterator[Content]:
         manifest.schema, manifest.created_at = _last_migration(), datetime.now(UTC).isoformat()
         with folder.write(manifest_name(manifest.name)) as stream:
             stream.write(json.dumps(asdict(manifest), indent=1).encode() + b"\n")
+
+
+def _reserve(folder: Folder, manifest: Manifest) -> str:
+    """Reserve a name that no file and no manifest has: one that is not recorded may be that of another ledger."""
+    of_day = manifest.name.partition(".")[0] + "."
+    there = (file_number(name) for name in folder.names() if name.startswith(of_day))
+    first = max([file_number(manifest.name), *(number + 1 for number in there)])
+    day = date.fromisoformat(manifest.day)
+    names = (file_name(manifest.kind, day, number) for number in count_from(first))
+    return next(name for name in names if folder.reserve(name))
 
 
 def lines(folder: Folder, name: str) -> Iterator[bytes]:

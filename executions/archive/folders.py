@@ -1,9 +1,10 @@
 """The place of the archive: a folder of this machine, or one of another system by fsspec. A file gets its name when it
-is complete."""
+is complete. No file takes the place of another one: its name is reserved first."""
 
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 from urllib.parse import unquote, urlsplit
@@ -19,11 +20,17 @@ UNWRITABLE = _("The archive {folder} cannot be written: {error}.")
 UNREADABLE = _("{name}: it cannot be read: {error}.")
 NO_FSSPEC = _("The archive {folder} needs the package fsspec: install pastetrader-executions[archive].")
 NO_FOLDER = _("The archive {folder} is not there, and the database has recorded files in it. Is its disk mounted?")
+TAKEN = "another ledger has written {name}"
+ABANDONED = 86_400  # seconds after which an incomplete file that nobody writes is removed
 UNSET = _("EXECUTIONS['ARCHIVE'] is not set: there is no archive.")
 
 
 class Folder(Protocol):
     def __str__(self) -> str: ...
+
+    def reserve(self, name: str) -> bool:
+        """Reserve the name of a new file, which write() writes next. Return whether it was free."""
+        ...
 
     def write(self, name: str) -> Any:
         """Return a context manager of a binary stream. The file has its name when the block ends without an error."""
@@ -44,10 +51,23 @@ class LocalFolder:
     def __str__(self) -> str:
         return str(self.path)
 
+    def reserve(self, name: str) -> bool:
+        """Reserve the name by its incomplete file, which one process alone can create."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._remove_abandoned()
+        part = self._part(name)
+        try:
+            part.open("xb").close()
+        except FileExistsError:
+            return False
+        if (self.path / name).exists():
+            part.unlink()
+            return False
+        return True
+
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
-        self.path.mkdir(parents=True, exist_ok=True)
-        part = self.path / f".{name}.part"
+        part = self._part(name)
         try:
             with part.open("wb") as stream:
                 yield stream
@@ -69,6 +89,15 @@ class LocalFolder:
             return []
         return sorted(each.name for each in self.path.iterdir() if not each.name.startswith("."))
 
+    def _part(self, name: str) -> Path:
+        return self.path / f".{name}.part"
+
+    def _remove_abandoned(self) -> None:
+        for part in self.path.glob(".*.part"):
+            with suppress(FileNotFoundError):  # its writer has just completed it
+                if time.time() - part.stat().st_mtime > ABANDONED:
+                    part.unlink()
+
 
 class RemoteFolder:
     """A folder of any system that fsspec can write."""
@@ -86,11 +115,18 @@ class RemoteFolder:
     def __str__(self) -> str:
         return self.url
 
+    def reserve(self, name: str) -> bool:
+        """Return whether the name is free: most systems have no exclusive creation, so write() looks again."""
+        return not self._has(name)
+
     @contextmanager
     def write(self, name: str) -> Iterator[BinaryIO]:
         self.files.makedirs(self.path, exist_ok=True)
         with self.files.transaction, self.files.open(self._place(name), "wb") as stream:
+            is_shown = self._has(name)  # by systems that show a file from its first byte on
             yield stream
+            if not is_shown and self._has(name):
+                raise FileExistsError(TAKEN.format(name=name))
 
     def open(self, name: str) -> BinaryIO:
         return cast("BinaryIO", self.files.open(self._place(name), "rb"))
@@ -102,6 +138,10 @@ class RemoteFolder:
         if not self.files.exists(self.path):
             return []
         return sorted(str(each).rsplit("/", 1)[-1] for each in self.files.ls(self.path, detail=False, refresh=True))
+
+    def _has(self, name: str) -> bool:
+        self.files.invalidate_cache()
+        return bool(self.files.exists(self._place(name)))
 
     def _place(self, name: str) -> str:
         return f"{self.path.rstrip('/')}/{name}"

@@ -1,7 +1,7 @@
 """Runs and log lines written to files, and recorded, before they are deleted.
 
-Each file is one transaction: a lock, the rows read and written, the manifest, then the record in the database. The
-number of a file is that of the recorded ones of its day, so a file that was never recorded is written again.
+Each file is one transaction: a lock, the rows read and written, the manifest, then the record in the database. A file
+that was never recorded remains as it is: another ledger may have written it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -205,7 +205,8 @@ def _days(partition: Partition) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _next_name(kind: ArchiveKind, day: date) -> str:
-    return files.file_name(kind, day, ArchiveFile.objects.filter(kind=kind, day=day).count() + 1)
+    recorded = ArchiveFile.objects.filter(kind=kind, day=day).values_list("name", flat=True)
+    return files.file_name(kind, day, max(map(files.file_number, recorded), default=0) + 1)
 
 
 def _record(manifest: Manifest, snapshot: Snapshot) -> ArchiveFile:

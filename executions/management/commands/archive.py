@@ -44,7 +44,9 @@ class Command(BaseCommand):
         bad = 0
         for folder, name in places:
             if name not in recorded:
-                self.stdout.write(_("%(name)s is not recorded: a pass that did not end left it.") % {"name": name})
+                self.stdout.write(
+                    _("%(name)s is not recorded: a pass that did not end, or another ledger, left it.") % {"name": name}
+                )
                 if not verification.has_manifest(folder, name):
                     continue
             found = list(verification.faults(folder, name))

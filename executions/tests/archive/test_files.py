@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import resource
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,7 +18,7 @@ from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from executions import partitions
+from executions import partitions, run_notes
 from executions.archive import ArchiveError, compression, ensure_archived, ensure_lines_archived, folders, recording
 from executions.archive.row_format import KINDS
 from executions.models import ArchivedRun, ArchiveFile, WorkflowExecution
@@ -26,7 +28,7 @@ from ledgerkit.db.models import uuid7
 
 pytestmark = pytest.mark.django_db
 
-NAME = "runs-2026-05-01.0001.ndjson.zst"
+NAME, SECOND = "runs-2026-05-01.0001.ndjson.zst", "runs-2026-05-01.0002.ndjson.zst"
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_a_run_that_changed_is_archived_again(workflow: Any, archive: Path) -> N
     assert ArchiveFile.objects.count() == 2
 
 
-def test_what_an_interrupted_pass_left_is_written_again(timed: Any, archive: Path, monkeypatch: Any) -> None:
+def test_what_an_interrupted_pass_left_remains(timed: Any, archive: Path, monkeypatch: Any) -> None:
     def killed(*_arguments: object) -> None:
         raise KeyboardInterrupt
 
@@ -126,8 +128,62 @@ def test_what_an_interrupted_pass_left_is_written_again(timed: Any, archive: Pat
     assert (archive / NAME).exists()
     assert f"{NAME} is not recorded" in call("archive", "--verify")[0]
     ensure_archived([timed.pk])
-    assert ArchiveFile.objects.get().name == NAME
-    assert call("archive", "--verify") == ("1 file is as it was written.\n", "")
+    assert ArchiveFile.objects.get().name == SECOND
+    printed, faults = call("archive", "--verify")
+    assert (printed.splitlines()[1], faults) == ("2 files are as they were written.", "")
+
+
+@pytest.mark.parametrize("url", ["{folder}", "local://{folder}"])
+def test_no_file_of_another_ledger_is_replaced(url: str, timed: Any, tmp_path: Path, settings: Any) -> None:
+    """One that is complete, the manifest of one, and one that is being written."""
+    settings.EXECUTIONS = settings.EXECUTIONS | {"ARCHIVE": url.format(folder=tmp_path)}
+    names = [NAME, "runs-2026-05-01.0004.manifest.json", ".runs-2026-05-01.0005.ndjson.zst.part"]
+    for name in names:
+        (tmp_path / name).write_text("of another ledger")
+    ensure_archived([timed.pk])
+    assert {(tmp_path / name).read_text() for name in names} == {"of another ledger"}
+    written = 6 if url == "{folder}" else 5
+    assert ArchiveFile.objects.get().name == f"runs-2026-05-01.{written:04}.ndjson.zst"
+
+
+def test_the_next_file_has_a_number_above_all_that_are_recorded(timed: Any, archive: Path) -> None:
+    archive.mkdir()
+    (archive / NAME).write_text("of another ledger")
+    for n in range(3):
+        timed.refresh_from_db()
+        run_notes.write(timed.pk, str(n))
+        ensure_archived([timed.pk])
+        (archive / NAME).unlink(missing_ok=True)
+    assert [name[16:20] for name in ArchiveFile.objects.values_list("name", flat=True)] == ["0002", "0003", "0004"]
+
+
+def test_one_of_two_ledgers_gets_a_name(archive: Path) -> None:
+    """The second one looks before the file is complete, or has looked before and reserves afterwards."""
+    first, second = folders.LocalFolder(archive), folders.LocalFolder(archive)
+    assert [folder.reserve(NAME) for folder in (first, second)] == [True, False]
+    with first.write(NAME) as stream:
+        stream.write(b"of the first")
+        assert not second.reserve(NAME)
+    assert not second.reserve(NAME)
+    assert (archive / NAME).read_bytes() == b"of the first"
+    assert [path.name for path in archive.iterdir()] == [NAME]
+
+
+def test_a_file_that_another_ledger_completes_meanwhile_is_not_replaced_in_a_bucket(tmp_path: Path) -> None:
+    folder = folders.RemoteFolder(f"local://{tmp_path}")
+    assert folder.reserve(NAME)
+    with pytest.raises(FileExistsError, match="another ledger"), folder.write(NAME):
+        (tmp_path / NAME).write_bytes(b"of another ledger")
+    assert (tmp_path / NAME).read_bytes() == b"of another ledger"
+
+
+def test_incomplete_files_are_removed_after_a_day(archive: Path) -> None:
+    archive.mkdir()
+    for name, age in (("old", 90_000), ("new", 3_600)):
+        (part := archive / f".{name}.part").touch()
+        os.utime(part, (time.time() - age,) * 2)
+    folders.LocalFolder(archive).reserve(NAME)
+    assert sorted(path.name for path in archive.iterdir()) == [".new.part", f".{NAME}.part"]
 
 
 def test_no_secret_is_in_a_file(workflow: Any, archive: Path) -> None:
