@@ -13,6 +13,8 @@ from .serializers import RowSerializer
 
 COUNTED = "The number of runs that are changed; 20,001 stands for more, which no action may have."
 
+MATCHING = "The number of runs that match the filter, in whatever status; 20,001 stands for more."
+
 
 class NewBulkActionSerializer(StrictTypes, serializers.Serializer[None]):
     """A new bulk action. `filter` has the names and values of the parameters of GET `executions/`, a list where one is
@@ -29,12 +31,12 @@ class StopSerializer(StrictTypes, serializers.Serializer[None]):
 
 
 class BegunBulkActionSerializer(serializers.Serializer[Any]):
-    """Answer to a new bulk action. `id` is null after a dry run. `matching` counts the runs that match the filter, in
-    whatever status; `sample` has the ids of the newest that are changed."""
+    """Answer to a new bulk action. `id` is null after a dry run. `sample` has the ids of the newest runs that are
+    changed."""
 
     id = serializers.UUIDField(allow_null=True)
     number = serializers.IntegerField(help_text=COUNTED)
-    matching = serializers.IntegerField()
+    matching = serializers.IntegerField(help_text=MATCHING)
     sample = serializers.ListField(child=serializers.UUIDField())
 
 

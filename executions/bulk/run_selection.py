@@ -47,6 +47,11 @@ class Preview:
     sample: list[WorkflowExecution]
 
     @property
+    def matching_is_capped(self) -> bool:
+        """Return whether more runs match than were counted."""
+        return self.matching > limits.BULK_RUNS
+
+    @property
     def is_too_many(self) -> bool:
         return self.chosen > limits.BULK_RUNS
 

@@ -125,6 +125,17 @@ class TestAsking:
         assert "More than 2 runs match" in html
         assert 'name="confirmed"' not in html
 
+    def test_of_more_that_match_than_are_counted_no_number_is_named(
+        self, staff: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(limits, "BULK_RUNS", 2)
+        runs(1, workflow=workflow)
+        runs(4, "completed", workflow=workflow)
+        html = ask(staff, "cancel", f"?workflow={workflow.pk}")
+        assert "<strong>1 run</strong> is changed" in html
+        assert "More than 2 runs match the filter, and the others are left out" in html
+        assert "2 more runs match" not in html
+
     def test_nothing_that_matches_has_no_button(self, staff: Any) -> None:
         runs(1, "completed")
         html = ask(staff, "cancel", "?status=completed")
