@@ -1,172 +1,23 @@
 """Migrations of large tables: clients are not blocked while they run, and what was interrupted is finished."""
 
-import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.postgres.operations import AddConstraintNotValid, AddIndexConcurrently, ValidateConstraint
-from django.db import IntegrityError, ProgrammingError, connection, migrations, models, transaction
+from django.db import IntegrityError, ProgrammingError, connection, migrations, transaction
 from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.operations import SeparateDatabaseAndState
 from django.db.migrations.operations.base import Operation
 
 from benches.migrations import Client
 from ledgerkit.db.indexes import Index
 from ledgerkit.db.online_operations import (
-    AddForeignKeyOnline,
-    AddIndexOnline,
     CreateIndexOnline,
     InTransaction,
-    LockTables,
     ReplaceIndexOnline,
     UpdateInBatches,
     lock_tables,
 )
-from ledgerkit.db.operations import AddForeignKey, ChangeFunction
-
-# Every other table has as many rows as a team has workflows, users and tokens.
-LARGE = {
-    "workflowexecution": "workflow_executions",
-    "nodeexecution": "node_executions",
-    "executionlog": "execution_logs",
-    "historyentry": "execution_history",
-    "deletion": "execution_deletions",
-    "workflowexecutionattempt": "workflow_execution_attempts",
-    "nodeexecutionattempt": "node_execution_attempts",
-}
-ONLINE = (
-    AddForeignKeyOnline,
-    AddIndexOnline,
-    CreateIndexOnline,
-    ReplaceIndexOnline,
-    UpdateInBatches,
-    AddIndexConcurrently,
-)
-BODY = re.compile(r"(\$\w*\$).*?\1|--[^\n]*", re.DOTALL)
-CHANGES_TABLE = re.compile(
-    r"(?:ALTER TABLE|CREATE (?:CONSTRAINT )?TRIGGER \w+ (?:BEFORE|AFTER)[\w\s]+? ON)\s+(\w+)", re.IGNORECASE
-)
-READS_ALL_ROWS = re.compile(
-    r"^\s*(?:UPDATE|DELETE FROM)\s+(\w+)|CREATE (?:UNIQUE )?INDEX \w+ ON (\w+)", re.IGNORECASE | re.MULTILINE
-)
-
-
-# The second pass over the runs that have secrets, of which the batches before it leave none.
-ACCEPTED = {"0021_secrets_of_run": "Raw SQL operation: workflow_executions in one statement"}
-
-
-def faults(migration: migrations.Migration) -> list[str]:
-    """Return what a migration does that blocks clients of a large table for long."""
-    created = [each for each in migration.operations if isinstance(each, migrations.CreateModel)]
-    new = {str(each.options.get("db_table")) for each in created}
-    found = _faults(migration.operations, new, is_atomic=migration.atomic)
-    return [fault for fault in found if fault != ACCEPTED.get(migration.name)]
-
-
-def _faults(operations: Any, locked: set[str], *, is_atomic: bool) -> Iterator[str]:
-    new = {each.name.lower() for each in operations if isinstance(each, migrations.CreateModel)}
-    for operation in operations:
-        if isinstance(operation, LockTables):
-            locked |= set(operation.tables)
-        elif isinstance(operation, InTransaction):
-            yield from _faults(operation.operations, locked | set(operation.tables), is_atomic=True)
-        elif isinstance(operation, SeparateDatabaseAndState):
-            yield from _faults(operation.database_operations, locked, is_atomic=is_atomic)
-        elif isinstance(operation, (*ONLINE, ValidateConstraint)):
-            yield from [f"{operation.describe()}: needs atomic = False"] if is_atomic else []
-        elif getattr(operation, "model_name", "").lower() not in new:
-            yield from _faults_of(operation, locked)
-
-
-def _faults_of(operation: Operation, locked: set[str]) -> Iterator[str]:
-    changed = {LARGE[name] for name in [getattr(operation, "model_name", "").lower()] if name in LARGE}
-    if changed and isinstance(operation, migrations.AddIndex):
-        yield f"{operation.describe()}: use AddIndexOnline"
-    if changed and isinstance(operation, migrations.AddConstraint) and not isinstance(operation, AddConstraintNotValid):
-        yield f"{operation.describe()}: use AddConstraintNotValid, and ValidateConstraint in a later migration"
-    if changed and isinstance(operation, migrations.AddField) and not _has_default(operation.field):
-        yield f"{operation.describe()}: needs null=True or a db_default"
-    if changed and isinstance(operation, migrations.AlterField):
-        yield f"{operation.describe()}: may rewrite or read the table; add a column instead"
-    if isinstance(operation, AddForeignKey) and operation.table in LARGE.values():
-        yield f"{operation.describe()}: use AddForeignKeyOnline"
-    sql = _sql_of(operation)
-    yield from (f"{operation.describe()}: {name} in one statement" for name in _large(READS_ALL_ROWS, sql))
-    yield from (
-        f"{operation.describe()}: {name} is not locked by LockTables or InTransaction"
-        for name in sorted(changed | _large(CHANGES_TABLE, sql))
-        if name not in locked
-    )
-
-
-def _sql_of(operation: Operation) -> str:
-    if not isinstance(operation, migrations.RunSQL) or isinstance(operation, ChangeFunction):
-        return ""
-    statements = operation.sql if isinstance(operation.sql, list | tuple) else [operation.sql]
-    return BODY.sub("", "\n".join(str(each) for each in statements))
-
-
-def _large(pattern: re.Pattern[str], sql: str) -> set[str]:
-    found = {name for match in pattern.finditer(sql) for name in match.groups() if name}
-    return found & set(LARGE.values())
-
-
-def _has_default(field: Any) -> bool:
-    return field.null or field.has_db_default()
-
-
-def all_migrations() -> list[Any]:
-    found = MigrationLoader(None).disk_migrations.items()
-    ours = [each for (app, _name), each in found if app in {"alerts", "executions", "workflows", "tokens", "ledgerkit"}]
-    return [pytest.param(each, id=f"{each.app_label}.{each.name}") for each in ours if not each.initial]
-
-
-@pytest.mark.parametrize("migration", all_migrations())
-def test_a_migration_blocks_no_client_of_a_large_table(migration: migrations.Migration) -> None:
-    assert faults(migration) == []
-
-
-class Refused(migrations.Migration):
-    """Operations that a migration may not contain."""
-
-
-INDEX = Index(fields=["created_at"], name="idx_new")
-CHECK = models.CheckConstraint(condition=models.Q(version__gte=0), name="new_check")
-RUN = "workflowexecution"
-
-
-@pytest.mark.parametrize(
-    ("operation", "fault"),
-    [
-        (migrations.AddIndex(RUN, INDEX), "use AddIndexOnline"),
-        (AddIndexOnline(RUN, INDEX), "needs atomic = False"),
-        (migrations.AddConstraint(RUN, CHECK), "use AddConstraintNotValid"),
-        (ValidateConstraint(RUN, "new_check"), "needs atomic = False"),
-        (migrations.AddField(RUN, "new", models.IntegerField(default=1)), "needs null=True or a db_default"),
-        (migrations.AddField(RUN, "new", models.IntegerField(null=True)), "is not locked"),
-        (migrations.AlterField(RUN, "attempt", models.BigIntegerField()), "may rewrite or read the table"),
-        (migrations.RemoveField("nodeexecution", "settled"), "is not locked"),
-        (AddForeignKey("f", "node_executions", ["node_id"], "nodes", ["id"], "RESTRICT"), "use AddForeignKeyOnline"),
-        (migrations.RunSQL("UPDATE workflow_executions SET attempt = 1"), "in one statement"),
-        (migrations.RunSQL("CREATE INDEX a ON execution_logs (level)"), "in one statement"),
-        (migrations.RunSQL("ALTER TABLE execution_history ADD COLUMN a int"), "is not locked"),
-        (migrations.RunSQL("CREATE TRIGGER a AFTER INSERT ON execution_logs EXECUTE FUNCTION b()"), "is not locked"),
-    ],
-)
-def test_an_operation_that_blocks_clients_is_found(operation: Operation, fault: str) -> None:
-    migration = Refused("new", "executions")
-    migration.operations = [operation]
-    (found, *_others) = faults(migration)
-    assert fault in found
-
-
-def test_a_change_of_a_locked_table_is_accepted() -> None:
-    migration = Refused("new", "executions")
-    field = models.IntegerField(null=True)
-    migration.operations = [LockTables("workflow_executions"), migrations.AddField(RUN, "new", field)]
-    assert faults(migration) == []
 
 
 @pytest.fixture
@@ -259,7 +110,9 @@ class TestInterrupted:
 def test_an_index_is_replaced_and_comes_back(transactional_db: None) -> None:
     definition = "SELECT pg_get_indexdef('idx_workflow_executions_status'::regclass)"
     before = value(definition)
-    replaced = ReplaceIndexOnline(RUN, Index(fields=["status", "id"], name="idx_workflow_executions_status"))
+    replaced = ReplaceIndexOnline(
+        "workflowexecution", Index(fields=["status", "id"], name="idx_workflow_executions_status")
+    )
     apply(replaced)
     assert value(definition) == before.replace("(status)", "(status, id)")
     apply(replaced, backwards=True)
