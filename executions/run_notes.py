@@ -136,19 +136,10 @@ def _add(run: UUID, number: int, act: NoteAct, text: str) -> RunNote:
     actor = audit.current()
     given: masking.Fields = {"reason": text, "request_id": actor.request_id}
     masked = _mask(given, run) if text or actor.given_id else given
-    has_user = actor.user is not None and actor.user.pk is not None
-    row = RunNote(
-        workflow_execution_id=run,
-        number=number,
-        act=act,
-        through=actor.through,
-        user_id=str(actor.user.pk) if actor.user and has_user else "",
-        username=actor.user.get_username() if actor.user and has_user else actor.name,
-        token_id=actor.token.pk if actor.token else None,
-        token_name=actor.token.name if actor.token else "",
-        reason=str(masked["reason"])[:MAX_NOTE_LENGTH],
-        request_id=str(masked["request_id"]),
-    )
+    columns = actor.columns() | {
+        "reason": str(masked["reason"])[:MAX_NOTE_LENGTH], "request_id": str(masked["request_id"]),
+    }  # fmt: skip
+    row = RunNote(workflow_execution_id=run, number=number, act=act, **columns)
     row.save(force_insert=True)
     row.refresh_from_db(fields=["happened_at"])
     return row

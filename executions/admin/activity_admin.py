@@ -18,9 +18,10 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin import statuses
 from executions.admin.base import ReadOnlyAdmin
+from executions.admin.error_groups.rows import group_url
 from executions.admin.filters import activity_filters
 from executions.admin.pagination import KeysetChangeList
-from executions.models import Activity, ActivityKind, NodeExecution, WorkflowExecution
+from executions.models import Activity, ActivityKind, ErrorGroup, NodeExecution, WorkflowExecution
 from executions.models.activity import PERMISSIONS
 from ledgerkit.db.id_ranges import id_range
 from ledgerkit.types import StrOrPromise
@@ -34,7 +35,7 @@ ACTIVITY_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ActivityRow:
-    """An entry of the activity, ready to render. `name` is of the workflow or token, `address` its page."""
+    """An entry of the activity, ready to render. `name` is of the workflow, token or error, `address` its page."""
 
     done: Activity
     name: str
@@ -64,7 +65,9 @@ class ActivityAdmin(ReadOnlyAdmin):
     }
     list_filter = activity_filters.ALL
     exported: ClassVar[dict[str, str]] = {name: name for name in ("id", *ACTIVITY_COLUMNS)}
-    search_help_text = _("The id of a run, a node execution, a workflow or a token, or its first 8 characters")
+    search_help_text = _(
+        "The id of a run, a node execution, a workflow, an error group or a token, or its first 8 characters"
+    )
     id_columns = ("run_id", "node_id", "subject_id", "token_id")
     related = ()
     keyset = ("id",)
@@ -96,12 +99,13 @@ class ActivityAdmin(ReadOnlyAdmin):
         runs = WorkflowExecution.objects.filter(pk__in={row.run_id for row in rows if row.run_id}).order_by()
         nodes = NodeExecution.objects.filter(pk__in={row.node_id for row in rows if row.node_id}).order_by()
         named_runs = dict(runs.values_list("pk", "workflow_name"))
+        named_groups = _titles({row.subject_id for row in rows if row.kind == ActivityKind.ERROR_GROUP})
         named_nodes = dict(nodes.values_list("pk", "node_name"))
         words = statuses.labels()
         return [
             ActivityRow(
                 row,
-                _name_of(row, named_runs),
+                _name_of(row, named_runs, named_groups),
                 named_nodes.get(row.node_id, "") if row.node_id else "",
                 page_url(row) if row.run_id in named_runs or not row.run_id else deletion_url(row.run_id),
                 words.get(row.from_status or "", ""),
@@ -117,8 +121,13 @@ class ActivityAdmin(ReadOnlyAdmin):
         return redirect(activity_url())
 
 
-def _name_of(row: Activity, runs: dict[UUID, str]) -> str:
-    return (runs.get(row.run_id) if row.run_id else None) or row.subject_name or ""
+def _titles(groups: set[UUID]) -> dict[UUID, str]:
+    return dict(ErrorGroup.objects.filter(pk__in=groups).order_by().values_list("pk", "title"))
+
+
+def _name_of(row: Activity, runs: dict[UUID, str], groups: dict[UUID, str]) -> str:
+    named = runs.get(row.run_id) if row.run_id else groups.get(row.subject_id) if row.subject_id else None
+    return named or row.subject_name or ""
 
 
 def activity_url(**filters: object) -> str:
@@ -133,6 +142,8 @@ def page_url(row: Activity) -> str:
         return f"{address}?node={row.node_id}#node" if row.node_id else f"{address}#history"
     if row.kind == ActivityKind.BULK_ACTION:
         return reverse("admin:executions_bulkaction_change", args=[row.subject_id])
+    if row.kind == ActivityKind.ERROR_GROUP:
+        return group_url(row.subject_id) + "#history"
     return reverse("admin:workflows_definitionchange_changelist") + f"?{urlencode({SEARCH_VAR: row.subject_id})}"
 
 

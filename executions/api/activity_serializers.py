@@ -26,8 +26,8 @@ def activity_row(row: Columns) -> Row:
 
 
 class ActivitySerializer(StrictModelSerializer[Activity]):
-    """One entry of the activity. `subject` is a workflow, a token, a bulk action, or the workflow of a deleted run; of
-    a run or a node it is null. `from_status` of a deletion is the last status of the run."""
+    """One entry of the activity. `subject` is a workflow, a token, a bulk action, a group of errors, or the workflow of
+    a deleted run; of a run or a node it is null. `from_status` of a deletion is the last status of the run."""
 
     row = activity_row
     workflow_execution = UUIDField(source="run_id", allow_null=True)

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_noop, override
 
 from executions.audit import Through, act_as
 from executions.exceptions import InvalidTransition
-from executions.models import BulkAction, BulkState, BulkVerb, WorkflowExecution
+from executions.models import BulkAction, BulkState, BulkVerb, RecordedAct, WorkflowExecution
 from executions.querysets import WorkflowExecutionQuerySet
 from workflows.querysets import User
 
@@ -134,7 +134,8 @@ def work_at(action: BulkAction, seconds: float = SECONDS) -> int:
     """Work at an action for so long. Return the number of runs."""
     work, until, done = Work(action), time.monotonic() + seconds, 0
     if reason := work.hindrance():
-        stop(action, reason)
+        with act_as(reason=reason):
+            stop(action, reason)
         return 0
     with work.as_its_user():
         while time.monotonic() < until and work.do_next():
@@ -146,7 +147,10 @@ def work_at(action: BulkAction, seconds: float = SECONDS) -> int:
 def stop(action: BulkAction, by: str) -> bool:
     """Stop the action: runs whose turn has not come stay as they are. Return whether it was still at work."""
     stopped = BulkAction.objects.filter(pk=action.pk, ended_at=None, stopped_at=None)
-    is_stopped = bool(stopped.update(stopped_at=Now(), stopped_by=by))
+    with transaction.atomic():
+        is_stopped = bool(stopped.update(stopped_at=Now(), stopped_by=by))
+        if is_stopped:
+            RecordedAct.record_stop(action.pk)
     count(action)
     return is_stopped
 

@@ -14,6 +14,7 @@ from .lease import NodeExecutionLease, WorkflowExecutionLease
 from .log import ExecutionLog
 from .log_removal import DroppedLines, LogRemoval
 from .node_execution import NodeExecution
+from .recorded_act import RecordedAct, RecordedActName
 from .rollup import RollupChange, RollupPeriod, RollupResult
 from .run_note import NoteAct, RunNote
 from .saved_view import Listed, SavedView
@@ -55,6 +56,8 @@ __all__ = [
     "NodeExecutionAttempt",
     "NodeExecutionLease",
     "NoteAct",
+    "RecordedAct",
+    "RecordedActName",
     "RollupChange",
     "RollupPeriod",
     "RollupResult",

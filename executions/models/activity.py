@@ -1,14 +1,16 @@
-"""Activity: what people and programs did, read from the records of transitions, deletions, changes, bulk actions and
-notes."""
+"""Activity: what people and programs did, read from the records of transitions, deletions, changes, bulk actions,
+notes, error groups and kept runs."""
 
 from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import models
-from django.db.models import OuterRef, Q, Subquery, UUIDField
-from django.db.models.lookups import In
+from django.db.models import F, Func, IntegerField, OuterRef, Q, Subquery, UUIDField
+from django.db.models.lookups import In, IsNull
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from executions import partitions
 from executions.exceptions import ACTS
@@ -18,12 +20,26 @@ from workflows.history import AuditFields, ChangeAct, ChangedKind
 from workflows.querysets import User, can_view_all
 
 from .bulk_action import BulkVerb
+from .error_group import ErrorGroup
+from .recorded_act import RecordedActName
 from .run_note import NoteAct
 from .workflow_execution import WorkflowExecution
 
 LAST_USE = timedelta(minutes=2)  # of a token is noted once a minute
 # The verbs in the language of the page.
-SHOWN_ACTS = {**dict(BulkVerb.choices), **dict(ChangeAct.choices), **dict(NoteAct.choices), **ACTS}
+SHOWN_ACTS = {
+    **dict(BulkVerb.choices), **dict(ChangeAct.choices), **dict(NoteAct.choices), **dict(RecordedActName.choices),
+    "new": pgettext_lazy("act", "new"),
+    "regression": pgettext_lazy("act", "came back"),
+    "acknowledge": pgettext_lazy("act", "acknowledge"),
+    "mute": pgettext_lazy("act", "mute"),
+    "resolve": pgettext_lazy("act", "resolve"),
+    "reopen": pgettext_lazy("act", "open again"),
+    "assign": pgettext_lazy("act", "assign"),
+    "merge": pgettext_lazy("act", "merge"),
+    "split": pgettext_lazy("act", "split"),
+    **ACTS,
+}  # fmt: skip
 
 
 class ActivityKind(models.TextChoices):
@@ -31,6 +47,7 @@ class ActivityKind(models.TextChoices):
     DELETION = "deletion", _("deletion of an execution")
     BULK_ACTION = "bulk_action", _("bulk action")
     NOTE = "note", _("note")
+    ERROR_GROUP = "error_group", _("error group")
     WORKFLOW = "workflow", _("workflow")
     NODE = "node", _("node")
     EDGE = "edge", _("edge")
@@ -40,6 +57,7 @@ class ActivityKind(models.TextChoices):
 OF_DEFINITIONS = [str(kind) for kind in ChangedKind]
 PERMISSIONS: dict[str, list[str]] = {
     "executions.view_workflowexecution": [ActivityKind.EXECUTION, ActivityKind.BULK_ACTION, ActivityKind.NOTE],
+    "executions.view_errorgroup": [ActivityKind.ERROR_GROUP],
     "executions.view_deletion": [ActivityKind.DELETION],
     "workflows.view_definitionchange": OF_DEFINITIONS,
 }
@@ -63,17 +81,22 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
         return self.filter(token_id=pk, **bound)
 
     def of_workflows(self, pks: Collection[UUID]) -> "ActivityQuerySet":
-        """Filter to definitions of these workflows, to their runs, and to those that were deleted."""
+        """Filter to definitions of these workflows, to their runs, to those that were deleted, and to groups of errors
+        of these workflows alone."""
         # A look by key for each row: with IN or EXISTS below OR, all runs of the workflows would be read first.
         workflow = WorkflowExecution.objects.filter(pk=OuterRef("run_id")).order_by().values("workflow")
-        return self.filter(Q(subject_id__in=pks) | Q(In(Subquery(workflow, UUIDField()), list(pks))))
+        groups = ErrorGroup.objects.of_workflows_alone(Q(workflow__in=pks)).order_by().values("pk")
+        # The array is made once, before the rows are read: a workflow has few groups.
+        place = Func(ArraySubquery(groups), F("subject_id"), function="array_position", output_field=IntegerField())
+        of_groups = Q(IsNull(place, False), kind=ActivityKind.ERROR_GROUP)
+        return self.filter(Q(subject_id__in=pks) | of_groups | Q(In(Subquery(workflow, UUIDField()), list(pks))))
 
 
 class Activity(AuditFields):
-    """A view of the database (sql/activity_notes.sql). The ids are ordered by time, and so are its rows.
+    """A view of the database (sql/activity_error_groups.sql). The ids are ordered by time, and so are its rows.
 
     `run_id` and `node_id` are those of an execution, `subject_id` and `subject_name` those of a workflow or a token,
-    of the workflow of a deleted run, or of a bulk action."""
+    of the workflow of a deleted run, of a bulk action, or of a group of errors."""
 
     kind = models.CharField(_("kind"), choices=ActivityKind)
     act = models.CharField(_("act"))

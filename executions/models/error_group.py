@@ -162,7 +162,15 @@ class ErrorGroupChange(AuditFields):
         verbose_name_plural = _("changes of error groups")
         default_permissions = ()
         ordering = ["-happened_at", "-id"]
-        indexes = [Index(fields=["group", "-happened_at", "-id"], name="idx_error_group_changes_group")]
+        indexes = [
+            Index(fields=["group", "-happened_at", "-id"], name="idx_error_group_changes_group"),
+            # For the activity of a user. Those of upkeep are most rows, and are found soon without an index.
+            Index(
+                fields=["username", "id"],
+                name="idx_error_group_changes_username",
+                condition=Q(token_id=None) & ~Q(username="") & ~Q(username="upkeep"),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.act} {self.happened_at:%Y-%m-%d %H:%M:%S}"

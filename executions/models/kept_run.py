@@ -2,11 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from django.db import models, transaction
+from django.db import DEFAULT_DB_ALIAS, models, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from executions import audit, masking, text_limits
+from ledgerkit.db import json_validation
+from ledgerkit.db.audit import ActorColumns
+
+from .recorded_act import RecordedAct, RecordedActName
 
 if TYPE_CHECKING:
     from .workflow_execution import WorkflowExecution
@@ -50,15 +54,33 @@ class KeptRun(models.Model):
         """
         with transaction.atomic():
             type(run).objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
-            text = text_limits.cut_to_limits("reason", masking.mask_reason(reason, [run.pk]))
-            row = {"username": audit.current().display_name, "reason": text}
+            masked = _mask(run, reason)
+            row = {"username": audit.current().display_name, "reason": masked["reason"]}
+            is_same = cls._default_manager.filter(workflow_execution_id=run.pk, **row).exists()
             kept, _is_new = cls._default_manager.update_or_create(
                 workflow_execution_id=run.pk, defaults=row, create_defaults={**row, "kept_at": CLOCK}
             )
+            if not is_same:
+                RecordedAct.record_for_run(run.pk, RecordedActName.KEEP, masked)
         kept.refresh_from_db()
         return kept
 
     @classmethod
     def release(cls, run: "WorkflowExecution") -> bool:
-        """Remove the mark. Return whether there was one."""
-        return bool(cls._default_manager.filter(workflow_execution_id=run.pk).delete()[0])
+        """Remove the mark, and record who did. Return whether there was one."""
+        with transaction.atomic():
+            was_kept = bool(cls._default_manager.filter(workflow_execution_id=run.pk).delete()[0])
+            if was_kept:
+                RecordedAct.record_for_run(run.pk, RecordedActName.RELEASE, _mask(run, audit.current().reason))
+        return was_kept
+
+
+def _mask(run: "WorkflowExecution", reason: str) -> ActorColumns:
+    """Return the reason, and a request id that the client may have chosen, without secrets of the run."""
+    actor = audit.current()
+    given: masking.Fields = {"reason": json_validation.to_storable_text(reason), "request_id": actor.request_id}
+    has_text = bool(reason or actor.given_id)
+    masked = masking.mask_or_hide(given, [run.pk], DEFAULT_DB_ALIAS) if has_text else given
+    return {
+        "reason": text_limits.cut_to_limits("reason", str(masked["reason"])), "request_id": str(masked["request_id"]),
+    }  # fmt: skip

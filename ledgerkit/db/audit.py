@@ -50,6 +50,18 @@ class Changes(TypedDict, total=False):
     name: str
 
 
+class ActorColumns(TypedDict, total=False):
+    """Values of the audit fields of a row (workflows.history.AuditFields)."""
+
+    through: str
+    user_id: str
+    username: str
+    token_id: UUID | None
+    token_name: str
+    reason: str
+    request_id: str
+
+
 class Actor(msgspec.Struct, frozen=True):
     """The actor of a change. `name` identifies an actor without a `user`, such as the system user of a command."""
 
@@ -71,6 +83,19 @@ class Actor(msgspec.Struct, frozen=True):
         """Return the name of the user, else of the token; empty if nobody is known."""
         user = self.user.get_username() if self.user is not None and self.user.pk is not None else self.name
         return user or (self.token.name if self.token else "")
+
+    def columns(self) -> ActorColumns:
+        """Return the audit fields of a row that is written without a trigger, with the texts as they are."""
+        has_user = self.user is not None and self.user.pk is not None
+        return {
+            "through": self.through,
+            "user_id": str(self.user.pk) if self.user and has_user else "",
+            "username": self.user.get_username() if self.user and has_user else self.name,
+            "token_id": self.token.pk if self.token else None,
+            "token_name": self.token.name if self.token else "",
+            "reason": self.reason,
+            "request_id": self.request_id,
+        }
 
     def note(self, **more: object) -> str:
         """Return the actor as JSON for the audit record, without the reason. `more` are fields to add or to replace."""

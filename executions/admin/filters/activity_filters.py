@@ -88,7 +88,7 @@ class ActivityRunFilter(RunFilter):
 
 
 class ActivityWorkflowFilter(LinkedFilter):
-    """Filter by a workflow: its definition, its runs, and those that were deleted."""
+    """Filter by a workflow: its definition, its runs, those that were deleted, and groups of its errors alone."""
 
     title = _("workflow")
     parameter_name = "workflow"

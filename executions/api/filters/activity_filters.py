@@ -20,7 +20,9 @@ class ActivityFilters(StrictFilterSet):
     kind = MultiChoiceFilter(ActivityKind.choices, field_name="kind", help_text="One or more kinds.")
     workflow = UUIDFilter(
         method="filter_workflow",
-        help_text="The id of a workflow: its definition, its runs, and those that were deleted.",
+        help_text=(
+            "The id of a workflow: its definition, its runs, those that were deleted, and groups of its errors alone."
+        ),
     )
     workflow_execution = UUIDFilter(field_name="run_id", help_text="The id of a run.")
     after = DateTimeFilter(method="filter_after", help_text="At this time or later, to the millisecond.")

@@ -18,9 +18,10 @@ from .base import QueryMixin
         operation_id="listActivity",
         summary="List who did what",
         description=(
-            "Transitions of runs and nodes, notes on runs, deletions of runs, changes of definitions and tokens, and "
-            "bulk actions, newest first. For staff: each kind for those who may view its records; for others the list "
-            "is empty. A token sees no changes of tokens, and one that is bound to workflows what was done to these."
+            "Transitions of runs and nodes, notes on runs, deletions of runs, runs that were kept or released, changes "
+            "of definitions, tokens and groups of errors, and bulk actions, newest first. For staff: each kind for "
+            "those who may view its records; for others the list is empty. A token sees no changes of "
+            "tokens, and one that is bound to workflows what was done to these."
         ),
     ),
 )

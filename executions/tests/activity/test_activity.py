@@ -12,14 +12,25 @@ from django.utils import timezone
 from executions import partitions
 from executions.admin import exports
 from executions.audit import Through, act_as
-from executions.models import Activity, HistoryEntry, WorkflowExecution
+from executions.bulk import runner
+from executions.error_groups import group_changes
+from executions.models import (
+    Activity,
+    ErrorFingerprint,
+    ErrorGroup,
+    HistoryEntry,
+    KeptRun,
+    WorkflowExecution,
+)
 from executions.tests.bulk.test_work import begin
 from executions.tests.cast import permissions
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
+from ledgerkit.db.models import uuid7
 from ledgerkit.tests.clients import client_of
 from tokens.models import Token
 from workflows.models import Workflow
-from workflows.tests.factories import UserFactory
+from workflows.secret_keys import MASK
+from workflows.tests.factories import UserFactory, WorkflowFactory
 
 pytestmark = pytest.mark.django_db
 ACTIVITY = "/admin/executions/activity/"
@@ -45,6 +56,19 @@ def entry_at(moment: Any, run: WorkflowExecution, **fields: Any) -> None:
         pk=partitions.bound(moment), workflow_execution=run, attempt=1, to_status="cancelled", act="cancel",
         through="admin", happened_at=moment, **fields,
     )  # fmt: skip
+
+
+def group_of(workflow: Workflow, **fields: Any) -> ErrorGroup:
+    """Return a group with a fingerprint of the workflow."""
+    now = timezone.now()
+    group: ErrorGroup = ErrorGroup.objects.create(first_seen=now, last_seen=now, **fields)
+    fingerprint_of(group, workflow)
+    return group
+
+
+def fingerprint_of(group: ErrorGroup, workflow: Workflow) -> None:
+    seen = {"first_seen": group.first_seen, "last_seen": group.last_seen}
+    ErrorFingerprint.objects.create(workflow=workflow, group=group, digest=uuid7().hex, rule="message", **seen)
 
 
 class TestWhatIsShown:
@@ -89,6 +113,96 @@ class TestWhatIsShown:
                 client.get(f"{ACTIVITY}?user=ann")
             counts.append(len(queries))
         assert counts[0] == counts[1]
+
+
+class TestGroupsOfErrors:
+    """Changes of groups of errors, to those who may view groups."""
+
+    def test_each_act_is_named_by_what_it_changed(self, staff: Any, ann: Any, workflow: Workflow) -> None:
+        group, other = group_of(workflow, title="no prices"), group_of(workflow)
+        later = timezone.now() + timedelta(days=1)
+        with act_as(through=Through.ADMIN, user=ann):
+            group_changes.change(group, "known at the vendor", state="acknowledged")
+            group_changes.change(group, state="muted", muted_until=later)
+            group_changes.change(group, muted_until=later + timedelta(days=1))
+            group_changes.change(group, state="resolved")
+            group_changes.change(group, state="open", assignee=staff)
+            group_changes.change(group, assignee=ann)
+            group_changes.note(group, "the vendor was asked")
+            group_changes.merge(group, [other])
+            made = group_changes.split(group, [group.fingerprints.values_list("pk", flat=True)[0]])
+        of_groups = Activity.objects.filter(kind="error_group", username="ann").order_by("id")
+        changes = ["acknowledge", "mute", "mute", "resolve", "reopen", "assign", "note"]
+        acts = [*changes, "merge", "merge", "new", "split", "split"]
+        assert list(of_groups.values_list("act", flat=True)) == acts
+        assert set(of_groups.values_list("subject_id", flat=True)) == {group.pk, other.pk, made.pk}
+        html = shown(staff, "?kind=error_group&user=ann")
+        texts = ["no prices", "the vendor was asked", "open again", "known at the vendor"]
+        assert [text for text in texts if text in html] == texts
+        assert f"/admin/executions/errorgroup/{group.pk}/change/#history" in html
+        assert html.count("<tr") - 1 == len(acts)
+
+    def test_only_those_who_may_view_groups_see_them(self, ann: Any, owner: Any, workflow: Workflow) -> None:
+        group_changes.note(group_of(workflow), "the vendor was asked")
+        for codename, expected in (("view_workflowexecution", False), ("view_errorgroup", True)):
+            ann.user_permissions.set(permissions(codename))
+            user = type(ann).objects.get(pk=ann.pk)
+            assert Activity.objects.visible_to(user).filter(kind="error_group").exists() == expected
+            assert ("the vendor was asked" in shown(user)) == expected
+        assert not Activity.objects.visible_to(owner).exists()
+
+    def test_the_filter_by_a_workflow_finds_groups_of_it_alone(self, staff: Any, ann: Any, workflow: Workflow) -> None:
+        group, other = group_of(workflow), WorkflowFactory()
+        group_changes.note(group, "the vendor was asked")
+        assert "the vendor was asked" in shown(staff, f"?workflow={workflow.pk}")
+        assert "the vendor was asked" not in shown(staff, f"?workflow={other.pk}")
+        fingerprint_of(group, other)
+        for mixed in (workflow, other):
+            assert "the vendor was asked" not in shown(staff, f"?workflow={mixed.pk}")
+
+    def test_the_statements_do_not_grow_with_the_groups(self, staff: Any, workflow: Workflow) -> None:
+        client, counts = client_of(staff), []
+        for number in (1, 9):
+            for _ in range(number):
+                group_changes.note(group_of(workflow), "the vendor was asked")
+            with CaptureQueriesContext(connection) as queries:
+                client.get(f"{ACTIVITY}?kind=error_group")
+            counts.append(len(queries))
+        assert counts[0] == counts[1]
+
+
+class TestKeptRunsAndStoppedActions:
+    def test_a_run_that_was_kept_and_released(self, staff: Any, ann: Any) -> None:
+        run = WorkflowExecutionFactory(context={"secrets": {"key": "sesame-opens"}})
+        with act_as(through=Through.ADMIN, user=ann):
+            KeptRun.keep(run, "as sesame-opens was refused")
+            KeptRun.keep(run, "as sesame-opens was refused")  # the same: no entry
+            KeptRun.release(run)
+            KeptRun.release(run)
+        found = Activity.objects.filter(username="ann", run_id=run.pk, act__in=["keep", "release"]).order_by("id")
+        assert list(found.values_list("kind", "act", "reason")) == [
+            ("execution", "keep", f"as {MASK} was refused"), ("execution", "release", ""),
+        ]  # fmt: skip
+        html = shown(staff, f"?workflow_execution={run.pk}&user=ann")
+        assert "keep no longer" in html
+        assert f"/admin/executions/workflowexecution/{run.pk}/change/#history" in html
+
+    def test_a_bulk_action_that_was_stopped(self, staff: Any, ann: Any) -> None:
+        WorkflowExecutionFactory()
+        action = begin(staff, "cancel")
+        with act_as(through=Through.ADMIN, user=ann):
+            assert runner.stop(action, "ann")
+            assert not runner.stop(action, "ann")
+        html = shown(staff, "?user=ann&kind=bulk_action")
+        assert html.count(f"/admin/executions/bulkaction/{action.pk}/change/") == 1
+        assert ">stop</td>" in html
+
+    def test_one_that_the_server_stopped_says_why(self, staff: Any) -> None:
+        WorkflowExecutionFactory()
+        action = begin(staff, "cancel")
+        type(staff).objects.update(is_active=False)
+        runner.work_open()
+        assert Activity.objects.get(act="stop", subject_id=action.pk).reason == runner.NOBODY
 
 
 class TestFilters:

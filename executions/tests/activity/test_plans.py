@@ -6,9 +6,18 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from executions.api.filters.activity_filters import ActivityFilters
-from executions.models import Activity, Deletion, HistoryEntry, RunNote
+from executions.models import (
+    Activity,
+    Deletion,
+    ErrorGroup,
+    ErrorGroupChange,
+    HistoryEntry,
+    RecordedAct,
+    RunNote,
+)
 from executions.tests.activity.test_activity import done_by
 from executions.tests.database.test_list_plans import filter_queryset
 from executions.tests.factories import WorkflowExecutionFactory
@@ -60,6 +69,39 @@ def test_the_notes_and_deletions_of_a_user_have_indexes(staff: Any) -> None:
     found = indexes_of_query("user=ann")
     assert {"idx_execution_notes_username", "idx_execution_deletions_username"} <= found
     assert not {"execution_notes_pkey", "execution_deletions_pkey"} & found
+
+
+def test_the_history_of_groups_is_merged_from_its_ids_and_that_of_a_user_has_an_index(staff: Any) -> None:
+    now = timezone.now()
+    group = ErrorGroup.objects.create(first_seen=now, last_seen=now)
+    rows = {"upkeep": "new", "ben": "note"}
+    ErrorGroupChange.objects.bulk_create(
+        ErrorGroupChange(group=group, through="in_process", username=name, act=act)
+        for name, act in rows.items()
+        for _ in range(ENTRIES)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE error_group_changes")
+    assert "error_group_changes_pkey" in indexes(staff)
+    assert "error_group_changes_pkey" in indexes_of_query("kind=error_group")
+    assert "idx_error_group_changes_username" in indexes_of_query("user=ann")
+
+
+def test_the_acts_on_kept_runs_and_bulk_actions_have_indexes(staff: Any) -> None:
+    by_ben = {"through": "admin", "username": "ben", "kind": "execution", "act": "keep"}
+    RecordedAct.objects.bulk_create(RecordedAct(workflow_execution_id=uuid7(), **by_ben) for _ in range(ENTRIES))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE recorded_acts")
+    assert "recorded_acts_pkey" in indexes(staff)
+    assert "idx_recorded_acts_kind" in indexes_of_query("kind=bulk_action")
+    assert "idx_recorded_acts_username" in indexes_of_query("user=ann")
+    assert "idx_recorded_acts_workflow_execution" in indexes_of_query(f"workflow_execution={uuid7()}")
+
+
+def test_no_part_is_sorted_as_a_whole(staff: Any) -> None:
+    plan = Activity.objects.visible_to(staff).order_by("-id")[:51].explain()
+    assert "Merge Append" in plan
+    assert "Subquery Scan" not in plan
 
 
 def test_the_part_of_a_workflow_looks_for_the_run_of_each_row_by_its_key(staff: Any) -> None:
