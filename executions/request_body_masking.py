@@ -23,7 +23,7 @@ def mask_body(body: object, run: UUID | None) -> object:
     or too many."""
     extra = ledgerkit_settings.SECRET_KEYS_EXTRA
     found, place = _find_in_body(body, extra)
-    lines = _Values.of(body) if isinstance(body, list) and not found else None
+    lines = _Values.from_body(body) if isinstance(body, list) and not found else None
     is_plain = lines is not None and lines.need_no_mask(without_secrets(extra).scrubber)
     if lines is not None and is_plain and lines.are_quick():  # as most calls with log lines are: mask() is enough
         return body
@@ -63,7 +63,7 @@ class _Values(NamedTuple):
     documents: list[object]
 
     @classmethod
-    def of(cls, body: list[object]) -> Self:
+    def from_body(cls, body: list[object]) -> Self:
         values = [value for item in body if isinstance(item, dict) for value in item.values()]
         texts = [value for value in values if isinstance(value, str)]
         return cls(texts, [value for value in values if isinstance(value, (dict, list))])

@@ -68,7 +68,7 @@ class SharedCounts:
             for slot in (0, _slot(key)):
                 self.places[_own][slot] += by
 
-    def of(self, key: Hashable) -> int:
+    def count_for(self, key: Hashable) -> int:
         return sum(counts[_slot(key)] for counts in self.places)
 
     def total(self) -> int:

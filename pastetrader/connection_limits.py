@@ -46,7 +46,7 @@ class OpenConnections:
         known."""
         if settings.CONNECTIONS and self.every >= settings.CONNECTIONS:
             return self.every, "all clients"
-        same = self.counts.of(network)
+        same = self.counts.count_for(network)
         if network and settings.CONNECTIONS_PER_ADDRESS and same >= settings.CONNECTIONS_PER_ADDRESS:
             return same, network
         return None

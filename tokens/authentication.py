@@ -63,7 +63,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
         return found
 
     def authenticate_credentials(self, key: str) -> tuple[object, object]:
-        token = Token.objects.of(key, self.beside)
+        token = Token.objects.authenticate(key, self.beside)
         if token is None:
             raise exceptions.AuthenticationFailed(
                 "This token is unknown, expired or revoked. Ask an administrator for a new one."

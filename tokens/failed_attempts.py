@@ -51,7 +51,7 @@ class Counter:
     seconds: int
 
     @classmethod
-    def of(cls, most: int, seconds: int, *parts: str) -> "Counter":
+    def from_parts(cls, most: int, seconds: int, *parts: str) -> "Counter":
         return cls(hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest(), most, seconds)
 
     def wait(self) -> int:
@@ -127,13 +127,13 @@ def login_attempt(request: HttpRequest, name: str) -> Attempt:
         (tokens_settings.LOGIN_FAILURES_ADDRESS, network, ""),
         (tokens_settings.LOGIN_FAILURES_NAME, "", who),
     )
-    counters = [Counter.of(most, seconds, "login", *parts) for most, *parts in limits]
+    counters = [Counter.from_parts(most, seconds, "login", *parts) for most, *parts in limits]
     return Attempt(f"The login as {name[:MAX_LOGGED_NAME]!r} from {address[:MAX_LOGGED_NAME]!r}", counters)
 
 
 def token_attempt(request: HttpRequest) -> Attempt:
     address = address_of(request)
-    counter = Counter.of(
+    counter = Counter.from_parts(
         tokens_settings.TOKEN_FAILURES, tokens_settings.TOKEN_WAIT_SECONDS, "token", network_of(address)
     )
     return Attempt(f"A request with a wrong token from {address[:MAX_LOGGED_NAME]!r}", [counter])

@@ -51,7 +51,7 @@ class TokenQuerySet(AuditedQuerySet["Token"]):
         rows = self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None)
         return rows.filter(user__is_active=True) if _has_fields("is_active") else rows
 
-    def of(self, secret: str, beside: RowByKey[Any] | None = None) -> "Token | None":
+    def authenticate(self, secret: str, beside: RowByKey[Any] | None = None) -> "Token | None":
         """Return the usable token with this secret, with its user; else None. The same statement records the use, once
         a minute, and reads the row `beside` it."""
         token = _lookup().first(digest(secret), beside=beside)

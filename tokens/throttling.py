@@ -29,7 +29,7 @@ class CallerThrottle(throttling.BaseThrottle):
             return True
         most, _, period = rate.partition("/")
         kind = "read" if is_read else "write"
-        self.counter = Counter.of(int(most), SECONDS[period], f"throttle_{kind}_{caller_id(request)}")
+        self.counter = Counter.from_parts(int(most), SECONDS[period], f"throttle_{kind}_{caller_id(request)}")
         return self.counter.add()
 
     def wait(self) -> float:

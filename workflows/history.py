@@ -82,7 +82,7 @@ class DefinitionChange(AuditFields):
         return f"{self.get_act_display()}: {self.subject_name}"
 
     @classmethod
-    def of(cls, subject: models.Model) -> models.QuerySet["DefinitionChange"]:
+    def for_subject(cls, subject: models.Model) -> models.QuerySet["DefinitionChange"]:
         """Return the changes of a workflow, with its nodes and edges, or of a token; newest first."""
         return cls._default_manager.filter(subject_id=subject.pk)
 

@@ -97,7 +97,7 @@ def default_view_url(request: HttpRequest, listed: str) -> str | None:
 def visible_views(request: HttpRequest, listed: str) -> Context:
     """Return the template context: the views that this user has of a list, the current one, and what the user may
     do."""
-    own = list(SavedView.objects.of(request.user, listed))
+    own = list(SavedView.objects.owned_by(request.user, listed))
     shared = list(SavedView.objects.shared_with(request.user, listed)[: limits.SHARED_VIEWS + 1])
     more, shared = len(shared) > limits.SHARED_VIEWS, shared[: limits.SHARED_VIEWS]
     view, now = _current_view(request, [*own, *shared], listed), filters_of(request.GET)

@@ -22,7 +22,7 @@ def acquire(user: Hashable) -> Callable[[], None]:
     """Count one more open stream. Return a function that releases it; it may be called more than once. Raises
     TooManyStreams."""
     with exclusive():
-        if (count := _open.of(user)) >= executions_settings.STREAMS_PER_USER:
+        if (count := _open.count_for(user)) >= executions_settings.STREAMS_PER_USER:
             raise TooManyStreams(f"You have {count} streams open, as many as you may.")
         if _open.total() >= executions_settings.STREAMS:
             raise TooManyStreams("This server has as many streams open as it may.")

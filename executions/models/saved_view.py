@@ -46,7 +46,7 @@ class SavedViewQuerySet(models.QuerySet["SavedView"]):
     def visible_to(self, user: User) -> "SavedViewQuerySet":
         return self.filter(Q(owner=user.pk) | Q(is_shared=True))
 
-    def of(self, user: User, listed: str = Listed.RUNS) -> "SavedViewQuerySet":
+    def owned_by(self, user: User, listed: str = Listed.RUNS) -> "SavedViewQuerySet":
         return self.filter(owner=user.pk, listed=listed).order_by("name")
 
     def shared_with(self, user: User, listed: str = Listed.RUNS) -> "SavedViewQuerySet":

@@ -68,7 +68,7 @@ def api() -> Callable[..., APIClient]:
         if user is not None:
             _row, secret = Token.objects.issue(user=user, name="test", scopes=scopes or list(Scope.values), **fields)
             if used:
-                Token.objects.of(secret)
+                Token.objects.authenticate(secret)
             client.credentials(HTTP_AUTHORIZATION=f"Token {secret}")
         return client
 

@@ -37,14 +37,14 @@ def test_each_process_counts_for_all(counts: SharedCounts) -> None:
     for number in range(3):
         in_process(number, lambda: counts.add("a", 2))
     in_process(2, lambda: counts.add("b"))
-    assert (counts.of("a"), counts.of("b"), counts.of("c"), counts.total()) == (4, 1, 0, 5)
+    assert (counts.count_for("a"), counts.count_for("b"), counts.count_for("c"), counts.total()) == (4, 1, 0, 5)
 
 
 def test_what_is_given_back_does_not_count(counts: SharedCounts) -> None:
     counts.add(7)
     counts.add(8)
     counts.add(7, -1)
-    assert (counts.of(7), counts.of(8), counts.total()) == (0, 1, 1)
+    assert (counts.count_for(7), counts.count_for(8), counts.total()) == (0, 1, 1)
 
 
 def test_of_several_processes_and_threads_only_one_gets_the_last_place(counts: SharedCounts) -> None:
@@ -61,7 +61,7 @@ def test_of_several_processes_and_threads_only_one_gets_the_last_place(counts: S
     share_among(3)
     for child in [start_process(number, take_often) for number in range(3)]:
         os.waitpid(child, 0)
-    assert counts.of("a") == 5
+    assert counts.count_for("a") == 5
 
 
 def test_a_process_that_is_killed_leaves_no_lock_behind(counts: SharedCounts) -> None:
@@ -73,4 +73,4 @@ def test_a_process_that_is_killed_leaves_no_lock_behind(counts: SharedCounts) ->
     in_process(1, die)
     with exclusive():
         counts.add("a")
-    assert counts.of("a") == 1
+    assert counts.count_for("a") == 1

@@ -55,7 +55,7 @@ def test_requests_of_one_caller() -> None:
 @pytest.mark.usefixtures("shared_cache")
 def test_wrong_passwords_that_are_tried_at_once() -> None:
     def attempt() -> Attempt:
-        return Attempt("A login", [Counter.of(most, 60, name) for name, most in (("a", 20), ("b", 7))])
+        return Attempt("A login", [Counter.from_parts(most, 60, name) for name, most in (("a", 20), ("b", 7))])
 
     assert in_processes(lambda: attempt().count()) == 7
     attempt().take_back()

@@ -34,7 +34,7 @@ def last_use() -> Any:
 
 def test_the_statement_that_finds_a_token_notes_its_use(secret: str, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
-        assert Token.objects.of(secret) is not None
+        assert Token.objects.authenticate(secret) is not None
     assert timezone.now() - last_use() < timedelta(seconds=30)
 
 
@@ -42,7 +42,7 @@ def test_the_statement_that_finds_a_token_notes_its_use(secret: str, django_asse
 def test_a_use_is_noted_again_after_a_minute(secret: str, ago: int, again: bool) -> None:
     Token.objects.update(last_used_at=Now() - timedelta(seconds=ago))
     before = last_use()
-    Token.objects.of(secret)
+    Token.objects.authenticate(secret)
     assert (last_use() > before) is again
 
 
@@ -51,13 +51,13 @@ def test_a_use_is_noted_again_after_a_minute(secret: str, ago: int, again: bool)
 )
 def test_what_opens_nothing_is_not_noted_as_used(secret: str, unusable: dict[str, Any]) -> None:
     Token.objects.update(**unusable)
-    assert (Token.objects.of(secret), last_use()) == (None, None)
+    assert (Token.objects.authenticate(secret), last_use()) == (None, None)
 
 
 def test_neither_is_the_token_of_an_inactive_user(secret: str, owner: Any) -> None:
     owner.is_active = False
     owner.save()
-    assert (Token.objects.of(secret), last_use()) == (None, None)
+    assert (Token.objects.authenticate(secret), last_use()) == (None, None)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -84,7 +84,7 @@ def test_whoever_comes_while_another_holds_the_row_passes_and_leaves_the_note_to
 
     def ask() -> None:
         with impatient():
-            found.append(Token.objects.of(secret))
+            found.append(Token.objects.authenticate(secret))
         connection.close()
 
     with transaction.atomic():
@@ -144,7 +144,7 @@ def test_a_token_is_read_with_the_name_of_its_user_whichever_field_that_is(
     for name in ("email", "username"):
         monkeypatch.setattr(type(owner), "USERNAME_FIELD", name)
         monkeypatch.setattr(models, "_lookup", models._lookup.__wrapped__)  # without what an earlier test compiled
-        found = Token.objects.of(secret)
+        found = Token.objects.authenticate(secret)
         assert found is not None
         with django_assert_num_queries(0):
             assert found.user.get_username() == getattr(owner, name)

@@ -99,7 +99,7 @@ class Names:
             for pk, name in model._default_manager.filter(pk__in=pks).values_list("pk", named[model])
         }
 
-    def of(self, field: str, value: object) -> object:
+    def find_name(self, field: str, value: object) -> object:
         """Return the name of the row that a field refers to, or its id if the row is deleted."""
         return self._names.get((REFERENCES[field].model, str(value)), value)
 
@@ -125,7 +125,7 @@ class ChangeView:
             if field not in REFERENCES:
                 yield field, values
             elif self.row.kind != ChangedKind.EDGE or self.row.act == ChangeAct.CHANGE:
-                yield REFERENCES[field].title, [self.names.of(field, value) for value in values]
+                yield REFERENCES[field].title, [self.names.find_name(field, value) for value in values]
 
 
 def present_changes(rows: Sequence[DefinitionChange]) -> list[ChangeView]:
@@ -136,7 +136,7 @@ def present_changes(rows: Sequence[DefinitionChange]) -> list[ChangeView]:
 @register_history
 def read_newest(subject: models.Model) -> dict[str, object]:
     """Return the newest changes of a workflow or token, as admin/changes/history.html shows them."""
-    newest = list(DefinitionChange.of(subject)[: MAX_CHANGES + 1])
+    newest = list(DefinitionChange.for_subject(subject)[: MAX_CHANGES + 1])
     return {
         "changes": present_changes(newest[:MAX_CHANGES]),
         "is_cut": len(newest) > MAX_CHANGES,

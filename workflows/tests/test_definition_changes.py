@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def changes(subject: Any, *fields: str) -> list[Any]:
-    return list(DefinitionChange.of(subject).order_by("id").values_list(*fields, flat=len(fields) == 1))
+    return list(DefinitionChange.for_subject(subject).order_by("id").values_list(*fields, flat=len(fields) == 1))
 
 
 def test_each_change_of_a_workflow_is_a_row_with_what_was_and_what_is() -> None:
@@ -26,7 +26,7 @@ def test_each_change_of_a_workflow_is_a_row_with_what_was_and_what_is() -> None:
     workflow.name, workflow.config = "momentum", {"days": 5}
     workflow.save()
     workflow.soft_delete()
-    made, changed, deleted = DefinitionChange.of(workflow).order_by("id")
+    made, changed, deleted = DefinitionChange.for_subject(workflow).order_by("id")
     assert (made.act, made.subject_name) == ("create", "screen")
     assert changed.rows == [
         {"name": "momentum", "fields": {"name": ["screen", "momentum"], "config": [{}, {"days": 5}]}}
@@ -48,7 +48,7 @@ def test_nodes_and_edges_stand_under_their_workflow_one_row_for_a_statement() ->
     with transaction.atomic():
         SubmittedGraph(workflow, nodes, edges).save(workflow)
     assert changes(workflow, "kind", "act") == [("workflow", "create"), ("node", "create"), ("edge", "create")]
-    of_nodes, of_edges = DefinitionChange.of(workflow).order_by("id")[1:]
+    of_nodes, of_edges = DefinitionChange.for_subject(workflow).order_by("id")[1:]
     assert {row["name"] for row in of_nodes.rows} == {"load", "rank"}
     assert [row["name"] for row in of_edges.rows] == ["load → rank"]
 
@@ -67,20 +67,20 @@ def test_whatever_door_a_node_is_changed_by(door: str) -> None:
         case "sql":
             with connection.cursor() as cursor:
                 cursor.execute("UPDATE nodes SET name = 'fetch' WHERE id = %s", [node.pk])
-    last = DefinitionChange.of(node.workflow).latest("id")
+    last = DefinitionChange.for_subject(node.workflow).latest("id")
     assert last.rows == [{"name": "fetch", "fields": {"name": ["load", "fetch"]}}]
 
 
 def test_of_many_rows_the_first_fifty_are_kept_and_the_others_counted() -> None:
     workflow = WorkflowFactory()
     Node.objects.bulk_create(Node(workflow=workflow, name=f"n{i}", node_type="tool") for i in range(60))
-    last = DefinitionChange.of(workflow).latest("id")
+    last = DefinitionChange.for_subject(workflow).latest("id")
     assert (len(last.rows), last.more) == (50, 10)
 
 
 def test_a_long_value_is_cut() -> None:
     workflow = WorkflowFactory(description="x" * 10_000)
-    (row,) = DefinitionChange.of(workflow).get().rows
+    (row,) = DefinitionChange.for_subject(workflow).get().rows
     assert len(row["fields"]["description"][1]) < 400
 
 
@@ -101,7 +101,7 @@ def test_who_did_it_and_why_stays_when_the_user_is_gone() -> None:
         workflow.name = "momentum"
         workflow.save()
     ada.delete()
-    last = DefinitionChange.of(workflow).latest("id")
+    last = DefinitionChange.for_subject(workflow).latest("id")
     assert (last.through, last.username, last.request_id, last.reason) == ("admin", "ada", "r-1", "a better name")
 
 
@@ -110,7 +110,7 @@ def test_plain_sql_is_written_down_as_such() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config('ledger.actor', '', true)")
         cursor.execute("UPDATE workflows SET name = 'momentum' WHERE id = %s", [workflow.pk])
-    assert DefinitionChange.of(workflow).latest("id").through == "sql"
+    assert DefinitionChange.for_subject(workflow).latest("id").through == "sql"
 
 
 def test_a_change_by_the_api_names_user_token_and_request(api: Any, owner: Any) -> None:
@@ -128,7 +128,7 @@ def test_of_a_token_its_making_its_end_and_never_its_digest_are_kept() -> None:
     token, secret = Token.objects.issue(user=ada, name="engine", scopes=["executions:report"])
     token.revoke()
     ada.delete()
-    made, revoked = DefinitionChange.of(token).filter(act__in=["create", "change"]).order_by("id")
+    made, revoked = DefinitionChange.for_subject(token).filter(act__in=["create", "change"]).order_by("id")
     assert made.rows[0]["fields"]["scopes"] == [None, ["executions:report"]]
     assert list(revoked.rows[0]["fields"]) == ["revoked_at"]
     assert changes(token, "act")[-1] == "delete"  # with its user
@@ -138,7 +138,7 @@ def test_of_a_token_its_making_its_end_and_never_its_digest_are_kept() -> None:
 
 def test_the_use_of_a_token_is_no_change() -> None:
     token, secret = Token.objects.issue(user=UserFactory(), name="engine", scopes=["executions:read"])
-    assert Token.objects.of(secret) == token
+    assert Token.objects.authenticate(secret) == token
     assert changes(token, "act") == ["create"]
 
 
@@ -166,7 +166,7 @@ def test_a_role_with_few_rights_says_nothing_of_who_it_is() -> None:
         cursor.execute("""SELECT set_config('ledger.actor', '{"through": "admin", "username": "ada"}', true)""")
         cursor.execute("UPDATE workflows SET name = 'momentum' WHERE id = %s", [workflow.pk])
         cursor.execute("RESET ROLE")
-        last = DefinitionChange.of(workflow).latest("id")
+        last = DefinitionChange.for_subject(workflow).latest("id")
         assert (last.through, last.username) == ("sql", "")
         cursor.execute("DROP OWNED BY ledger_low_changes")
         cursor.execute("DROP ROLE ledger_low_changes")
@@ -176,7 +176,7 @@ def test_without_a_user_the_name_says_who_it_is() -> None:
     with act_as():
         set_actor(through=Through.COMMAND, name=system_user())
         workflow = WorkflowFactory()
-    made = DefinitionChange.of(workflow).get()
+    made = DefinitionChange.for_subject(workflow).get()
     assert (made.through, made.username) == ("command", system_user())
 
 

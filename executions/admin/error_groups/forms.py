@@ -37,5 +37,5 @@ class ErrorGroupForm(forms.Form):
         )  # fmt: skip
 
     @classmethod
-    def of(cls, group: ErrorGroup) -> Self:
+    def from_group(cls, group: ErrorGroup) -> Self:
         return cls(group)

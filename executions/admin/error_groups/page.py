@@ -85,7 +85,7 @@ def page_context(request: HttpRequest, group: ErrorGroup, *, may_change: bool) -
         "more_fingerprints": len(fingerprints) > limits.ERROR_PLACES,
         "overflow": any(each.values == {"message": "…"} for each in fingerprints),
         "changes": newest_changes(group),
-        "form": ErrorGroupForm.of(group) if may_change else None,
+        "form": ErrorGroupForm.from_group(group) if may_change else None,
     }
 
 

@@ -85,12 +85,12 @@ class FromToFilter(FieldsFilter):
         return found.isoformat() if found and not OFFSET.search(values[-1]) else values[-1]
 
     @property
-    def of(self) -> str:
+    def time_field(self) -> str:
         return self.given.get("time", self.offered[0][0])
 
     @property
     def options(self) -> list[Option]:
-        return [Option(value, title, value == self.of) for value, title in self.offered]
+        return [Option(value, title, value == self.time_field) for value, title in self.offered]
 
     @property
     def bounds(self) -> tuple[datetime | None, datetime | None]:
@@ -112,23 +112,23 @@ class FromToFilter(FieldsFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         since, until = self.bounds
-        if self.of not in dict(self.offered):
+        if self.time_field not in dict(self.offered):
             times = ", ".join(value for value, _title in self.offered)
             raise IncorrectLookupParameters(gettext("Possible times: %(times)s.") % {"times": times})
         rows = queryset.filter(*self.conditions(since, until))
-        if self.of != "started":
+        if self.time_field != "started":
             return rows
         is_by_start = request.GET.get(str(OrderFilter.parameter_name), "").endswith("started")
         return rows.filter(run_conditions.by_starts(since, until, in_order=is_by_start))
 
     def conditions(self, since: datetime | None, until: datetime | None) -> list[Q]:
-        column = self.columns[self.of]
+        column = self.columns[self.time_field]
         bounds = {f"{column}__gte": since, f"{column}__lt": until}
         return [Q(**{name: moment}) for name, moment in bounds.items() if moment]
 
     def parts(self) -> Sequence[Q]:
         since, until = self.bounds
-        if self.of == "created" or not (since or until):
+        if self.time_field == "created" or not (since or until):
             return [Q()]
         return created_at_bounds.parts([since] if since else [], [until] if until else [])
 
@@ -137,7 +137,13 @@ class FromToFilter(FieldsFilter):
         if since is None and until is None:
             return []
         words = " – ".join(time_zones.clock(each) if each else "…" for each in (since, until))
-        return [Chip(dict(self.offered).get(self.of, self.of), words, changelist.get_query_string(remove=self.fields))]
+        return [
+            Chip(
+                dict(self.offered).get(self.time_field, self.time_field),
+                words,
+                changelist.get_query_string(remove=self.fields),
+            )
+        ]
 
 
 class IdFromToFilter(FromToFilter):

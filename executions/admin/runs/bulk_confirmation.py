@@ -58,7 +58,7 @@ class ConfirmationFields:
     pk: UUID
 
     @classmethod
-    def of(cls, request: HttpRequest) -> "ConfirmationFields":
+    def from_request(cls, request: HttpRequest) -> "ConfirmationFields":
         now, digits = timezone.now(), request.POST.get("number", "")[:9]
         sent = _parse_time(request.POST.get("until", ""))
         number = int(digits) if digits.isascii() and digits.isdigit() else 0
@@ -110,7 +110,7 @@ def without_empty(query: QueryDict) -> QueryDict:
 
 
 def _answer(model_admin: ReadOnlyAdmin, request: HttpRequest, verb: Verb) -> HttpResponse:
-    fields = ConfirmationFields.of(request)
+    fields = ConfirmationFields.from_request(request)
     if is_confirmed(request) and (known := BulkAction.objects.visible_to(request.user).filter(pk=fields.pk).first()):
         return redirect(action_url(known))
     runs, changelist = filtered_runs(model_admin, request)

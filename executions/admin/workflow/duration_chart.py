@@ -38,7 +38,7 @@ class Axis:
     is_log: bool
 
     @classmethod
-    def of(cls, seconds: Iterable[float]) -> Self:
+    def from_durations(cls, seconds: Iterable[float]) -> Self:
         """Build the axis for at least one duration."""
         found = sorted(max(each, LEAST) for each in seconds)
         is_log = found[-1] > SKEWED * median(found)
@@ -147,7 +147,7 @@ def build_axis(runs: Iterable[Any]) -> Axis | None:
     known = [(run, seconds) for run, seconds in measured if seconds is not None]
     ended = [seconds for run, seconds in known if run.status != ExecutionStatus.RUNNING]
     found = ended or [seconds for _run, seconds in known]
-    return Axis.of(found) if found else None
+    return Axis.from_durations(found) if found else None
 
 
 def scale_chart(found: list[datetime]) -> timeline.Scale:

@@ -59,7 +59,7 @@ def by_session(user: Any) -> APIClient:
 
 def by_token(user: Any, *scopes: str, revoked: bool = False, **fields: Any) -> APIClient:
     row, secret = Token.objects.issue(user=user, name="test", scopes=list(scopes or Scope.values), **fields)
-    Token.objects.of(secret)
+    Token.objects.authenticate(secret)
     if revoked:
         row.revoke()
     return APIClient(HTTP_AUTHORIZATION=f"Token {secret}")

@@ -156,7 +156,7 @@ def test_the_application_need_not_own_the_tables_to_set_the_actor(as_low: As, st
     sql("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM low")
     sql(re.findall(r"```sql\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL)[0].replace("app;", "low;"))
     with as_low(), act_as(user=staff):
-        Token.objects.of(Token.objects.issue(user=staff, name="engine", scopes=["executions:read"])[1])
+        Token.objects.authenticate(Token.objects.issue(user=staff, name="engine", scopes=["executions:read"])[1])
         workflow = WorkflowFactory(chain=["a"])
         workflow.name = "Another"
         workflow.save()

@@ -294,7 +294,7 @@ def test_the_page_asks_as_many_queries_for_many_views_as_for_one(teammate: Any, 
 class TestPlans:
     def test_own_views_come_by_the_index_of_their_names(self, only: Any, teammate: Any) -> None:
         only("saved_views", "")
-        assert uses(plan(SavedView.objects.of(teammate)), saved_view.ONE_NAME)
+        assert uses(plan(SavedView.objects.owned_by(teammate)), saved_view.ONE_NAME)
 
     def test_shared_ones_come_by_an_index_that_holds_them_alone(self, only: Any, teammate: Any) -> None:
         only("saved_views", "idx_saved_views_shared")

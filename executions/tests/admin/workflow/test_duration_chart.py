@@ -34,7 +34,7 @@ def run(took: float | None, after: float = 0, status: str = "completed") -> Any:
 class TestAxis:
     @given(st.lists(seconds, min_size=1, max_size=50))
     def test_every_duration_has_its_place_and_a_longer_one_is_higher(self, found: list[float]) -> None:
-        axis = duration_chart.Axis.of(found)
+        axis = duration_chart.Axis.from_durations(found)
         places = [axis.at(each) for each in sorted(found)]
         assert all(0 <= place <= 100 for place in places)
         assert places == sorted(places)
@@ -42,19 +42,19 @@ class TestAxis:
 
     @given(st.lists(seconds, min_size=1, max_size=50))
     def test_its_marks_are_on_it(self, found: list[float]) -> None:
-        axis = duration_chart.Axis.of(found)
+        axis = duration_chart.Axis.from_durations(found)
         marks = axis.marks
         assert all(axis.least <= mark <= axis.most for mark in marks)
         assert all(a < b for a, b in pairwise(axis.at(mark) for mark in marks))
 
     def test_it_begins_at_nothing_where_all_took_about_as_long(self) -> None:
-        axis = duration_chart.Axis.of([20, 40, 60])
+        axis = duration_chart.Axis.from_durations([20, 40, 60])
         assert not axis.is_log
         assert axis.at(0) == 0
         assert abs(axis.at(40) - 2 * axis.at(20)) < 0.02
 
     def test_it_is_of_powers_where_few_took_very_much_longer(self) -> None:
-        axis = duration_chart.Axis.of([1, 1, 1, 1, 1_000])
+        axis = duration_chart.Axis.from_durations([1, 1, 1, 1, 1_000])
         assert axis.is_log
         assert [timeline.label_of(mark) for mark in axis.marks] == ["1 s", "10 s", "1 min", "10 min"]
         assert round(axis.at(100) - axis.at(10), 1) == round(axis.at(1_000) - axis.at(100), 1)
