@@ -72,7 +72,7 @@ def _late_scan(seen: ExpectationQuerySet, rules: QuerySet[Rule]) -> Iterator[Not
         return
     scan = Scan.objects.first()
     when = clock(scan.scanned_at, "minutes") if scan else _("never")
-    sentence = _("The last look: %(when)s. Let manage.py serve do it, or schedule manage.py upkeep every minute.")
+    sentence = _("Last check: %(when)s. Let manage.py serve do it, or schedule manage.py upkeep every minute.")
     yield Notice(_("Nothing is checked for alerts."), sentence % {"when": when}, _list())
 
 

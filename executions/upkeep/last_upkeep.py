@@ -29,7 +29,7 @@ SELECT CASE WHEN (
 DO = (
     "Let `manage.py serve` do it (EXECUTIONS['UPKEEP_EVERY_SECONDS']), or schedule `manage.py upkeep`; "
     "if one of them should have run, look for its error in its log and in the admin under Upkeep. "
-    "If one is at work, it makes no progress: look in pg_stat_activity for what it waits, and end it."
+    "If one is at work, it makes no progress: see in pg_stat_activity what it waits for, and end it."
 )
 
 

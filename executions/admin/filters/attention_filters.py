@@ -10,7 +10,7 @@ from executions import attention
 from ledgerkit.admin.lists import ConstantFilter
 
 OVERDUE = ("overdue", _("Overdue: its lease expired, or its time-out passed"))
-SILENT = ("silent", _("Silent: no sign of life lately"))
+SILENT = ("silent", _("Silent: no heartbeat or log line lately"))
 
 
 class RunAttentionFilter(ConstantFilter):

@@ -75,7 +75,7 @@ def test_an_upkeep_that_is_at_work_is_late_once_it_makes_no_progress_for_an_hour
 @pytest.mark.parametrize(
     ("language", "sentence"),
     [
-        ("en", "One that started 2\xa0hours ago</a> has not ended: if it is still at work, look in <code>pg_stat"),
+        ("en", "One that started 2\xa0hours ago</a> has not ended: if it is still at work, see in <code>pg_stat"),
         ("ko", "2시간 전에 시작된 유지 관리</a>가 아직 끝나지 않았습니다."),
     ],
 )

@@ -193,7 +193,7 @@ class TestUsualDurations:
         assert "10.0 s as long 10.0 s as long" in self.row(teammate, run, "rank")
         html = page(teammate, run, "?compare=1")
         assert html.count("median is-slower") == 2
-        assert "the newest 3 completed runs of the 7 days before this run; the week before, those of 3" in html
+        assert "the newest 3 completed runs of the 7 days before this run; “The week before” is that of 3" in html
 
     def test_a_node_that_ran_too_rarely_has_no_usual_duration(self, workflow: Any, teammate: Any) -> None:
         for _number in range(3):
@@ -209,7 +209,7 @@ class TestUsualDurations:
         self.ended(workflow, 20, fetch=10)
         html = page(teammate, self.ended(workflow, 1, fetch=25), "?compare=1")
         assert "The week before</th>" not in html
-        assert "Usual are the medians" not in html
+        assert "“Usual” is the median" not in html
 
     def test_it_is_compared_although_what_is_usual_takes_too_long(
         self, workflow: Any, teammate: Any, monkeypatch: Any
