@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from executions import audit
 from ledgerkit.db.locks import lock
@@ -53,8 +54,12 @@ def trusted_caller(user: Any) -> Caller:
 
 @transaction.atomic
 def ensure_workflow(body: Mapping[str, Any], user: Any) -> str:
-    """Find or make the workflow as POST workflows/ensure/ does it. Return what is wrong with it, "" if nothing is."""
-    found = lock_workflow_name(str(body.get("name")), user, with_row=body.get("only_add") is True)
+    """Find or make the workflow as POST workflows/ensure/ does it. Return what is wrong with it, "" if nothing is. A
+    workflow that need not change is not locked: the lock lasts as long as the transaction of the caller."""
+    name = str(body.get("name"))
+    if (there := _find_by_name(name, user).first()) is not None and _is_unchanged(there, body):
+        return ""
+    found = lock_workflow_name(name, user, with_row=body.get("only_add") is True)
     wish = EnsureSerializer(found, data=dict(body))
     if not wish.is_valid():
         return json.dumps(wish.errors, default=str)[:MAX_DETAIL]
@@ -62,9 +67,18 @@ def ensure_workflow(body: Mapping[str, Any], user: Any) -> str:
     return ""
 
 
+def _is_unchanged(workflow: Workflow, body: Mapping[str, Any]) -> bool:
+    wish = EnsureSerializer(workflow, data=dict(body))
+    return wish.is_valid() and wish.is_unchanged(workflow)
+
+
 def lock_workflow_name(name: str, user: Any, *, with_row: bool = False) -> Workflow | None:
     """Return the user's first workflow of this name. Until the transaction ends, nobody makes one or, `with_row`,
     changes this one."""
     lock(f"workflow {user and user.pk} {nfc(name)}")
-    found = Workflow.objects.alive().filter(owner=user, name=nfc(name)).order_by("id")
+    found = _find_by_name(name, user)
     return (found.select_for_update(no_key=True) if with_row else found).first()
+
+
+def _find_by_name(name: str, user: Any) -> QuerySet[Workflow]:
+    return Workflow.objects.alive().filter(owner=user, name=nfc(name)).order_by("id")

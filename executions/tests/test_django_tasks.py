@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.tasks import TaskResult, TaskResultStatus, task
 from django.tasks.base import TaskError
 from django.tasks.signals import task_enqueued, task_finished, task_started
 
 from executions.models import NodeExecution, WorkflowExecution
+from executions.tests.threads import in_thread
 from workflows.tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -143,3 +145,27 @@ def test_a_task_does_not_fail_because_it_cannot_be_recorded(settings: Any, caplo
     with caplog.at_level(logging.ERROR, "executions.django_tasks"):
         assert double.enqueue(1).return_value == 2
     assert "was not recorded as a run of nobody" in caplog.text
+
+
+def test_transactions_that_enqueue_the_same_task_do_not_wait_for_each_other(transactional_db: None) -> None:
+    double.enqueue(1)
+    with transaction.atomic():
+        double.enqueue(2)
+        in_thread(lambda: double.enqueue(3), 20)
+    assert WorkflowExecution.objects.count() == 3
+
+
+def test_transactions_that_enqueue_two_tasks_in_different_orders_do_not_deadlock(transactional_db: None) -> None:
+    for each in (double, repeat):
+        each.enqueue(1)
+
+    def other() -> None:
+        with transaction.atomic():
+            repeat.enqueue(2)
+            double.enqueue(2)
+
+    with transaction.atomic():
+        double.enqueue(3)
+        in_thread(other, 20)
+        repeat.enqueue(3)
+    assert WorkflowExecution.objects.count() == 6
