@@ -60,12 +60,12 @@ def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exceptio
     among = {type(each.fact) for each in reported}
     if not among.isdisjoint(RETRIES) and (unnamed := _without_attempt(reported)) is not None:
         return unnamed.index, BadFact("invalid", WHICH_ATTEMPT)
-    turns = plan.known.turns.copy()
+    turns, entries = plan.known.turns.copy(), plan.known.entries
     try:
         for each in reported:
             _apply(plan, each)
     except (BadFact, InvalidTransition) as error:
-        plan.known.turns = turns
+        plan.known.turns, plan.known.entries = turns, entries
         plan.forget_new()
         return each.index, error
     if not among.isdisjoint(kinds.OBSERVATIONS):

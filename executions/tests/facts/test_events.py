@@ -220,6 +220,14 @@ def test_a_call_makes_a_bounded_number_of_entries(engine: Any, workflow: Workflo
     assert [each["code"] for each in answer["refusals"]] == ["too_large"]
 
 
+def test_a_run_with_too_many_entries_leaves_room_for_another(engine: Any, workflow: Workflow, monkeypatch: Any) -> None:
+    monkeypatch.setattr(run_plan, "MAX_ENTRIES", 3)
+    bad, good = run_facts(workflow, new_id(), {"fetch": new_id()}), run_facts(workflow, new_id())
+    answer = send(engine, *bad, *good)
+    assert [(each["workflow_execution"], each["code"]) for each in answer["refusals"]] == [(bad[0]["id"], "too_large")]
+    assert answer["applied"] == len(good)
+
+
 MANY = "[" + "[]," * 600_000 + "[]]"
 
 
