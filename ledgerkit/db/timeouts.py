@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from psycopg.errors import QueryCanceled
 
-from .read_database import read_transaction
+from .read_database import read_alias, read_transaction
 
 # With a limit of time nothing is compiled: on a large table the plan alone of a list, by which its rows are estimated,
 # took 7 ms instead of 1.
@@ -39,12 +39,14 @@ class StatementTimeout(Exception):
 def statement_timeout(milliseconds: int) -> Iterator[None]:
     """Limit each statement in the block that reads the ledger. The block is a transaction or a savepoint, so that
     queries after it still work. Raises StatementTimeout."""
+    is_nested = connections[read_alias()].in_atomic_block
     try:
         with read_transaction() as connection, connection.cursor() as cursor:
             ((before, jit, *_set),) = cursor.execute(BEFORE, [str(milliseconds)])
             yield
-            # Releasing a savepoint keeps its SET LOCAL, so it is reset here.
-            cursor.execute(AGAIN, [before, jit])
+            # The end of the transaction resets SET LOCAL, that of a savepoint does not.
+            if is_nested:
+                cursor.execute(AGAIN, [before, jit])
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
             raise StatementTimeout from error

@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from ledgerkit.db.timeouts import StatementTimeout, statement_timeout
 
@@ -49,6 +50,13 @@ def test_outside_of_a_transaction_the_limit_ends_with_its_own() -> None:
     with statement_timeout(70_000):
         assert limit() == "70s"
     assert limit() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_outside_of_a_transaction_the_limit_is_set_by_one_statement() -> None:
+    with CaptureQueriesContext(connection) as queries, statement_timeout(70_000):
+        pass
+    assert sum("set_config" in query["sql"] for query in queries) == 1
 
 
 def test_within_a_limit_nothing_is_compiled() -> None:
