@@ -56,7 +56,7 @@ def store[L: (ExecutionLog, UnsavedLine), T](
         is_open = connections[using].in_atomic_block
         with transaction.atomic(using=using) if savepoint or not is_open else nullcontext():
             levels = _prepare(lines, using, is_open=is_open, locks=savepoint or not is_open)
-            return insert(_without_dropped(lines, levels, using))
+            return insert(_without_dropped(partitions.without_removed(lines, using), levels, using))
 
     return partitions.with_partitions([line.id for line in lines], using, write)
 

@@ -35,6 +35,7 @@ PAUSES = (0.1, 0.3, 0.6, 1.0)  # seconds between tries for the locks of a new pa
 logger = logging.getLogger(__name__)
 _known: dict[str, set["Partition"]] = {}
 _uncommitted: set["Partition"] = set()
+_removed: dict[str, set["Partition"]] = {}  # those of which the DETACH has begun, as last read
 
 
 @dataclass(frozen=True, order=True)
@@ -154,14 +155,29 @@ def is_missing_for(error: IntegrityError) -> bool:
     return isinstance(cause, CheckViolation) and not cause.diag.constraint_name
 
 
+def without_removed[L](lines: Sequence[L], using: str = DEFAULT_DB_ALIAS) -> Sequence[L]:
+    """Leave out lines, which have an `id`, of partitions that upkeep is about to remove: since its DETACH has begun, no
+    line has a place there, and PostgreSQL allows no other partition of that time. The caller has called ensure()."""
+    removed = _removed.get(using)
+    if not removed:
+        return lines
+    stored = [line for line in lines if _holding(time_of(line.id), removed) is None]  # type: ignore[attr-defined]  # of models and structs
+    if len(stored) < len(lines):
+        logger.warning("Left out %d log lines of a period that upkeep is removing.", len(lines) - len(stored))
+    return stored
+
+
 def existing(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
+    """Return the partitions, also those of which the DETACH has begun."""
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT pg_get_expr(relpartbound, oid) FROM pg_class JOIN pg_inherits ON inhrelid = oid"
+            "SELECT pg_get_expr(relpartbound, oid), inhdetachpending FROM pg_class JOIN pg_inherits ON inhrelid = oid"
             " WHERE inhparent = to_regclass(%s)",
             [TABLE],
         )
-        return sorted(Partition.of(bounds) for (bounds,) in cursor.fetchall())
+        rows = [(Partition.of(bounds), is_detached) for bounds, is_detached in cursor.fetchall()]
+    _removed[using] = {partition for partition, is_detached in rows if is_detached}
+    return sorted(partition for partition, _is_detached in rows)
 
 
 def forget(using: str = DEFAULT_DB_ALIAS) -> None:
@@ -232,6 +248,8 @@ def _outside_broken_transaction(
 def _remember(partition: Partition, using: str) -> None:
     """Remember the partition; one that this transaction created only after the commit, as a rollback removes it."""
     known = _known.setdefault(using, set())
+    if partition in _removed.get(using, ()):  # it is looked up again, until another can take its place
+        return
     if partition not in _uncommitted:
         known.add(partition)
         return

@@ -9,7 +9,7 @@ import msgspec
 from django.db import IntegrityError, connection, transaction
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
 
-from executions import run_graph
+from executions import partitions, run_graph
 from executions.metrics import TRANSITIONS
 from executions.models import WorkflowExecution
 from executions.secrets.encryption import encrypt
@@ -45,7 +45,7 @@ def store(plans: Sequence[Plan], note: str | None) -> None:
         [ended for plan in plans for ended in plan.ended_runs],
         [ended for plan in plans for ended in plan.ended_nodes],
         [entry for plan in plans for entry in plan.entries],
-        sorted((line for plan in plans for line in plan.lines), key=BY_ID),
+        sorted(partitions.without_removed([line for plan in plans for line in plan.lines]), key=BY_ID),
     )
     if any(rows):
         with connection.cursor() as cursor:

@@ -13,11 +13,12 @@ from executions import log_removals
 from executions.models import ArchiveFile, ExecutionLog, KeptRun, LogRemoval, WorkflowExecution
 from executions.partitions import Partition
 from executions.tests.archive.runs import rows_in
+from executions.tests.facts.reporting import line, send
 from executions.upkeep import log_line_deletion, log_partitions, log_retention
 from executions.upkeep.advisory_lock import connect
 
 from .log_removal import lines, remove_lines
-from .old_rows import days_ago, line_of, run_of
+from .old_rows import days_ago, id_at, line_of, run_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("short_rules")]
 
@@ -125,6 +126,42 @@ def test_a_detach_that_is_still_busy_is_a_note_and_no_failure(monkeypatch: pytes
                 0, {Partition.at(days_ago(days)).name for days in (45, 55)},
             )  # fmt: skip
     assert remove_lines() == 2
+
+
+def late_by_rest(run: WorkflowExecution, client: Any) -> None:
+    path, late = f"/api/v1/executions/{run.pk}/logs/", str(id_at(days_ago(45)))
+    response = client.post(path, {"id": late, "level": "info", "message": "late"}, "json")
+    assert response.status_code == 201, response.content
+
+
+def late_by_facts(run: WorkflowExecution, client: Any) -> None:
+    send(client, line(str(run.pk), "late", id=str(id_at(days_ago(45)))), line(str(run.pk), "new"))
+
+
+def late_in_process(run: WorkflowExecution, _client: Any) -> None:
+    line_of(45, run, message="late")
+    late = ExecutionLog(id=id_at(days_ago(45)), workflow_execution=run, level="info", message="late")
+    ExecutionLog.objects.bulk_create([late, ExecutionLog(workflow_execution=run, level="info", message="new")])
+
+
+@pytest.mark.parametrize("write", [late_by_rest, late_by_facts, late_in_process])
+def test_a_late_line_is_left_out_while_a_reader_holds_up_the_removal_of_its_period(
+    write: Any, monkeypatch: pytest.MonkeyPatch, api: Any, owner: Any, workflow: Any, caplog: Any
+) -> None:
+    monkeypatch.setattr(log_partitions, "PATIENCE", 0.1)
+    run = run_of(45, workflow=workflow)
+    line_of(45, run, message="old")
+    with connect() as reader, reader.transaction():
+        reader.execute("SELECT count(*) FROM execution_logs")
+        assert remove_lines() == 0
+        for _ in range(2):
+            write(run, api(owner))
+        assert "of a period that upkeep is removing" in caplog.text
+        assert lines() <= {"new"}
+    assert remove_lines() == 1
+    write(run, api(owner))
+    assert "late" in lines()
+    assert remove_lines() >= 1
 
 
 def test_a_partition_without_lines_leaves_no_record() -> None:
