@@ -28,7 +28,7 @@ from django.db import connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from benches.output import out
-from executions import direct_connection, partitions
+from executions import partitions, unpooled_connection
 from ledgerkit.db.timeouts import no_limit
 
 FIRST = ("executions", "0001_initial")
@@ -86,7 +86,7 @@ class Client(threading.Thread):
         return max(self._longest, time.monotonic() - self._since)
 
     def run(self) -> None:
-        with psycopg.connect(**direct_connection.parameters(), autocommit=True) as client:
+        with psycopg.connect(**unpooled_connection.parameters(), autocommit=True) as client:
             while not self.is_stopped.is_set():
                 ids = {"run": uuid4(), "node": uuid4()}
                 for statement in self.statements:
@@ -162,7 +162,7 @@ def measure(runs: int, most: float) -> list[str]:
 def empty_database() -> Iterator[None]:
     """Create an empty database beside the configured one, which is not changed; remove it at the end."""
     before, name = connection.settings_dict["NAME"], f"bench_migrations_{os.getpid()}"
-    with psycopg.connect(**direct_connection.parameters(), autocommit=True) as server:
+    with psycopg.connect(**unpooled_connection.parameters(), autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
         connections.close_all()
         connection.settings_dict["NAME"] = name

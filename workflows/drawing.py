@@ -11,7 +11,7 @@ from uuid import UUID
 from ledgerkit.db.pool import release_connection
 from ledgerkit.db.read_database import read_alias
 
-from .crossings import Spot
+from .crossing_reduction import Spot
 from .layout import Layout, layered_layout
 from .models import Graph
 from .natural_order import natural_key

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from math import ceil, sqrt
 
 from . import graph_algorithms
-from .crossings import Order, Spot, reduce_crossings
+from .crossing_reduction import Order, Spot, reduce_crossings
 
 STRAIGHTENINGS = 6
 STRAIGHT = 4  # weight of a bend's position, relative to a box

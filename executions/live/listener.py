@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 from django.db import Error, connection
 
-from executions import direct_connection
+from executions import unpooled_connection
 
 from .db_threads import in_thread
 
@@ -96,7 +96,7 @@ class Listener:
             await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
 
     async def _listen(self) -> None:
-        parameters = await in_thread(direct_connection.parameters)  # in a thread: it may start the embedded server
+        parameters = await in_thread(unpooled_connection.parameters)  # in a thread: it may start the embedded server
         async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
             await listening.execute(LISTEN)
             await _check_delivery(listening)

@@ -4,7 +4,7 @@ from django.contrib.postgres.indexes import OpClass
 from django.db.models import F, Q
 from django.db.models.functions import Upper
 
-from executions import created_at_bounds, sort_keys
+from executions import creation_bounds, sort_keys
 from executions.secrets.retention import DELETED
 from executions.states import ExecutionStatus
 from ledgerkit.db.indexes import GinIndex, Index
@@ -102,12 +102,12 @@ INDEXES = [
         name="idx_workflow_executions_completed_failed_nodes",
         condition=Q(status=ExecutionStatus.COMPLETED, failed_nodes__gt=0),
     ),
-    # Very few rows, if any (created_at_bounds.py).
+    # Very few rows, if any (creation_bounds.py).
     Index(
         fields=["-created_at", "-id"],
         name="idx_workflow_executions_displaced",
         include=["started_at", "ended_at"],
-        condition=created_at_bounds.DISPLACED,
+        condition=creation_bounds.DISPLACED,
     ),
     # For retention.purge(): most runs no longer have secrets.
     Index(fields=["ended_at"], name="idx_execution_secrets_kept", condition=Q(encrypted_secrets__gt=DELETED)),

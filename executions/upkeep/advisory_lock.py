@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from executions import direct_connection
+from executions import unpooled_connection
 
 NAME = "executions.upkeep"
 TRY = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
@@ -29,6 +29,6 @@ def upkeep_lock() -> Iterator[bool]:
 @contextmanager
 def connect() -> Iterator[psycopg.Connection]:
     """Open a connection of its own, in autocommit, without a time limit of statements."""
-    with psycopg.connect(**direct_connection.parameters(), autocommit=True) as session:
+    with psycopg.connect(**unpooled_connection.parameters(), autocommit=True) as session:
         session.execute("SET statement_timeout = 0")
         yield session

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from executions import direct_connection
+from executions import unpooled_connection
 from executions.upkeep import advisory_lock
 from pastetrader.tests.live_server import ROOT
 from pastetrader.tests.test_env import read_settings
@@ -135,7 +135,7 @@ def test_a_connection_past_a_pooler_has_those_of_both_addresses(settings: Any) -
     settings.EXECUTIONS = settings.EXECUTIONS | {"LISTENER_DATABASE": direct}
     with advisory_lock.connect() as session:
         assert session.execute("SHOW work_mem").fetchone() == ("5MB",)
-    options = direct_connection.parameters()["options"]
+    options = unpooled_connection.parameters()["options"]
     assert "-c tcp_user_timeout=20000" in options
     assert options.endswith(" -c work_mem=5MB")
 

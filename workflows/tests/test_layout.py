@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows import crossings, graph_algorithms, layout
+from workflows import crossing_reduction, graph_algorithms, layout
 
 SIZE = 14
 dags = st.lists(
@@ -67,10 +67,10 @@ def test_the_same_graph_is_drawn_the_same_way(edges: Any) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30, unique=True))
 def test_crossings_are_counted_as_one_counts_them_pair_by_pair(lines: list[tuple[int, int]]) -> None:
-    spots = [crossings.Spot(0, i) for i in range(10)] + [crossings.Spot(1, i) for i in range(10, 20)]
+    spots = [crossing_reduction.Spot(0, i) for i in range(10)] + [crossing_reduction.Spot(1, i) for i in range(10, 20)]
     for a, b in lines:
         spots[a].after.append(10 + b)
-    assert crossings.crossings(spots, [[*range(10)], [*range(10, 20)]]) == count_crossings(lines)
+    assert crossing_reduction.crossings(spots, [[*range(10)], [*range(10, 20)]]) == count_crossings(lines)
 
 
 def test_what_can_be_drawn_without_a_crossing_is() -> None:

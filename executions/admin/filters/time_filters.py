@@ -16,7 +16,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from executions import created_at_bounds, partitions, run_conditions, sort_keys
+from executions import creation_bounds, partitions, run_conditions, sort_keys
 from executions.admin.types import JSON
 from ledgerkit import time_zones
 from ledgerkit.admin.lists import Chip, Choice, ConstantFilter, ModelAdmin, Option
@@ -130,7 +130,7 @@ class FromToFilter(FieldsFilter):
         since, until = self.bounds
         if self.time_field == "created" or not (since or until):
             return [Q()]
-        return created_at_bounds.parts([since] if since else [], [until] if until else [])
+        return creation_bounds.parts([since] if since else [], [until] if until else [])
 
     def chips(self, changelist: ChangeList) -> list[Chip]:
         since, until = self.bounds

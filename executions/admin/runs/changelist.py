@@ -38,7 +38,7 @@ class RunChangeList(ChosenChangeList):
 
     def _limit_walk(self, rows: QuerySet[Model], order: Sequence[str]) -> QuerySet[Model]:
         """Return the same rows. By times or a duration, the ids of the first ones are found in an index that includes
-        these (see executions/created_at_bounds.py)."""
+        these (see executions/creation_bounds.py)."""
         parts = next(
             (spec.parts() for spec in self.filter_specs if isinstance(spec, FieldsFilter) and spec.given), None
         )

@@ -13,21 +13,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from executions import limits, run_conditions
-from executions.admin import duration_cells, formatting, logs, page_streams, saved_views
+from executions.admin import archived_run, duration_cells, formatting, logs, page_streams, saved_views
 from executions.admin.filters import presets, run_filters
 from executions.admin.monitor.front_page import front_page
 from executions.admin.saved_views import SavedViewsMixin
+from executions.admin.search import list_search
+from executions.admin.search.palette import find_view
 from executions.admin.types import Context
 from executions.models import WorkflowExecution
 from ledgerkit.admin.palette import register_search
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 
-from . import archived_run, bulk_confirmation, changelist, history, list_search, notes, run_again, run_page
+from . import bulk_confirmation, changelist, history, notes, run_again, run_page
 from .delete import DeleteRunMixin
 from .kept_runs import KeepRunMixin
 from .list_rows import RunListRow, present_runs, tags_of
-from .palette_search import find_view
 
 PARTS = {
     "panel": ("admin/executions/_node_panel.html", run_page.part_context),

@@ -25,7 +25,7 @@ from ledgerkit.db.timeouts import no_sort
 from workflows.models import Graph
 
 from . import adjacent_runs, compare, failure_cascade, page_header, related_runs
-from .curl import curl_command
+from .curl_command import curl_command
 
 PAYLOADS = ("input_data", "output_data", "context", "metadata")
 NAMED = {

@@ -14,7 +14,7 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.forms import Form
 from django.http import QueryDict
 
-from executions import attention, created_at_bounds, limits, run_conditions, sort_keys
+from executions import attention, creation_bounds, limits, run_conditions, sort_keys
 from executions.error_groups import group_queries
 from executions.models import ExecutionStatus, TriggerType
 from executions.querysets import NodeExecutionQuerySet, WorkflowExecutionQuerySet, are_few
@@ -228,7 +228,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
         rows = rows.filter(run_conditions.by_starts(*started, in_order=is_by_start))
         after = [given[name] for name in ("started_after", "ended_after") if name in given]
         before = [given[name] for name in ("started_before", "ended_before") if name in given]
-        return rows.found_in(created_at_bounds.parts(after, before))
+        return rows.found_in(creation_bounds.parts(after, before))
 
 
 class NodeExecutionFilters(StrictFilterSet):

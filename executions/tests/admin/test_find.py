@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from executions import limits
-from executions.admin.runs.palette_search import groups_with
+from executions.admin.search.palette import groups_with
 from executions.models import BulkAction, BulkVerb, ErrorGroup
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
@@ -246,7 +246,7 @@ def test_a_part_that_takes_too_long_is_said_to_be_missing(client: Client, monkey
     def too_long(*_arguments: object) -> Any:
         raise StatementTimeout
 
-    monkeypatch.setattr("executions.admin.runs.palette_search._workflows", too_long)
+    monkeypatch.setattr("executions.admin.search.palette._workflows", too_long)
     assert "A part of the search took too long" in client.get(FIND, {"q": "prices"}).content.decode()
     assert not client.get(FIND, {"q": "prices", "format": "json"}).json()["names_nothing"]
 

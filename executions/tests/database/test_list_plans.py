@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 from rest_framework.test import APIRequestFactory
 
-from executions import attention, created_at_bounds, limits, partitions, run_conditions, sort_keys
-from executions.admin.runs import list_search
+from executions import attention, creation_bounds, limits, partitions, run_conditions, sort_keys
+from executions.admin.search import list_search
 from executions.api.filters import LogFilters, NodeExecutionFilters, WorkflowExecutionFilters
 from executions.api.list_querysets import lines_of_run, nodes_of_run
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
@@ -356,7 +356,7 @@ def test_runs_that_were_created_at_another_time_have_an_index_and_are_expected_t
         cursor.execute("ANALYZE workflow_executions; SET LOCAL enable_seqscan = off")
     for query in ("", f"workflow={workflow.pk}&"):
         assert "using idx_workflow_executions_displaced on" in first_runs(f"{query}started_after=2026-01-01")
-    assert "rows=1 " in plan(WorkflowExecution.objects.filter(created_at_bounds.DISPLACED))
+    assert "rows=1 " in plan(WorkflowExecution.objects.filter(creation_bounds.DISPLACED))
 
 
 @pytest.mark.parametrize("query", ["", "workflow={workflow}&"])

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from executions import direct_connection, partitions
+from executions import partitions, unpooled_connection
 from executions.models import Deletion, UpkeepRun, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
 from executions.upkeep import log_partitions
@@ -101,8 +101,8 @@ def test_a_dry_run_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     IdempotencyKey.objects.create(
         caller="token:1", key="old", request_hash="", status=200, created_at="2020-01-01T00:00Z"
     )
-    parameters = direct_connection.parameters()
-    monkeypatch.setattr(direct_connection, "parameters", lambda: parameters | {"options": f"-c {READ_ONLY}=on"})
+    parameters = unpooled_connection.parameters()
+    monkeypatch.setattr(unpooled_connection, "parameters", lambda: parameters | {"options": f"-c {READ_ONLY}=on"})
     with connection.cursor() as cursor:
         cursor.execute(f"SET {READ_ONLY} = on")
     try:

@@ -29,7 +29,7 @@ from ledgerkit.db.models import parse_uuid
 from workflows.models import Node, Workflow
 
 from . import list_search
-from .find_by_id import BY_ID, GROUP_COLUMNS, Found, Search, may_view, present_execution, present_group
+from .by_id import BY_ID, GROUP_COLUMNS, Found, Search, may_view, present_execution, present_group
 
 MAX_QUERY_LENGTH = 200
 

@@ -13,12 +13,11 @@ from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.urls import reverse
 
+from executions.admin.archived_run import archived_run_url
 from executions.admin.types import User
 from executions.models import Deletion, ExecutionLog, NodeExecution, WorkflowExecution
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.db.names import forms
-
-from .archived_run import archived_run_url
 
 CORRELATION_ID = "metadata__correlation_id"
 
