@@ -1,3 +1,4 @@
+-- The second version of turn_since(), in place of that in unstarted.sql. The current one is in turns.sql.
 -- Since when a pending run of a queue may start, as in unstarted.sql, and runs that were deleted count too: one that was
 -- deleted while it was pending until then, one that had ended until its end. Of the records of deletions the 1,000 last
 -- ones are looked at, but not those of upkeep: it deletes what ended long ago. They do not say whether a run was queued

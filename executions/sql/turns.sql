@@ -1,3 +1,4 @@
+-- The current version of turn_since(), in place of that in turn_since.sql.
 -- Since when a pending run of a queue may start, as in unstarted.sql, and runs that were deleted count too: until their
 -- end, or until they were deleted if they were pending or running then. Of the records of deletions the 1,000 last ones
 -- are looked at, but not those of upkeep: it deletes what ended long ago. They do not say whether a run was queued or

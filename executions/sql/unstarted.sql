@@ -1,3 +1,4 @@
+-- unstarted_runs() is current. turn_since() is the first version: turn_since.sql replaced it, then turns.sql did.
 -- Queued runs whose turn it is and that nobody starts. Nothing is stored: the turn follows from the runs that were before.
 
 -- Since when a pending run of a queue may start: its creation, retry or last change; or the end of the last run that was
