@@ -86,7 +86,7 @@ def runs_over_time(now: datetime) -> Iterator[Event]:
 
 
 def late_runs() -> Iterator[Event]:
-    """Yield an event for each running run that takes much longer than those of its workflow usually do."""
+    """Yield an event for each running run that takes much longer than is usual for its workflow."""
     runs = WorkflowExecution.objects.filter(attention.is_run("late")).select_related("workflow").order_by()
     for run in runs.only("attempt", "started_at", "status", "workflow"):
         facts = facts_of(
@@ -97,7 +97,7 @@ def late_runs() -> Iterator[Event]:
 
 
 def unstarted_runs() -> Iterator[Event]:
-    """Yield an event for each queued run that nobody starts in its turn, so that the runs behind it wait."""
+    """Yield an event for each queued run that is not started although its turn has come."""
     runs = WorkflowExecution.objects.filter(attention.is_run("unstarted")).select_related("workflow").order_by()
     for run in runs.only("attempt", "status", "workflow"):
         facts = facts_of(

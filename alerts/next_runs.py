@@ -1,4 +1,4 @@
-"""When the next run of each of some workflows is expected, from their expectations: one query for all of them."""
+"""Times at which the next runs of some workflows are expected: one query for all of them."""
 
 from collections.abc import Collection
 from datetime import datetime

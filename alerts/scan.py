@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 
 def scan() -> bool:
-    """Look once. Return False if another process does at this moment. Messages are in the server's language."""
+    """Scan once. Return False if another process is scanning. Messages are in the server's language."""
     with override(settings.LANGUAGE_CODE), transaction.atomic():
         if not try_lock(LOCK):
             return False

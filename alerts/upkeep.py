@@ -37,7 +37,7 @@ def repeat_messages(*, is_failing: bool) -> None:
 
 
 def scan_or_log() -> None:
-    """Look once. An error that is not the database's is logged: the next look may not meet it."""
+    """Scan once. An error that is not the database's is logged: the next scan may not meet it."""
     try:
         scan()
     except (django.db.Error, psycopg.Error):

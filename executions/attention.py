@@ -76,9 +76,12 @@ ORDER BY place, since, node_execution_id
 
 
 class Finding(NamedTuple):
-    """The answer to a question about a row. `since` is the last sign of life of a silent row; of an unstarted run the
-    moment when its turn came; else the moment when the limit of `seconds` was exceeded: those of its lease or its
-    time-out, or the 95th percentile of its workflow. `behind` are the queued runs that wait for an unstarted one."""
+    """A row that needs attention, and the question that it answers.
+
+    `since` is the time of the last heartbeat, transition or line of a silent row; the time when the turn of an
+    unstarted run came; else the time when the limit of `seconds` was exceeded: the lease, the time-out, or the 95th
+    percentile of the workflow. `behind` is the number of queued runs that wait for an unstarted one.
+    """
 
     question: str
     run: UUID

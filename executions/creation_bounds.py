@@ -22,8 +22,8 @@ DISPLACED = Q(GreaterThan(F("created_at") - Least("started_at", "ended_at"), Val
 
 
 def parts(after: Iterable[datetime], before: Iterable[datetime]) -> Sequence[Q]:
-    """Return conditions, each of which an index on the creation answers, for runs that have started or ended at or
-    after some times, and before others. No run meets two of them."""
+    """Return conditions for runs that started or ended at or after the times `after` and before those in `before`.
+    Each can use an index on the creation, and no run meets two of them."""
     # Added in the database: Python has no time after the year 9999.
     bounds = [Q(GreaterThanOrEqual(F("created_at"), _moment(time) - Value(LATE))) for time in after]
     bounds += [Q(LessThan(F("created_at"), _moment(time) + Value(EARLY))) for time in before]

@@ -95,13 +95,13 @@ class ExecutionQuerySet[M: Execution](VersionedQuerySet[M]):
         return clone
 
     def first_of(self, order: Order, number: int) -> Self:
-        """Return the first `number` rows, found as `firsts` says."""
+        """Return the first `number` rows in this order. `firsts`, if it is set, selects their ids."""
         ids = self.firsts and self.firsts(self, order, number)
         rows = self.order_by(*order)
         return rows[:number] if ids is None else rows.filter(pk__in=ids)[:number]
 
     def found_by(self, firsts: Firsts | None) -> Self:
-        """Return the same rows, which first_of() finds by a subquery of their ids. None lets the planner choose how."""
+        """Return a copy whose first_of() selects ids by this function. With None the planner chooses how."""
         rows = self.all()
         rows.firsts = firsts
         return rows
@@ -137,8 +137,8 @@ class WorkflowExecutionQuerySet(ExecutionQuerySet["WorkflowExecution"]):
         return ingest.insert_runs(list(objs), self.db, insert, upsert=bool(kwargs.get("update_conflicts")))
 
     def found_in(self, parts: Sequence[Q]) -> Self:
-        """Let first_of() find the rows in each of these parts, which are bounded by the creation: as it would find
-        them without, if there is a way."""
+        """Return a copy whose first_of() searches each of these parts, which are bounded by the creation. Within a part
+        it uses the present `firsts`, if it is set."""
         return self.found_by(partial(keyset.first_of_parts, "created_at", parts, within=self.firsts))
 
     def of_workflows(self, workflows: Collection[UUID]) -> Self:

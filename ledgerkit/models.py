@@ -48,7 +48,7 @@ class LastWriteQuerySet(models.QuerySet["LastWrite"]):
 
 
 class LastWrite(models.Model):
-    """When a caller has last written. `db/last_writes.py` notes and reads it, if there is a replica."""
+    """Time of the last write of a caller. `db/last_writes.py` stores and reads it, if there is a replica."""
 
     caller = models.CharField(max_length=50, primary_key=True)
     at = models.DateTimeField()

@@ -26,6 +26,6 @@ class RateLimitedLogger:
             self.last, self.count = time.monotonic(), 0
 
     def of(self, *kind: str) -> "RateLimitedLogger":
-        """Return the logger of one kind of the event, which another kind does not keep silent. Kinds are few: each is
-        kept for ever."""
+        """Return the logger for one kind of the event. Each kind has its own limit. Use few kinds: a logger is never
+        removed."""
         return self.kinds.setdefault(kind, RateLimitedLogger(self.logger, self.sentence, self.level))

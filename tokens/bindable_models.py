@@ -9,7 +9,7 @@ _models: list[Any] = []
 
 
 def register(model: type[Model]) -> None:
-    """Bind tokens to rows of this model, whose manager has `visible_to(user).alive()`."""
+    """Make rows of this model bindable. Its manager needs `visible_to(user).alive()`."""
     _models[:] = [model]
 
 

@@ -112,7 +112,7 @@ class Channel(VersionedModel):
             raise ValidationError({"secret": NEEDS_SECRET}, code="required")
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:
-        """Save it. Raises ValidationError for what is missing or of another kind."""
+        """Validate and save. Raises ValidationError for a missing field and for one of another kind of channel."""
         self.clean()
         if self.is_active and self.disabled_at:  # somebody has enabled it again
             self.failing_since = self.disabled_at = None

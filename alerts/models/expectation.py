@@ -132,7 +132,7 @@ class Expectation(VersionedModel):
             self._check_seconds()
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:
-        """Save it. Raises ValidationError for a zone or a calendar that does not exist, which the database cannot
+        """Validate and save. Raises ValidationError for an unknown zone or calendar, which the database cannot
         know, and for fields of another kind."""
         self.clean()
         super().save(**kwargs)

@@ -96,7 +96,7 @@ class Rule(VersionedModel):
             raise ValidationError({"workflow": NOT_OF_OWNER}, code="invalid")
 
     def save(self, **kwargs: Unpack[SaveArguments]) -> None:
-        """Save it. Raises ValidationError for an unknown kind, and for a workflow of another user."""
+        """Validate and save. Raises ValidationError for an unknown kind, and for a workflow of another user."""
         self.clean()
         super().save(**kwargs)
 

@@ -35,10 +35,12 @@ POLL = b"event: poll\ndata: {}\n\n"  # under WSGI, where no stream can be held o
 
 @dataclass(frozen=True)
 class Reader:
-    """One reader: source, start position and access. `render` turns a step into bytes, which all readers with the same
-    `key` receive. `has_access()` checks again the access, which depends on `grounds`. The stream ends after `wait`
-    seconds; after `heartbeat` seconds of silence it sends an event, which a page's script sees, unlike a comment.
-    `is_new` is set if the client sent no event id."""
+    """Reader of a stream: source, start position and access.
+
+    `render` turns a step into bytes, which all readers with the same `key` receive. `has_access()` checks the access
+    again; it depends on `grounds`. The stream ends after `wait` seconds. After `heartbeat` seconds of silence it sends
+    an event, which a page's script sees, unlike a comment. `is_new` is set if the client sent no event id.
+    """
 
     source: Source
     start: Cursor

@@ -65,7 +65,7 @@ class CompiledRows(NamedTuple):
 
 
 class RowsOf(NamedTuple):
-    """Rows of a model that one value tells, such as the nodes of a run, or those after a key. `rows` returns their
+    """Rows of a model with one value, such as the nodes of a run, or those after a key. `rows` returns their
     columns() query, which Django compiles once for each order: of a request for ten nodes this takes a fifth of the
     time. With `keeps_plan` PostgreSQL plans it once, too, without the values: there must be an index in this order."""
 

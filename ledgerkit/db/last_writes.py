@@ -1,4 +1,4 @@
-"""When a caller has last written, for reading its own writes: kept on the primary, so for all processes and machines.
+"""Time of the last write of a caller, for reading its own writes: on the primary, so for all processes and machines.
 
 A caller that writes all the time is noted once a second by each process: it may have written until GRACE after the time
 that is noted.

@@ -18,8 +18,8 @@ from .replica_watch import Place, watch
 
 
 class ReplicaFailed(Exception):
-    """The replica failed within a request, which is to be repeated. It is no DatabaseError, which some pages catch to
-    leave out a part."""
+    """Failure of the replica within a request, which the middleware repeats. Not a DatabaseError, because some pages
+    catch that to leave out a part."""
 
 
 class RequestReads:

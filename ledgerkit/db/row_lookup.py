@@ -37,7 +37,7 @@ class Compiled(NamedTuple):
 
 
 class RowLookup[M: Model]:
-    """The first of `rows(*keys)`. `examples` are keys, each of which stands for others of its kind.
+    """Lookup of the first row of `rows(*keys)`. It is compiled with `examples` as keys, in place of those of a call.
 
     `fields` are those to read, of the row and of rows that it refers to, by their paths as in select_related().
     `annotations` of the rows become attributes, as in Django.

@@ -1,4 +1,4 @@
-"""When the runs of a generated ledger are created, and how many node executions and log lines each has."""
+"""Distributions of a generated ledger: creation of the runs, and numbers of node executions and log lines of each."""
 
 import math
 from collections.abc import Iterator, Sequence

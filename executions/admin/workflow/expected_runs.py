@@ -1,4 +1,4 @@
-"""When the next run of a workflow is expected. Other apps register functions that know it."""
+"""Time at which the next run of a workflow is expected. Other apps register functions that return it."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
