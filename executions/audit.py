@@ -1,4 +1,8 @@
-"""The actor (ledgerkit.db.audit) of a change to runs, passed to the triggers that write the history."""
+"""The actor (ledgerkit.db.audit) of a change to runs, passed to the triggers that write the history.
+
+The note with the actor is a setting of the transaction. It is sent in front of the SQL of a write, in the same round
+trip: as a statement of its own at the beginning of the transaction it would cost each write another round trip.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
