@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_noop, override
 
@@ -34,6 +34,7 @@ NEW_RUN = gettext_noop("The new run is {id}.")
 NOBODY = gettext_noop("its user is gone")
 NO_RIGHT = gettext_noop("its user may not do this any longer")
 FAILED = gettext_noop("It could not be done, because of an error in the server; its log has more ({name}).")
+PAUSE = 0.1  # seconds before a run is tried once more, for those who hold its locks
 MOST_CHARACTERS = 1_000  # of an answer
 NOT_READ = ("input_data", "output_data", "context", "metadata")
 
@@ -96,8 +97,7 @@ class Work:
     def _call(self, pk: UUID) -> tuple[BulkState, str]:
         """Return the result of the run, and the reason for it."""
         try:
-            with transaction.atomic():
-                made = self.verb.call(self.runs().defer(*NOT_READ).get(pk=pk), self.action.reason)
+            made = self._call_verb(pk)
         except WorkflowExecution.DoesNotExist:
             return BulkState.REFUSED, RUN_DELETED
         except (InvalidTransition, Refused) as refusal:
@@ -110,6 +110,20 @@ class Work:
             logger.exception("The bulk action %s failed at the run %s.", self.action.pk, pk)
             return BulkState.REFUSED, FAILED.format(name=type(error).__name__)
         return BulkState.DONE, NEW_RUN.format(id=made.pk) if isinstance(made, WorkflowExecution) else ""
+
+    def _call_verb(self, pk: UUID) -> object:
+        """Call the verb, and once more after an error of the database that may not come again, such as a deadlock or
+        a lock timeout."""
+        try:
+            return self._call_verb_once(pk)
+        except OperationalError as error:
+            logger.warning("The bulk action %s tries the run %s once more: %s", self.action.pk, pk, error)
+            time.sleep(PAUSE)
+            return self._call_verb_once(pk)
+
+    @transaction.atomic
+    def _call_verb_once(self, pk: UUID) -> object:
+        return self.verb.call(self.runs().defer(*NOT_READ).get(pk=pk), self.action.reason)
 
 
 def join_faults(error: ValidationError) -> str:

@@ -167,15 +167,32 @@ class TestTheWork:
         action = begin(staff, "cancel")
         cancel = WorkflowExecution.cancel
 
-        def fail_once(run: WorkflowExecution) -> None:
+        def fail_for_one(run: WorkflowExecution) -> None:
             if run.pk == bad.pk:
                 raise OperationalError("canceling statement due to statement timeout")
             cancel(run)
 
-        monkeypatch.setattr(WorkflowExecution, "cancel", fail_once)
+        monkeypatch.setattr(WorkflowExecution, "cancel", fail_for_one)
         runner.work_open()
         assert answers(action)[bad.pk] == ("refused", runner.FAILED.format(name="OperationalError"))
         assert statuses([bad, good]) == ["pending", "cancelled"]
+
+    def test_tries_a_run_once_more_after_an_error_of_the_database(
+        self, staff: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (run,) = runs(1)
+        action, cancel, calls = begin(staff, "cancel"), WorkflowExecution.cancel, []
+
+        def fail_first(run: WorkflowExecution) -> None:
+            calls.append(run.pk)
+            cancel(run)
+            if len(calls) == 1:
+                raise OperationalError("deadlock detected")
+
+        monkeypatch.setattr(WorkflowExecution, "cancel", fail_first)
+        runner.work_open()
+        assert (calls, answers(action)) == ([run.pk] * 2, {run.pk: ("done", "")})
+        assert run.history.filter(act="cancel").count() == 1
 
     def test_is_done_in_turns_so_that_a_small_action_does_not_wait_for_a_large_one(
         self, staff: Any, monkeypatch: pytest.MonkeyPatch
