@@ -14,8 +14,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from executions.archive import ensure_archived
+from executions.archive.row_format import LOG, OF_RUN
 from executions.audit import Through, act_as
 from executions.conf import executions_settings
+from executions.models import WorkflowExecution
 
 from .run_rules import RunRule, run_rules
 from .task import Progress, Result
@@ -23,16 +25,11 @@ from .task import Progress, Result
 ACTOR = "upkeep"
 ARCHIVED_AT_ONCE = 50_000  # an archive has a file for each day and call
 SLOW, FAST = 1.0, 0.25  # seconds of a batch, after which the next one is smaller or larger
-# Average bytes of a run with its rows, by the statistics of the planner.
 BYTES = """
-SELECT coalesce(sum(pg_total_relation_size(oid)), 0)
-    / greatest(1, max(reltuples) FILTER (WHERE relname = 'workflow_executions'))
+SELECT coalesce(sum(pg_total_relation_size(oid)), 0), max(reltuples) FILTER (WHERE relname = 'workflow_executions')
 FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relname = ANY(%s)
 """
-TABLES = [
-    "workflow_executions", "node_executions", "execution_history", "workflow_execution_attempts",
-    "node_execution_attempts",
-]  # fmt: skip
+TABLES = [*(kind.table for kind in OF_RUN if kind is not LOG), "error_occurrences"]  # lines are in partitions
 
 type Key = tuple[datetime, UUID]
 
@@ -112,6 +109,10 @@ def _next_size(size: int, seconds: float, most: int) -> int:
 
 
 def _average_bytes() -> float:
+    """Return the average bytes of a run with its rows, by the planner's number of runs, or a count where it has none:
+    before the first ANALYZE."""
     with connection.cursor() as cursor:
         cursor.execute(BYTES, [TABLES])
-        return float(cursor.fetchone()[0])
+        size, estimate = cursor.fetchone()
+    number = estimate if estimate > 0 else WorkflowExecution.objects.count()
+    return float(size) / number if number else 0.0

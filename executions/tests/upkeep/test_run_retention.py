@@ -44,6 +44,26 @@ def test_runs_are_removed_by_their_age_and_status() -> None:
     assert remove_runs() == 0
 
 
+def test_the_bytes_of_runs_are_their_part_of_a_ledger_that_was_never_analyzed() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE workflow_executions CASCADE")
+        for days in (181, 182, 1, 2):
+            run_of(days)
+        cursor.execute("SELECT reltuples FROM pg_class WHERE oid = 'workflow_executions'::regclass")
+        assert cursor.fetchone() == (-1,)
+        sizes = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name"
+        cursor.execute(sizes, [run_retention.TABLES])
+        (size,) = cursor.fetchone()
+    assert run_retention.plan().size == round(size / 2)
+
+
+def test_the_bytes_are_those_of_every_table_of_rows_of_runs() -> None:
+    assert {"workflow_execution_leases", "node_execution_leases", "execution_notes", "execution_dropped_lines"} <= {
+        *run_retention.TABLES
+    }
+    assert "execution_logs" not in run_retention.TABLES
+
+
 def test_the_runs_of_a_day_are_over_together() -> None:
     """Upkeep may run each half hour; the archive has one file for a day."""
     runs = run_of(1), run_of(1)
