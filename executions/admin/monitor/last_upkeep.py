@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Q
 
 from executions import limits
+from executions.conf import executions_settings
 from executions.models import UpkeepRun
 from executions.upkeep import last_upkeep
 from executions.upkeep.run_rules import removable_runs
@@ -14,7 +15,8 @@ from executions.upkeep.run_rules import removable_runs
 @dataclass(frozen=True)
 class LastUpkeep:
     """`record` is None if upkeep never ran. `number` counts at most limits.COUNTED_RETENTION runs. `unfinished`, where
-    upkeep is late, is the newest one if it has not ended: it hangs, or its process was killed."""
+    upkeep is late, is the newest one if it has not ended: it hangs, or its process was killed. `is_archived` says
+    whether runs are archived before they are removed."""
 
     record: UpkeepRun | None
     has_failed: bool
@@ -22,6 +24,7 @@ class LastUpkeep:
     is_more: bool
     is_late: bool
     unfinished: UpkeepRun | None
+    is_archived: bool
 
 
 def find_last_upkeep(user: Any) -> LastUpkeep | None:
@@ -36,5 +39,6 @@ def find_last_upkeep(user: Any) -> LastUpkeep | None:
     newest = records.only("started_at", "ended_at", "is_interrupted").first() if is_late else None
     unfinished = newest if newest and not newest.ended_at and not newest.is_interrupted else None
     return LastUpkeep(
-        record, has_failed, min(number, most), is_more=number > most, is_late=is_late, unfinished=unfinished
-    )
+        record, has_failed, min(number, most), is_more=number > most, is_late=is_late, unfinished=unfinished,
+        is_archived=bool(executions_settings.ARCHIVE),
+    )  # fmt: skip

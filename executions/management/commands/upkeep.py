@@ -19,7 +19,8 @@ LINE_EVERY = 10.0  # seconds, where the output is no terminal
 class Command(BaseCommand):
     help = _(
         "Make log partitions ahead, remove runs and log lines whose time is over, delete expired secrets and "
-        "idempotency keys, and update the planner's statistics. Run it daily, such as by cron; several machines may."
+        "idempotency keys, and update the planner's statistics. Where `manage.py serve` does not do it, run it every "
+        "half hour, such as by cron; several machines may."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """Pages of upkeep, and the line of the monitor; the actions that keep runs."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,20 @@ def test_the_monitor_says_when_it_ran_and_what_the_next_one_removes(
     assert ago in shown
     assert next_one in shown
     assert {"en": "A task of it failed.", "ko": "작업 하나가 실패했습니다."}[language] in shown
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("en", "Removed runs are not archived: "), ("ko", "제거되는 실행은 보관되지 않습니다: ")],
+)
+def test_the_monitor_says_that_runs_are_removed_without_an_archive(
+    language: str, sentence: str, staff: Any, settings: Any, tmp_path: Path
+) -> None:
+    assert sentence not in page(staff, f"{RUNS}monitor/", language)
+    run_of(200)
+    assert sentence in page(staff, f"{RUNS}monitor/", language)
+    settings.EXECUTIONS = settings.EXECUTIONS | {"ARCHIVE": str(tmp_path)}
+    assert sentence not in page(staff, f"{RUNS}monitor/", language)
 
 
 def test_the_monitor_says_that_upkeep_has_never_run_and_counts_no_more_than_it_must(
