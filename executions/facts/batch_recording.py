@@ -213,7 +213,7 @@ class Batch:
             taken_runs=taken_runs(created - self.runs.keys()) if self.careful else set(),
             taken_nodes=runs_of_nodes(new - nodes.keys()) if self.careful else {},
             leases=read_leases(self.facts, there, {*nodes, *named}),
-            read_history=cache(lambda: history_of(list(self.runs))),
+            read_history=cache(lambda: history_of(*self.facts.rows_and_acts_of_moves())),
             read_graphs_of_today=cache(lambda: graphs_of_today(self._workflows())),
         )  # fmt: skip
 

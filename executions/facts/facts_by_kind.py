@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from executions.exceptions import ACTS
 from executions.partitions import HOUR
 
 from . import fact_kinds as kinds
@@ -15,6 +16,7 @@ RETRIES = (kinds.RunRetry, kinds.NodeRetry)
 NODE_CREATIONS = (kinds.NodeCreate, kinds.NodeObserve)
 HEARTBEATS = (kinds.RunHeartbeat, kinds.NodeHeartbeat)
 UNRECORDED = {kinds.Line, *HEARTBEATS}  # kinds that the history has no entry of
+RUN_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.RunMove))
 NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMove))
 
 
@@ -34,6 +36,15 @@ class FactsOfCall:
     def has_moves(self) -> bool:
         """Return whether there are facts that the history would have an entry of."""
         return any(facts for kind, facts in self._by_kind.items() if kind not in UNRECORDED)
+
+    def rows_and_acts_of_moves(self) -> tuple[set[UUID], set[UUID], set[str]]:
+        """Return the runs and nodes of transitions, and the acts of which the history tells whether these were made. To
+        a retry, every act tells of which attempt a fact is that names none."""
+        nodes, acts = self.of(*NODE_MOVES), set(ACTS)
+        moves = [*nodes, *self.of(*RUN_MOVES)]
+        if not self.of(*RETRIES):
+            acts = {fact.act for fact in moves}
+        return {fact.run for fact in moves}, {fact.id for fact in nodes}, acts
 
     def named_nodes(self) -> set[UUID]:
         """Return the node executions that lines and heartbeats name."""

@@ -260,10 +260,11 @@ def taken_runs(ids: Collection[UUID]) -> set[UUID]:
 type History = dict[UUID, list[tuple[UUID | None, int, str, str]]]
 
 
-def history_of(runs: Collection[UUID]) -> History:
-    """Return node, attempt, act and new state of every entry of these runs, in order."""
+def history_of(runs: Collection[UUID], nodes: Collection[UUID], acts: Collection[str]) -> History:
+    """Return node, attempt, act and new state of these acts of the runs themselves and of these nodes, in order."""
     found: History = {run: [] for run in runs}
-    entries = HistoryEntry.objects.filter(workflow_execution__in=runs)
+    of_rows = Q(node_execution=None) | Q(node_execution__in=nodes)
+    entries = HistoryEntry.objects.filter(of_rows, workflow_execution__in=runs, act__in=acts)
     columns = ("workflow_execution_id", "node_execution_id", "attempt", "act", "to_status")
     for run, node, attempt, act, to in entries.values_list(*columns):
         found[run].append((node, attempt, act, to))

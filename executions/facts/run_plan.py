@@ -211,7 +211,7 @@ class Plan:
         transitions = row.TRANSITIONS  # type: ignore[attr-defined]  # of both kinds of rows
         is_possible = attempt == row.attempt and to in transitions[ExecutionStatus(row.status)]
         made = attempt + (act == "retry")
-        if not is_possible and not self.known.leases.has_lapsed(row, token) and self._was_made(node, made, act, to):
+        if not is_possible and not self.known.leases.has_lapsed(row, token) and self._was_made(row, node, made, act):
             if act == "retry":
                 self._set_default_attempts(node, row.id, made)
             return False
@@ -232,14 +232,14 @@ class Plan:
         if (token := getattr(fact, "run_token", None)) is not None:
             self.known.leases.check(act or fact.act, self.the_run, token)
 
-    def _was_made(self, node: UUID | None, attempt: int, act: str, to: str) -> bool:
-        if (wanted := (node, attempt, act, str(to))) in self.made:
+    def _was_made(self, row: Row, node: UUID | None, attempt: int, act: str) -> bool:
+        """Return whether this attempt has made it. A start of a running row, which reporters repeat, reads nothing."""
+        wanted = (node, attempt, act, str(TARGETS[act]))
+        if wanted in self.made or (act, row.status, row.attempt) == ("start", S.RUNNING, attempt):
             return True
-        if self.the_run.is_new:
-            return False
-        if self.stored is None:
+        if self.stored is None and not self.the_run.is_new:
             self.stored = set(self.known.read_history().get(self.id, ()))
-        return wanted in self.stored
+        return wanted in (self.stored or ())
 
     def _set_default_attempts(self, node: UUID | None, row: UUID, attempt: int) -> None:
         """Take later facts without an `attempt` to mean this attempt. After the retry of a run this holds for its nodes

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from executions.facts import batch_recording
+from executions.facts.locked_rows import history_of
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.facts.reporting import line, new_id, run_facts, send
 from workflows.models import Workflow
+from workflows.tests.factories import WorkflowFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +45,38 @@ def of_run(run: str, *acts: str, **fields: Any) -> list[dict[str, Any]]:
 
 def of_node(run: str, node: str, *acts: str, **fields: Any) -> list[dict[str, Any]]:
     return [{"kind": f"node.{act}", "id": node, "workflow_execution": run, **fields} for act in acts]
+
+
+@pytest.fixture
+def rows_read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the numbers of entries that calls read of the history, one for each time."""
+    found: list[int] = []
+
+    def count(*wanted: Any) -> Any:
+        history = history_of(*wanted)
+        found.append(sum(map(len, history.values())))
+        return history
+
+    monkeypatch.setattr(batch_recording, "history_of", count)
+    return found
+
+
+def test_what_is_sent_again_of_a_large_run_reads_only_entries_of_its_own(
+    engine: Any, owner: Any, rows_read: list[int]
+) -> None:
+    names = [f"node {number}" for number in range(50)]
+    run, ids = new_id(), {name: new_id() for name in names}
+    *facts, end = run_facts(WorkflowFactory(owner=owner, chain=names), run, ids)
+    assert send(engine, *facts)["refused"] == 0
+    first = ids["node 0"]
+    assert send(engine, *of_run(run, "start"))["known"] == 1
+    assert rows_read == []
+    again = [*of_node(run, first, "start", "complete"), *of_run(run, "start")]
+    assert send(engine, *again)["known"] == 3
+    assert rows_read == [3]
+    send(engine, end)
+    assert send(engine, end, *again)["known"] == 4
+    assert rows_read[1:] == [4]
 
 
 def assert_asks_for_attempt(answer: Any, index: int) -> None:
