@@ -208,7 +208,7 @@ class Batch:
         return Known(
             now=self.now, runs=self.runs, nodes=nodes,
             read_nodes=read_nodes(named - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
-            nodes_of_workflows=self.nodes, turns=Turns(starting | self._in_queue()),
+            nodes_of_workflows=self.nodes, turns=Turns(starting | self._in_queue(), len(self.masked)),
             stored_lines=stored_lines([each.id for each in self.facts.of(kinds.Line)]) if self.careful else None,
             taken_runs=taken_runs(created - self.runs.keys()) if self.careful else set(),
             taken_nodes=runs_of_nodes(new - nodes.keys()) if self.careful else {},

@@ -60,12 +60,14 @@ def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exceptio
     among = {type(each.fact) for each in reported}
     if not among.isdisjoint(RETRIES) and (unnamed := _without_attempt(reported)) is not None:
         return unnamed.index, BadFact("invalid", WHICH_ATTEMPT)
-    turns, entries = plan.known.turns.copy(), plan.known.entries
+    known, entries = plan.known, plan.known.entries
+    known.turns.keep()
     try:
         for each in reported:
             _apply(plan, each)
     except (BadFact, InvalidTransition) as error:
-        plan.known.turns, plan.known.entries = turns, entries
+        known.turns.undo()
+        known.entries = entries
         plan.forget_new()
         return each.index, error
     if not among.isdisjoint(kinds.OBSERVATIONS):

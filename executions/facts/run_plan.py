@@ -138,8 +138,7 @@ class Plan:
                 node.settled = True
                 self.move(node, node.id, to or S.RUNNING, fact.act, self.reason_of(reported))
         run.failed_nodes = sum(node.status == S.FAILED for node in self.nodes_of_run())
-        if self.known.turns.slots.get(run.workflow) == run.id:
-            del self.known.turns.slots[run.workflow]
+        self.known.turns.free_slot(run)
         return True
 
     def end_node(self, fact: Any, reported: Reported) -> bool:

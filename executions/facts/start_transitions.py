@@ -26,7 +26,7 @@ def _take_turn(plan: Plan, run: RunRow) -> None:
     turns = plan.known.turns
     if run.is_queued and (ahead := turns.first_ahead(run)):
         raise QueuedExecution("start", run.status, ahead, run.version)
-    if not run.allow_concurrent and turns.slots.setdefault(run.workflow, run.id) != run.id:
+    if not run.allow_concurrent and not turns.take_slot(run):
         raise ConcurrentExecution("start", run.status, refusal_reasons.ANOTHER_RUNS, run.version)
 
 
