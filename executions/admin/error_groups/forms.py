@@ -4,10 +4,13 @@ from typing import Self
 
 from django import forms
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from executions.error_groups import group_changes
 from executions.models import ErrorGroup, ErrorState
 from ledgerkit.admin.confirmation import MAX_REASON
+from ledgerkit.db.exceptions import StaleObject
 
 MOST_USERS = 500  # offered as assignees
 
@@ -35,6 +38,27 @@ class ErrorGroupForm(forms.Form):
             users.filter(pk__in=[*staff, group.assignee_id]),
             label=_("Assignee"), required=False, empty_label=_("nobody"),
         )  # fmt: skip
+
+    def change(self, group: ErrorGroup) -> bool:
+        """Change the group as a valid form says. Return False, with the faults in the form, if that does not fit or the
+        group has changed since the form was shown."""
+        values = self.cleaned_data
+        group.version = values["version"]
+        until = values["muted_until"] if values["state"] == ErrorState.MUTED else None
+        try:
+            group_changes.change(
+                group, values["reason"], state=values["state"], muted_until=until, assignee=values["assignee"]
+            )
+        except ValidationError as error:
+            self.add_error(None, error)
+        except StaleObject as error:
+            self.add_error(None, str(error))
+        return self.is_valid()
+
+    def take_version_of(self, group: ErrorGroup) -> None:
+        """Show the form again beside the group as it is now: to send it once more is to change that."""
+        sent = {name: self.data[name] for name in self.data}  # of a QueryDict the last values, as the form takes them
+        self.data = sent | {"version": group.version}
 
     @classmethod
     def from_group(cls, group: ErrorGroup) -> Self:

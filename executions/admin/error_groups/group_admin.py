@@ -1,6 +1,7 @@
 """List of the groups of errors, new ones first, and the page of each, with what people do with it."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import ClassVar
 from uuid import UUID
@@ -11,6 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
+from django.utils.translation import gettext as text_of_django  # under this name it is not collected for our catalogue
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -140,37 +142,30 @@ class ErrorGroupAdmin(ReadOnlyAdmin):
 
     # --- forms of the page --------------------------------------------------
     def get_urls(self) -> list[URLPattern]:
-        names = {"change-state": self._change_view, "note": self._note_view, "split": self._split_view}
+        views = {
+            "change-state": self._change_view, "note": require_POST(self._note_view),
+            "split": require_POST(self._split_view),
+        }  # fmt: skip
         return [
-            path(
-                f"<uuid:pk>/{name}/",
-                self.admin_site.admin_view(require_POST(view)),
-                name=f"executions_errorgroup_{name}",
-            )
-            for name, view in names.items()
+            path(f"<uuid:pk>/{name}/", self.admin_site.admin_view(view), name=f"executions_errorgroup_{name}")
+            for name, view in views.items()
         ] + super().get_urls()
 
     def _change_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Change the group, or show its page again with the faults and what was typed. A GET is that of a reload."""
+        if request.method != "POST":
+            return redirect(group_url(pk))
         group = self._group(request, pk)
         form = ErrorGroupForm(group, request.POST)
-        if form.is_valid():
-            values = form.cleaned_data
-            group.version = values["version"]
-            is_muted = values["state"] == ErrorState.MUTED
-            until = values["muted_until"] if is_muted else None
-            self._try(
-                request, group,
-                lambda: group_changes.change(
-                    group, values["reason"], state=values["state"], muted_until=until, assignee=values["assignee"]
-                ),
-                _("The group was changed."),
-            )  # fmt: skip
-        else:
-            faults = form.errors.items()
-            self._show_errors(
-                request, [f"{form.fields[name].label}: {each}" for name, errors in faults for each in errors]
-            )
-        return redirect(group_url(pk))
+        if form.is_valid() and form.change(group):
+            self.log_change(request, group, str(group.state))
+            self.message_user(request, _("The group was changed."), messages.SUCCESS)
+            return redirect(group_url(pk))
+        form.take_version_of(self._group(request, pk))
+        self.message_user(request, text_of_django("Please correct the error below."), messages.ERROR)
+        shown = copy(request)
+        shown.method = "GET"  # Django's view would save a POST
+        return self.change_view(shown, str(pk), extra_context={"sent_form": form})
 
     def _note_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         group, text = self._group(request, pk), request.POST.get("text", "")[:MAX_REASON]

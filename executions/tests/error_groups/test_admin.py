@@ -144,6 +144,12 @@ def two_groups(workflow: Workflow) -> tuple[ErrorGroup, ErrorGroup]:
     return one, other
 
 
+def failed_group(workflow: Workflow) -> ErrorGroup:
+    failed_run(workflow)
+    scan()
+    return ErrorGroup.objects.get()
+
+
 class TestPage:
     def test_it_shows_the_failure_and_what_it_was_grouped_by(self, operator: Client, workflow: Workflow) -> None:
         run = run_with_failed_nodes(workflow, ("load", "'close'", TRACEBACK.format(line=3)))
@@ -191,6 +197,38 @@ class TestPage:
         group = ErrorGroup.objects.get()
         assert sentence in post(operator, group, "change-state", **{"version": group.version} | values)
         assert ErrorGroup.objects.get().state == "open"
+
+    def test_the_form_is_shown_again_with_its_faults_and_what_was_typed(
+        self, operator: Client, workflow: Workflow
+    ) -> None:
+        group, colleague = failed_group(workflow), UserFactory(is_staff=True)
+        typed = {"version": group.version, "assignee": colleague.pk, "reason": "known at the vendor"}
+        for values, sentence in (
+            ({"state": "muted", "muted_until": "2020-01-01T00:00"}, "This time is over: choose a later one."),
+            ({"state": "gone", "muted_until": "soon"}, "Enter a valid date/time."),
+        ):
+            answer = operator.post(f"{LIST}{group.pk}/change-state/", typed | values)
+            html = answer.content.decode()
+            assert answer.status_code == 200
+            assert sentence in html[html.index(">Change</h2>") :]
+            assert 'value="known at the vendor"' in html
+            assert f'<option value="{colleague.pk}" selected>' in html
+            assert f'value="{values["muted_until"]}"' in html
+        assert operator.get(f"{LIST}{group.pk}/change-state/").headers["Location"] == group_url(group.pk)
+
+    def test_a_form_that_is_stale_keeps_the_text_and_may_be_sent_again(
+        self, operator: Client, workflow: Workflow
+    ) -> None:
+        group = failed_group(workflow)
+        read = group.version
+        group_changes.change(group, state="acknowledged")
+        typed = {"version": read, "state": "resolved", "reason": "known at the vendor"}
+        html = post(operator, group, "change-state", **typed)
+        assert "it changed since it was read" in html
+        assert 'value="known at the vendor"' in html
+        assert f'name="version" value="{group.version}"' in html
+        post(operator, group, "change-state", **typed | {"version": group.version})
+        assert ErrorGroup.objects.get().state == "resolved"
 
     def test_a_note_is_kept_without_secrets(self, operator: Client, workflow: Workflow) -> None:
         failed_run(workflow)
