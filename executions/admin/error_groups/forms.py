@@ -5,6 +5,8 @@ from typing import Self
 from django import forms
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db.models import Model
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from executions.error_groups import group_changes
@@ -13,6 +15,7 @@ from ledgerkit.admin.confirmation import MAX_REASON
 from ledgerkit.db.exceptions import StaleObject
 
 MOST_USERS = 500  # offered as assignees
+MORE_USERS = _("The first {number} staff users by name; the API takes all of them.")
 
 
 class ErrorGroupForm(forms.Form):
@@ -32,12 +35,7 @@ class ErrorGroupForm(forms.Form):
             "version": group.version,
         }  # fmt: skip
         super().__init__(data, initial=values)  # type: ignore[arg-type]  # a QueryDict, or None
-        users = get_user_model()._default_manager
-        staff = users.filter(is_active=True, is_staff=True).values_list("pk", flat=True)[:MOST_USERS]
-        self.fields["assignee"] = forms.ModelChoiceField(
-            users.filter(pk__in=[*staff, group.assignee_id]),
-            label=_("Assignee"), required=False, empty_label=_("nobody"),
-        )  # fmt: skip
+        self.fields["assignee"] = _assignee_field(group)
 
     def change(self, group: ErrorGroup) -> bool:
         """Change the group as a valid form says. Return False, with the faults in the form, if that does not fit or the
@@ -63,3 +61,14 @@ class ErrorGroupForm(forms.Form):
     @classmethod
     def from_group(cls, group: ErrorGroup) -> Self:
         return cls(group)
+
+
+def _assignee_field(group: ErrorGroup) -> "forms.ModelChoiceField[Model]":
+    """Return the choice of the first users of the staff by their names, and of who is the assignee now."""
+    users = get_user_model()._default_manager.order_by(get_user_model().USERNAME_FIELD)
+    staff = list(users.filter(is_active=True, is_staff=True).values_list("pk", flat=True)[: MOST_USERS + 1])
+    return forms.ModelChoiceField(
+        users.filter(pk__in=[*staff[:MOST_USERS], group.assignee_id]),
+        label=_("Assignee"), required=False, empty_label=_("nobody"),
+        help_text=format_lazy(MORE_USERS, number=MOST_USERS) if len(staff) > MOST_USERS else "",
+    )  # fmt: skip

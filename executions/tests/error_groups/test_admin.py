@@ -1,5 +1,6 @@
 """Pages of the groups of errors, and the groups on the pages of a failed run and its nodes."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from executions.admin.error_groups import forms
 from executions.admin.error_groups.rows import group_url
 from executions.error_groups import group_changes
 from executions.error_groups.scan import scan
@@ -215,6 +217,25 @@ class TestPage:
             assert f'<option value="{colleague.pk}" selected>' in html
             assert f'value="{values["muted_until"]}"' in html
         assert operator.get(f"{LIST}{group.pk}/change-state/").headers["Location"] == group_url(group.pk)
+
+    def test_assignees_are_in_the_order_of_their_names_and_it_says_if_there_are_more(
+        self, operator: Client, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        group = failed_group(workflow)
+        for name in ("zoe", "ann", "mia", "ben"):
+            UserFactory(username=name, is_staff=True)
+        UserFactory(username="abe", is_staff=False)
+        more = "staff users by name; the API takes all of them."
+        html = page_of(operator, group_url(group.pk))
+        assert [name for name in re.findall(r'<option value="\d+">(\w+)</option>', html) if len(name) == 3] == [
+            "ann", "ben", "mia", "zoe",
+        ]  # fmt: skip
+        assert more not in html
+        monkeypatch.setattr(forms, "MOST_USERS", 2)
+        ErrorGroup.objects.update(assignee=type(workflow.owner).objects.get(username="zoe"))
+        html = page_of(operator, group_url(group.pk))
+        assert re.findall(r'<option value="\d+"(?: selected)?>(\w+)</option>', html) == ["ann", "ben", "zoe"]
+        assert f"The first 2 {more}" in html
 
     def test_a_form_that_is_stale_keeps_the_text_and_may_be_sent_again(
         self, operator: Client, workflow: Workflow
