@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 from uuid import UUID
 
 from django import forms
@@ -35,6 +35,13 @@ else:
 
 REVOKE = _("Revoke %(count)d %(items)s")
 REVOKE_EFFECT = _("Requests with these tokens are refused from now on. This cannot be undone.")
+
+
+class ActivityPage(NamedTuple):
+    """A page with what a token did."""
+
+    url: Callable[[UUID], str]
+    is_seen_by: Callable[[HttpRequest], bool]
 
 
 class UsableFilter(ConstantFilter):
@@ -84,7 +91,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
     autocompletes = ("user",)
     actions = ("revoke",)
 
-    activity_urls: ClassVar[list[Callable[[UUID], str]]] = []  # of pages with what a token did, of apps above
+    activity_pages: ClassVar[list["ActivityPage"]] = []  # of apps above
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Model]:
         return super().get_queryset(request).defer("digest")
@@ -93,7 +100,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
         if obj is not None:
             return (
                 "name", "user", "scopes_shown", "bound_to", "created_at", "last_used_at", "expires_at", "revoked_at",
-                *(("activity_shown",) if self.activity_urls else ()),
+                *(("activity_shown",) if any(page.is_seen_by(request) for page in self.activity_pages) else ()),
             )  # fmt: skip
         return ("name", *(("user",) if request.user.is_superuser else ()), "scopes", "bound_to", "expires_at")
 
@@ -143,7 +150,7 @@ class TokenAdmin(ChangesMixin, StrictAdmin):
 
     @admin.display(description=_("activity"))
     def activity_shown(self, token: Token) -> SafeString:
-        links = ((url(token.pk), gettext("What was done with it")) for url in self.activity_urls)
+        links = ((url(token.pk), gettext("What was done with it")) for url, _is_seen_by in self.activity_pages)
         return format_html_join(" ", '<a href="{}">{}</a>', links)
 
     @admin.display(description=_("scopes"))

@@ -22,10 +22,10 @@ from executions.admin.error_groups.rows import group_url
 from executions.admin.filters import activity_filters
 from executions.admin.pagination import KeysetChangeList
 from executions.models import Activity, ActivityKind, ErrorGroup, NodeExecution, WorkflowExecution
-from executions.models.activity import PERMISSIONS
+from executions.models.activity import may_view_activity
 from ledgerkit.db.id_ranges import id_range
 from ledgerkit.types import StrOrPromise
-from tokens.admin import TokenAdmin
+from tokens.admin import ActivityPage, TokenAdmin
 
 ACTIVITY_COLUMNS = (
     "happened_at", "through", "username", "token_id", "token_name", "reason", "request_id", "kind", "act", "run_id",
@@ -88,7 +88,7 @@ class ActivityAdmin(ReadOnlyAdmin):
         return ActivityChangeList
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return any(map(request.user.has_perm, PERMISSIONS))
+        return may_view_activity(request.user)
 
     has_module_permission = has_view_permission
 
@@ -155,4 +155,8 @@ def _activity_of_token(pk: UUID) -> str:
     return activity_url(token=pk)
 
 
-TokenAdmin.activity_urls.append(_activity_of_token)
+def _is_seen_by(request: HttpRequest) -> bool:
+    return may_view_activity(request.user)
+
+
+TokenAdmin.activity_pages.append(ActivityPage(_activity_of_token, _is_seen_by))

@@ -63,6 +63,11 @@ PERMISSIONS: dict[str, list[str]] = {
 }
 
 
+def may_view_activity(user: User) -> bool:
+    """Return whether the user may view some of it, as staff."""
+    return any(map(user.has_perm, PERMISSIONS))
+
+
 class ActivityQuerySet(models.QuerySet["Activity"]):
     def visible_to(self, user: User) -> "ActivityQuerySet":
         """Filter to the kinds whose records the user, as staff, may view; none for others."""

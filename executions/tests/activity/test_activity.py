@@ -316,6 +316,19 @@ class TestWays:
         ):
             assert f"{ACTIVITY}?{query}" in client_of(staff).get(page).content.decode(), page
 
+    def test_pages_of_those_who_may_not_view_it_do_not(self, ann: Any, api: Any, staff: Any) -> None:
+        api(staff)
+        pages = (
+            f"/admin/auth/user/{staff.pk}/change/",
+            f"/admin/tokens/token/{Token.objects.get().pk}/change/",
+        )
+        codenames = ["view_user", "view_token"]
+        for more, expected in ((), False), (("view_deletion",), True):
+            ann.user_permissions.set(permissions(*codenames, *more))
+            client = client_of(type(ann).objects.get(pk=ann.pk))
+            assert [ACTIVITY in client.get(page).content.decode() for page in pages] == [expected] * 2
+            assert client.get(ACTIVITY).status_code == (200 if expected else 403)
+
 
 class TestTheTitle:
     """The list of what one link shows is named after it."""
