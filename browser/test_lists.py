@@ -1,15 +1,18 @@
 """Saved views, the grid of a workflow and the keyboard shortcuts."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, StorageState, expect
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
 
 from browser.engine import Engine
 from browser.live_site import LiveSite
 from browser.pages import RUN_PAGE, RUNS
+
+RECENT = "pastetrader.recent"
 
 
 def test_a_view_of_the_list_is_saved_and_shared(
@@ -117,6 +120,27 @@ def test_the_palette_finds_a_run_by_the_keyboard_alone(page: Page, site: LiveSit
     expect(palette).to_be_visible()
     page.keyboard.press("Escape")
     expect(palette).to_be_hidden()
+
+
+def test_recent_pages_are_those_of_one_user_and_go_with_the_logout(
+    browser: Browser, site: LiveSite, session: StorageState
+) -> None:
+    with browser.new_context(storage_state=session) as context:
+        page = context.new_page()
+        page.goto(site.url(f"{RUNS}?status=failed"))
+        kept = page.evaluate(f"localStorage.getItem('{RECENT}')")
+        assert "status=failed" in kept
+        of_another = kept.replace(f'"user":"{json.loads(kept)["user"]}"', '"user":"0"')
+        page.evaluate(f"text => localStorage.setItem('{RECENT}', text)", of_another)
+        page.goto(site.url("/admin/"))
+        page.keyboard.press("Control+k")
+        palette = page.get_by_role("dialog", name="Search everything")
+        expect(palette.get_by_role("option").first).to_be_visible()
+        expect(palette.get_by_role("option").filter(has_text="Recent")).to_have_count(0)
+        assert "status=failed" not in page.evaluate(f"localStorage.getItem('{RECENT}')")
+        page.evaluate("document.getElementById('logout-form').addEventListener('submit', (e) => e.preventDefault())")
+        page.evaluate("document.getElementById('logout-form').requestSubmit()")  # the session is that of other tests
+        assert page.evaluate(f"localStorage.getItem('{RECENT}')") is None
 
 
 def test_the_palette_says_when_nothing_has_the_name_or_id(page: Page, site: LiveSite) -> None:

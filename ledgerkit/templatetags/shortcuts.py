@@ -19,4 +19,8 @@ def shortcuts(context: RequestContext) -> dict[str, object]:
     )
     context.render_context[RENDERED] = True
     may_search = context.get("available_apps")  # else there is nothing that the user may see
-    return {"is_shown": is_shown, "search_address": palette.search_address() if may_search else ""}
+    return {
+        "is_shown": is_shown,
+        "search_address": palette.search_address() if may_search else "",
+        "user_id": str(context.request.user.pk) if context.request else "",
+    }

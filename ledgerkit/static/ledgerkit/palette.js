@@ -1,5 +1,6 @@
 /* The palette: Ctrl-K (Cmd-K) searches everything, and lists recent pages, what can be done on this page, and the pages of
-   the menu. The search itself is a page of its own, which works without scripts. Recent pages are kept in this browser alone.
+   the menu. The search itself is a page of its own, which works without scripts. Recent pages are kept in this browser alone,
+   for one user: they go when that user logs out or another one comes.
    What can be done are the links and buttons of the page with data-act: to choose one is to press it, so that it asks and
    refuses as always. */
 const dialog = document.getElementById("palette");
@@ -20,8 +21,9 @@ let starting = null; // what the search offers before a text is typed
 /* --- pages that the browser knows ---------------------------------------------------------------------------------- */
 function recentPages() {
     try {
-        const found = JSON.parse(localStorage.getItem(RECENT) ?? "[]");
-        return Array.isArray(found) ? found.filter((each) => each.address?.startsWith("/")) : [];
+        const found = JSON.parse(localStorage.getItem(RECENT) ?? "{}");
+        const pages = found.user === dialog.dataset.user && Array.isArray(found.pages) ? found.pages : [];
+        return pages.filter((each) => each.address?.startsWith("/"));
     } catch { // without storage, or with something else in it
         return [];
     }
@@ -32,7 +34,13 @@ function remember() {
     const title = document.title.split(" | ")[0];
     const pages = [{ title, address }, ...recentPages().filter((each) => each.address !== address)];
     try {
-        localStorage.setItem(RECENT, JSON.stringify(pages.slice(0, MOST_RECENT + 1)));
+        localStorage.setItem(RECENT, JSON.stringify({ user: dialog.dataset.user, pages: pages.slice(0, MOST_RECENT + 1) }));
+    } catch {} // as above
+}
+
+function forget() {
+    try {
+        localStorage.removeItem(RECENT);
     } catch {} // as above
 }
 
@@ -145,6 +153,7 @@ function onKey(event) {
 
 if (dialog) {
     remember();
+    document.getElementById("logout-form")?.addEventListener("submit", forget);
     document.addEventListener("keydown", (event) => {
         if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;
         event.preventDefault();
