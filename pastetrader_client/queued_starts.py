@@ -17,6 +17,7 @@ from .transport import Refusal, TooLarge, Transport, Unavailable
 
 EVERY = 1.0  # seconds between two asks
 MOST_AT_ONCE = 500  # of one call
+FEW = 3  # calls in a row that fail, after which one start is asked for in a call
 LOOK = 0.2  # seconds between two looks of a waiting thread whether the client is closed
 WAITS, NOT_YET, FENCED = {"queued", "concurrent_execution"}, "not_found", "fenced"
 CANCELLED = "cancelled"
@@ -118,7 +119,8 @@ class Turns:
     def ask(self) -> None:
         """Ask the ledger to start the runs that are due, and note what it says. Raises Stopped."""
         now = time.monotonic()
-        turns = [turn for turn in list(self.waiting.values()) if turn.due <= now][:MOST_AT_ONCE]
+        due = sorted((turn for turn in list(self.waiting.values()) if turn.due <= now), key=lambda turn: turn.due)
+        turns = due[: MOST_AT_ONCE if self.failures < FEW else 1]  # one alone, as the ledger may fail at another
         if not turns or now < self.rests_until:
             return
         ns = time.time_ns()

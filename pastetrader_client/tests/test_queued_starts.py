@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pastetrader_client import Answer, Client, Refusal, TurnRefused, TurnTimedOut, Unavailable, queued_starts
+from pastetrader_client.transport import Failed
 
 
 class OneAtATime:
@@ -28,12 +29,15 @@ class OneAtATime:
         self.missing = False
         self.busy: Unavailable | None = None
         self.refused_calls = 0
+        self.fails_at = ""  # the run at whose start it fails
 
     def send(self, bodies: Sequence[bytes]) -> Answer:
         facts = [json.loads(body) for body in bodies]
         if any(fact["kind"] == "execution.start" for fact in facts):
             self.asked.set()
             assert self.hold.wait(60)
+            if any(fact["id"] == self.fails_at for fact in facts):
+                raise Failed("answer 500")
             if self.busy is not None:
                 self.refused_calls += 1
                 raise self.busy
@@ -155,6 +159,24 @@ def test_a_ledger_that_is_busy_is_asked_less_often(
     with pytest.raises(TurnTimedOut), run:
         pytest.fail("it was not its turn")
     assert one_at_a_time.refused_calls in ({1} if retry_after else set(range(4, 12)))
+
+
+def test_a_start_at_which_the_ledger_fails_holds_up_no_other(
+    engine_of: Client, one_at_a_time: OneAtATime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queued_starts, "EVERY", 0.01)
+    bad = engine_of.run(workflow="w", queue=True)
+    bad.create()
+    one_at_a_time.fails_at = bad.id
+
+    def wait_in_vain() -> None:
+        with suppress(TurnRefused), bad:
+            pytest.fail("it was not its turn")
+
+    threading.Thread(target=wait_in_vain, daemon=True).start()
+    assert one_at_a_time.asked.wait(60)
+    with engine_of.run(workflow="w", queue=True, queue_seconds=30) as good:
+        assert one_at_a_time.running == good.id
 
 
 @pytest.fixture
