@@ -65,13 +65,13 @@ def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exceptio
     try:
         for each in reported:
             _apply(plan, each)
+        if not among.isdisjoint(kinds.OBSERVATIONS):
+            settle(plan)
     except (BadFact, InvalidTransition) as error:
         known.turns.undo()
         known.entries = entries
         plan.forget_new()
         return each.index, error
-    if not among.isdisjoint(kinds.OBSERVATIONS):
-        settle(plan)
     return None
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from executions.facts import run_plan
 from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from tokens.models import Scope, Token
 from workflows.models import Edge, Workflow
@@ -95,6 +96,15 @@ def forget() -> None:
     WorkflowExecution.objects.all().delete()
     Edge.objects.all().delete()
     Workflow.objects.all().delete()
+
+
+def test_the_end_of_a_run_with_too_many_running_nodes_is_refused(post: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in EVENTS[:2]:
+        assert post(each).status_code == 200
+    monkeypatch.setattr(run_plan, "MAX_ENTRIES", 1)
+    response = post(event("COMPLETE", ROOT, "etl", 8))
+    assert response.status_code == 400
+    assert WorkflowExecution.objects.get().status == "running"
 
 
 def test_a_run_with_its_nodes_lines_and_errors(post: Any) -> None:
