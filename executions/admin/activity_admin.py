@@ -99,7 +99,9 @@ class ActivityAdmin(ReadOnlyAdmin):
         runs = WorkflowExecution.objects.filter(pk__in={row.run_id for row in rows if row.run_id}).order_by()
         nodes = NodeExecution.objects.filter(pk__in={row.node_id for row in rows if row.node_id}).order_by()
         named_runs = dict(runs.values_list("pk", "workflow_name"))
-        named_groups = _titles({row.subject_id for row in rows if row.kind == ActivityKind.ERROR_GROUP})
+        named_groups = _titles(
+            {row.subject_id for row in rows if row.subject_id and row.kind == ActivityKind.ERROR_GROUP}
+        )
         named_nodes = dict(nodes.values_list("pk", "node_name"))
         words = statuses.labels()
         return [
@@ -142,7 +144,7 @@ def page_url(row: Activity) -> str:
         return f"{address}?node={row.node_id}#node" if row.node_id else f"{address}#history"
     if row.kind == ActivityKind.BULK_ACTION:
         return reverse("admin:executions_bulkaction_change", args=[row.subject_id])
-    if row.kind == ActivityKind.ERROR_GROUP:
+    if row.kind == ActivityKind.ERROR_GROUP and row.subject_id:
         return group_url(row.subject_id) + "#history"
     return reverse("admin:workflows_definitionchange_changelist") + f"?{urlencode({SEARCH_VAR: row.subject_id})}"
 
