@@ -37,7 +37,7 @@ type Figures = dict[str, float]
 
 
 def write(ledger: Ledger, port: int, by: str, seconds: float, results: Any) -> None:
-    """Writer process: send the seconds of each call and the lines per second to the pipe `told`."""
+    """Writer process: send the seconds of each call and the lines per second to the pipe `results`."""
     call = _by_api(ledger, port) if by == "api" else _by_copy(ledger)
     call()
     took, began = [], time.perf_counter()

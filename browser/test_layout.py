@@ -42,9 +42,9 @@ def long_names(site: LiveSite) -> Iterator[dict[str, str]]:
     """The ids of a workflow, a node execution and a failed run whose names and texts are as long as they may be."""
 
     def call(path: str, body: Any) -> Any:
-        status, told, _headers = site.call("POST", path, body, {})
-        assert status < 300, told
-        return told
+        status, answer, _headers = site.call("POST", path, body, {})
+        assert status < 300, answer
+        return answer
 
     definition = {"name": LONG, "nodes": [{"name": LONG, "node_type": "tool"}]}
     workflow = call("workflows/", definition)["id"]

@@ -22,12 +22,12 @@ class RowlessChangeList(RunChangeList):
 
 def chips_of(model_admin: ReadOnlyAdmin, request: HttpRequest, filters: Mapping[str, Sequence[str]]) -> list[Chip]:
     """Return a chip for each filter; none if the list has not all of them: those of the API have names of their own."""
-    asked = copy(request)
-    asked.GET = QueryDict(urlencode(filters, doseq=True))
-    if validation.invalid_parameters(model_admin, asked, asked.GET.dict(), model_admin.own_parameters):
+    list_request = copy(request)
+    list_request.GET = QueryDict(urlencode(filters, doseq=True))
+    if validation.invalid_parameters(model_admin, list_request, list_request.GET.dict(), model_admin.own_parameters):
         return []
     try:
-        return _list_of(model_admin, asked).chips
+        return _list_of(model_admin, list_request).chips
     except IncorrectLookupParameters:
         return []
 
