@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from ledgerkit.types import StrOrPromise
 from workflows.retry_config import retries_in
 
 from .states import ExecutionStatus
@@ -44,7 +44,7 @@ LAPSED = _("the lease of this attempt expired and it was ended, so stop")
 REPLACED = _("this is attempt {ours} and the row is at attempt {its}; read it again")
 
 
-def _still_running(nodes: int) -> Promise:
+def _still_running(nodes: int) -> StrOrPromise:
     return ngettext_lazy("{count} of its nodes is still running", "{count} of its nodes are still running", nodes)
 
 
