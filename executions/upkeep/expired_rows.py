@@ -2,7 +2,9 @@
 records of upkeep and of the runs that it deleted."""
 
 from datetime import timedelta
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from executions.audit import Through
@@ -16,23 +18,23 @@ from .run_retention import ACTOR
 from .task import Progress, Result
 
 PURGED_AT_ONCE = 1_000  # runs
-DELETED_AT_ONCE = 5_000  # records of deleted runs
+DELETED_AT_ONCE = 5_000  # other rows
 
 
 def plan_keys() -> Result:
     return Result(rows=IdempotencyKey.objects.expired().count())
 
 
-def delete_keys(_progress: Progress) -> Result:
-    return Result(rows=IdempotencyKey.objects.expired().delete()[0])
+def delete_keys(progress: Progress) -> Result:
+    return _delete_in_batches(IdempotencyKey.objects.expired(), progress)
 
 
 def plan_last_writes() -> Result:
     return Result(rows=LastWrite.objects.expired().count())
 
 
-def delete_last_writes(_progress: Progress) -> Result:
-    return Result(rows=LastWrite.objects.expired().delete()[0])
+def delete_last_writes(progress: Progress) -> Result:
+    return _delete_in_batches(LastWrite.objects.expired(), progress)
 
 
 def plan_secrets() -> Result:
@@ -60,8 +62,13 @@ def plan_deletion_records() -> Result:
 
 
 def delete_deletion_records(progress: Progress) -> Result:
+    return _delete_in_batches(_expired_deletions(), progress)
+
+
+def _delete_in_batches(expired: QuerySet[Any], progress: Progress) -> Result:
+    """Delete the rows in statements that commit one by one. A row that is written meanwhile is compared again."""
     done = 0
-    while deleted := Deletion.objects.filter(pk__in=_expired_deletions()[:DELETED_AT_ONCE].values("pk")).delete()[0]:
+    while deleted := expired.filter(pk__in=expired[:DELETED_AT_ONCE].values("pk")).delete()[0]:
         done += deleted
         progress(done, done)
     return Result(rows=done)

@@ -19,7 +19,7 @@ from django.utils import timezone
 from executions import partitions, unpooled_connection
 from executions.models import Deletion, UpkeepRun, WorkflowExecution
 from executions.tests.factories import WorkflowExecutionFactory, in_state
-from executions.upkeep import log_partitions
+from executions.upkeep import expired_rows, log_partitions
 from executions.upkeep.advisory_lock import upkeep_lock
 from ledgerkit.models import IdempotencyKey, LastWrite
 from pastetrader.tests.live_server import ROOT
@@ -73,6 +73,19 @@ def test_upkeep_deletes_last_writes_of_inactive_callers() -> None:
     assert "last writes forgotten: 1" in upkeep(dry_run=True)
     assert "last writes forgotten: 1" in upkeep()
     assert LastWrite.objects.get().caller == "token:2"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["keys", "last_writes"])
+def test_expired_rows_are_deleted_in_batches(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expired_rows, "DELETED_AT_ONCE", 2)
+    old = timezone.now() - timedelta(days=2)
+    for n in map(str, range(5)):
+        IdempotencyKey.objects.create(caller="token:1", key=n, request_hash="", status=200, created_at=old)
+        LastWrite.objects.create(caller=n, at=old)
+    told: list[int] = []
+    result = getattr(expired_rows, f"delete_{kind}")(lambda done, _of: told.append(done))
+    assert (result.rows, told) == (5, [2, 4, 5])
 
 
 @pytest.mark.django_db
