@@ -9,6 +9,7 @@ LIST_MS = 5_000  # of a list
 WALK_MS = 10  # of the first walk along a list that is searched for a text, before its index
 SHORT_SEARCH_MS = 25  # of the first search by the index, which is enough for a rare text
 SEARCH_MS = 100  # of a search in the list's order, before another order is tried
+LONG_SEARCH_MS = 200  # of the second walk along lines or runs, and then of the second search by the index
 LONGER_MS = 300  # of a search by the index on the text alone, and of the third walk for an error
 LONG_WALK_MS = 1_000  # of the last walk, before the index alone has all the time there is
 PERCENTILES_MS = 500

@@ -34,7 +34,8 @@ type Ways = Sequence[Way]
 WAYS: Ways = (Way(nullcontext), Way(no_sort))
 # It has statistics of the errors of runs and nodes. Of the texts of lines, in each partition, it expects hardly any.
 LINE_WAYS: Ways = (
-    Way(no_sort, limits.WALK_MS), Way(nullcontext, limits.SHORT_SEARCH_MS), Way(no_sort), Way(nullcontext),
+    Way(no_sort, limits.WALK_MS), Way(nullcontext, limits.SHORT_SEARCH_MS),
+    Way(no_sort, limits.LONG_SEARCH_MS), Way(nullcontext, limits.LONG_SEARCH_MS),
 )  # fmt: skip
 
 
@@ -51,7 +52,7 @@ def find_in_order_or_by_index[R](read: Callable[[], R], by_index: Callable[[], R
 def find_by_walk_or_ids[R](walk: Callable[[], R], by_ids: Callable[[], R]) -> R | None:
     """Return what `walk()` reads in the list's order, or `by_ids()` by the indexes of a text; None if neither is in
     time. A frequent text soon fills a page on the walk, and a rare one has few ids."""
-    times = (limits.WALK_MS, limits.SHORT_SEARCH_MS), (limits.SEARCH_MS, limits.SEARCH_MS)
+    times = (limits.WALK_MS, limits.SHORT_SEARCH_MS), (limits.LONG_SEARCH_MS, limits.LONG_SEARCH_MS)
     turns = [[(walk, Way(no_sort, first)), (by_ids, Way(nullcontext, second))] for first, second in times]
     return _first_in_time((*chain(*turns), (walk, Way(no_sort, limits.LONGER_MS)), *_longer(walk, by_ids)))
 
