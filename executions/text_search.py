@@ -32,15 +32,12 @@ type Ways = Sequence[Way]
 
 # The planner sorts what the index finds where a walk in the list's order would soon have filled a page.
 WAYS: Ways = (Way(nullcontext), Way(no_sort))
-# It has statistics of the errors of runs and nodes. Of the texts of lines, in each partition, it expects hardly any.
-LINE_WAYS: Ways = (
-    Way(no_sort, limits.WALK_MS), Way(nullcontext, limits.SHORT_SEARCH_MS),
-    Way(no_sort, limits.LONG_SEARCH_MS), Way(nullcontext, limits.LONG_SEARCH_MS),
-)  # fmt: skip
 
 
-def ways_of(model: type[Model]) -> Ways:
-    return LINE_WAYS if model is ExecutionLog else WAYS
+def is_walked_first(model: type[Model]) -> bool:
+    """Return whether find_by_walk_or_ids() finds rows of the model. Of lines with a text the planner expects hardly any
+    in each partition; of the errors of nodes it has statistics."""
+    return model is ExecutionLog
 
 
 def find_in_order_or_by_index[R](read: Callable[[], R], by_index: Callable[[], R], ways: Ways) -> R | None:

@@ -11,7 +11,14 @@ from executions.api.filters.filtersets import error_text
 from executions.models import WorkflowExecution
 from executions.models.run_indexes import FAILED_OR_WITH_ERROR
 from executions.querysets import WorkflowExecutionQuerySet
-from executions.text_search import find_by_walk_or_ids, find_in_order_or_by_index, find_in_time, ways_of, without_index
+from executions.text_search import (
+    WAYS,
+    find_by_walk_or_ids,
+    find_in_order_or_by_index,
+    find_in_time,
+    is_walked_first,
+    without_index,
+)
 from ledgerkit.db import bounded_rows, keyset
 from ledgerkit.db.plain_rows import Table
 from ledgerkit.db.timeouts import no_sort
@@ -26,7 +33,10 @@ class SearchedPagination(KeysetPagination):
         if "q" not in self.request.query_params:
             return read()
         sort = partial(bounded_rows.read, rows.order_by(*without_index(order))[:number])
-        found = find_in_order_or_by_index(read, sort, ways_of(rows.model))
+        if is_walked_first(rows.model):
+            found = find_by_walk_or_ids(read, sort)
+        else:
+            found = find_in_order_or_by_index(read, sort, WAYS)
         return found or find_in_time(sort, limits.LIST_MS) or read()
 
 
