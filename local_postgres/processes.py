@@ -11,9 +11,13 @@ PATIENCE = 5.0  # seconds for orphans to notice that their postmaster is dead
 
 
 def is_postmaster(process: psutil.Process) -> bool:
-    """Return whether it is the main process; its children rename themselves `postgres: ...`."""
+    """Return whether it is the main process. Its children rename themselves `postgres: ...`, but a moment after they
+    begin."""
     command = process.cmdline()
-    return bool(command) and not command[0].startswith("postgres:")
+    if not command or command[0].startswith("postgres:"):
+        return False
+    parent = process.parent()
+    return parent is None or parent.name() != "postgres"
 
 
 def find_postmaster(data_dir: Path) -> psutil.Process | None:

@@ -51,6 +51,18 @@ def postmasters(data_dir: Path) -> list[int]:
     return [each.pid for each in processes._processes_of(data_dir) if processes.is_postmaster(each)]
 
 
+def test_a_child_that_has_not_renamed_itself_yet_is_not_the_server(
+    data_dir: Path, use: Use, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = use().arrive()
+    server = psutil.Process(pid(data_dir))
+    assert server.children()
+    command = server.cmdline()
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda _process: command)
+    assert postmasters(data_dir) == [server.pid]
+    user.leave()
+
+
 def test_two_processes_share_a_server_and_the_last_one_out_stops_it(data_dir: Path, use: Use) -> None:
     first, second = use().arrive(), use().arrive()
     server = pid(data_dir)
