@@ -97,14 +97,22 @@ class Listener:
 
     async def _listen(self) -> None:
         parameters = await in_thread(unpooled_connection.parameters)  # in a thread: it may start the embedded server
-        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as listening:
-            await listening.execute(LISTEN)
-            await _check_delivery(listening)
-            self.is_listening = True
-            self.on_notification(None)
-            async for notice in listening.notifies():
-                with suppress(ValueError):  # any database user may notify, with any text
-                    self.on_notification(UUID(notice.payload))
+        listening = await psycopg.AsyncConnection.connect(**parameters, autocommit=True)
+        try:
+            await self._receive(listening)
+        finally:
+            # Closing waits for nothing. `async with` would wait for the connection's lock first, and a task that is
+            # cancelled there, as at the end of a loop, would leave it open.
+            await listening.close()
+
+    async def _receive(self, listening: psycopg.AsyncConnection) -> None:
+        await listening.execute(LISTEN)
+        await _check_delivery(listening)
+        self.is_listening = True
+        self.on_notification(None)
+        async for notice in listening.notifies():
+            with suppress(ValueError):  # any database user may notify, with any text
+                self.on_notification(UUID(notice.payload))
 
 
 async def _check_delivery(listening: psycopg.AsyncConnection) -> None:

@@ -1,5 +1,8 @@
 """The pool of connections: the check of one before a request, and the tries to open one."""
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import psycopg
 import pytest
 from django.conf import settings
@@ -11,18 +14,19 @@ from pastetrader.pool_check import check_open
 
 
 @pytest.fixture
-def pooled_connection(transactional_db: None) -> psycopg.Connection:
+def pooled_connection(transactional_db: None) -> Iterator[psycopg.Connection]:
     found = connection.get_connection_params()
-    return psycopg.connect(**{name: found[name] for name in ("dbname", "user", "host", "port") if name in found})
+    parameters = {name: found[name] for name in ("dbname", "user", "host", "port") if name in found}
+    with closing(psycopg.connect(**parameters)) as opened:
+        yield opened
 
 
 @pytest.mark.django_db(transaction=True)
 def test_an_open_connection_is_used_without_a_query(pooled_connection: psycopg.Connection) -> None:
-    with pooled_connection:
-        pooled_connection.execute("SELECT 1")
-        pooled_connection.rollback()
-        pooled_connection.execute = None  # type: ignore[method-assign, assignment]  # a query would fail
-        check_open(pooled_connection)
+    pooled_connection.execute("SELECT 1")
+    pooled_connection.rollback()
+    pooled_connection.execute = None  # type: ignore[method-assign, assignment]  # a query would fail
+    check_open(pooled_connection)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth.models import Permission
 from django.db import connection
@@ -164,6 +165,30 @@ def test_the_listener_goes_past_a_pooler_where_its_address_is_given(run: Any, to
             await aside(until, lambda: listener.is_listening)  # it is not left in the middle of its connecting
 
     run_scene(scene)
+
+
+def test_a_listener_that_is_cancelled_twice_leaves_no_connection_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once by the last reader who leaves, and again by the end of the event loop."""
+    opened: list[psycopg.AsyncConnection] = []
+    connect = psycopg.AsyncConnection.connect
+
+    async def note(**parameters: Any) -> psycopg.AsyncConnection:
+        opened.append(await connect(**parameters))
+        return opened[-1]
+
+    async def scene() -> None:
+        listener = waiting.Listener(lambda _id: None)
+        task = asyncio.create_task(listener.run())
+        await aside(until, lambda: listener.is_listening)
+        task.cancel()
+        async with opened[0].lock:  # as a generator of notifications holds it until the loop has closed it
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", note)
+    run_scene(scene)
+    assert [each.closed for each in opened] == [True]
 
 
 @pytest.mark.slow
