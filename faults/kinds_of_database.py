@@ -16,7 +16,8 @@ from .fault_run import Kind, wait_for_rows
 RUNS = "executions/"
 DOWN = "database did not serve|database fails|connection failed|connection is bad"
 CUT = f"{DOWN}|connection to the database was closed|database does not notify"  # in use, idle, or listening
-OF_SERVER = "backend_type = 'client backend' AND application_name <> 'faults'"
+# Not those of this process, which compares: the log of the server does not tell of them.
+OF_SERVER = "backend_type = 'client backend' AND application_name = 'pastetrader serve'"
 WAITING = "SELECT 1 FROM pg_stat_activity WHERE {pid} = ANY (pg_blocking_pids(pid))"
 
 
