@@ -17,6 +17,7 @@ from executions.admin import attention_marks, formatting, log_line_rows
 from executions.admin.attention_marks import Mark
 from executions.admin.base import shows_run
 from executions.admin.configurable_changelist import ChosenChangeList
+from executions.admin.curl_command import curl_command
 from executions.admin.error_groups import known_errors
 from executions.admin.filters.attention_filters import NodeAttentionFilter
 from executions.admin.filters.choice_filters import StatusFilter
@@ -240,4 +241,5 @@ class NodeExecutionAdmin(SavedViewsMixin):
     def page_context(self, request: HttpRequest, row: NodeExecution) -> Context:
         is_shown = shows_run(request, row)
         again = again_url(request.user, row.workflow_execution_id, row.node_id) if is_shown else ""
-        return node_details(request.user, row) | {"shows_run": is_shown, "again_url": again}
+        curl = curl_command(request, "node-execution-detail", row.pk)
+        return node_details(request.user, row) | {"shows_run": is_shown, "again_url": again, "curl": curl}

@@ -12,6 +12,7 @@ from executions import limits, log_removals, queue, run_graph
 from executions.admin import attention_marks, duration_cells, formatting, log_line_rows, page_streams, statuses
 from executions.admin.charts import fan_out_links, graph_chart, svg, timeline
 from executions.admin.charts.graph_chart import RunDrawing
+from executions.admin.curl_command import curl_command
 from executions.admin.error_groups import known_errors
 from executions.admin.log_line_rows import LogLine
 from executions.admin.nodes import earlier_attempts, node_admin, paging
@@ -25,7 +26,6 @@ from ledgerkit.db.timeouts import no_sort
 from workflows.models import Graph
 
 from . import adjacent_runs, compare, failure_cascade, page_header, related_runs
-from .curl_command import curl_command
 
 PAYLOADS = ("input_data", "output_data", "context", "metadata")
 NAMED = {

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from executions.audit import act_as
 from executions.models import WorkflowExecution
-from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory, in_state
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from ledgerkit.tests.clients import client_of
 from workflows.models import Workflow
 
@@ -74,13 +74,27 @@ def test_a_cancelled_run_says_by_whom_and_why_in_its_head(workflow: Workflow, st
     assert "run-cancelled" not in page(staff, in_state(WorkflowExecutionFactory(workflow=workflow), "completed"))
 
 
-def test_the_id_the_data_and_a_call_of_the_api_can_be_copied(workflow: Workflow, teammate: Any) -> None:
+def test_the_id_and_the_data_can_be_copied(workflow: Workflow, teammate: Any) -> None:
     run = WorkflowExecutionFactory(workflow=workflow, input_data={"day": 1})
     html = page(teammate, run)
     assert f'data-copy="{run.pk}"' in html
     assert 'data-copy-beside="pre"' in html
-    address = f"http://testserver/api/v1/executions/{run.pk}/"
-    assert f"curl -H &quot;Authorization: Bearer $TOKEN&quot; {address}" in html
+
+
+def test_the_pages_of_a_run_and_of_a_node_have_the_command_that_reads_their_data_over_the_api(
+    workflow: Workflow, teammate: Any, api: Any
+) -> None:
+    node = NodeExecutionFactory(workflow_execution__workflow=workflow)
+    admin, program = client_of(teammate), api(teammate)
+    for model, noun, row in (
+        ("workflowexecution", "executions", node.workflow_execution),
+        ("nodeexecution", "node-executions", node),
+    ):
+        html = admin.get(f"/admin/executions/{model}/{row.pk}/change/").content.decode()
+        [command] = re.findall(r'data-copy="(curl [^"]+)"', html)
+        address = command.removeprefix("curl -H &quot;Authorization: Bearer $TOKEN&quot; ")
+        assert address == f"http://testserver/api/v1/{noun}/{row.pk}/"
+        assert program.get(address).json()["id"] == str(row.pk)
 
 
 def test_the_link_to_a_line_can_be_copied(workflow: Workflow, teammate: Any) -> None:
