@@ -5,6 +5,7 @@ that it was set up in, with its PostgreSQL running. Each round runs every target
 
 Whole runs in one call: ARGS="--targets rest_api:BatchApi,events:Events,events:ManyRuns --workloads W". Lists: the
 targets are filled once with `--load 20000`, then ARGS="--targets rest_api:DjangoApi,ledger:LedgerReads --workloads R".
+A run, read by its id, from the same tables: ARGS="--targets one_run:BareRun,one_run:LedgerRun --workloads R".
 """
 
 import argparse
@@ -24,8 +25,18 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 BARE = "rest_api:DjangoApi"  # what the others are compared with
 BARE_BATCH = "rest_api:BatchApi"  # what whole runs in one call are compared with
+BARE_RUN = "one_run:BareRun"  # what the run is compared with
 TARGETS = ("rest_api:FloorApi", BARE, "ledger:Ledger", "prefect_rest")
-UNITS = {BARE_BATCH: "whole", "events:Events": "whole", "events:ManyRuns": "many"}  # whose W is one call
+WHOLE, MANY_RUNS, ONE_RUN = {"W": "whole"}, {"W": "many"}, {"list_nodes": "run"}
+# What a target does instead of a workload of the harness.
+UNITS = {
+    BARE_BATCH: WHOLE,
+    "events:Events": WHOLE,
+    "events:ManyRuns": MANY_RUNS,
+    BARE_RUN: ONE_RUN,
+    "one_run:LedgerRun": ONE_RUN,
+}
+REFERENCES = {"whole": BARE_BATCH, "run": BARE_RUN}
 MANY = 50  # runs in a call of the last one
 NAMES = {
     "rest_api:FloorApi": "bare HTTP and psycopg",
@@ -36,6 +47,8 @@ NAMES = {
     BARE_BATCH: "bare HTTP and psycopg, one call",
     "events:Events": "this ledger, `POST events/`",
     "events:ManyRuns": "this ledger, `POST events/`",
+    BARE_RUN: "bare Django views, WSGI",
+    "one_run:LedgerRun": "this ledger, `manage.py serve`",
 }
 READS = {
     "list_runs_failed": "newest 50 failed runs",
@@ -106,7 +119,7 @@ def report(targets: list[str], rows: list[Row]) -> str:
     """Return a table of medians, each with the median of its ratios to the bare target of the same round."""
     cells: Cells = defaultdict(list)
     for row in rows:
-        workload = UNITS.get(row["key"], "W") if row["workload"] == "W" else row["workload"]
+        workload = UNITS.get(row["key"], {}).get(row["workload"], row["workload"])
         cells[row["key"], workload, row["clients"]].append(row)
     columns = [column for column in COLUMNS if column[0] in {workload for _key, workload, _clients in cells}]
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
@@ -126,8 +139,7 @@ def _cell(cells: Cells, target: str, workload: str, value: Callable[[Row], float
     texts = []
     for clients in CLIENTS:
         found = [value(row) for row in cells[target, workload, clients]]
-        reference = BARE_BATCH if workload == "whole" else BARE
-        bare = [value(row) for row in cells.get((reference, workload, clients), ())]
+        bare = [value(row) for row in cells.get((REFERENCES.get(workload, BARE), workload, clients), ())]
         ratios = [ours / theirs for ours, theirs in zip(found, bare, strict=False)]
         ratio = f" ({statistics.median(ratios):.2f})" if ratios else ""
         texts.append(f"{_short(statistics.median(found))}{ratio}" if found else "–")
@@ -154,6 +166,7 @@ COLUMNS: list[tuple[str, str, Callable[[Row], float]]] = [
     ("whole", "runs/s, each in one call", _rate),
     ("many", f"runs/s, {MANY} in a call", lambda row: MANY * _rate(row)),
     *((kind, f"{title}, p50 in ms", _p50(kind)) for kind, title in READS.items()),
+    ("run", "a run, p50 in ms", _p50("list_nodes")),
 ]
 
 
