@@ -1,5 +1,6 @@
 """Drawing of a graph as boxes and lines of an SVG, in pixels, for _preview.html and the charts of runs."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ MOST_NODES, MOST_EDGES = 1_000, 5_000  # a larger drawing is useless
 QUICK = 200  # up to so many nodes and edges, drawing takes a few milliseconds
 MAP_FROM = 50  # boxes of a drawing that has a map
 MAP_WIDTH, MAP_HEIGHTS = 144, (64, 384)  # of the map, in pixels: a long graph is squeezed
+PATH = re.compile(
+    r"[^\s./:]+([./:]+[^\s./:]+)+"
+)  # such as a function of Python, a model of dbt or a job of OpenLineage
 FITS = range(700, 1_400)  # widths that may be shrunk to the page and stay readable
 
 
@@ -107,10 +111,23 @@ def names_of(graph: Graph) -> dict[str, str]:
 
 
 def shorten(text: str, letters: int = LETTERS) -> str:
-    """Return the text, cut in its middle to the width of so many Latin letters, because names often begin alike and
-    differ at the end. A Korean letter counts as two."""
+    """Return the text, cut to the width of so many Latin letters. A Korean letter counts as two. The end of a path is
+    kept, such as `price` of `shop.tasks.price`; other names are cut in the middle, as they begin alike or end alike."""
     if _wide(text) <= letters:
         return text
+    return _last_letters(text, letters) if PATH.fullmatch(text) else _without_middle(text, letters)
+
+
+def _last_letters(text: str, letters: int) -> str:
+    end = ""
+    for letter in reversed(text):
+        if _wide(letter + end) > letters - 1:
+            break
+        end = letter + end
+    return f"…{end}"
+
+
+def _without_middle(text: str, letters: int) -> str:
     start, end = "", ""
     for first, last in zip(text, reversed(text), strict=True):
         if _wide(start + first + end) > letters - 1:

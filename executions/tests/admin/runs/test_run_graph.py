@@ -78,6 +78,19 @@ class TestGraph:
     def test_a_long_name_is_cut_in_its_middle(self, name: str, shown: str) -> None:
         assert drawing.shorten(name, 22) == shown
 
+    @pytest.mark.parametrize(
+        ("name", "shown"),
+        [
+            ("shop.tasks.price", "shop.tasks.price"), ("accounts.trading.tasks.price", "…s.trading.tasks.price"),
+            ("model.dbt_bigquery_test.test_first_dbt_model", "….test_first_dbt_model"),
+            ("prod/etl/load_customers", "…od/etl/load_customers"), ("시세.거래소.종목.가격", "시세.거래소.종목.가격"),
+            ("전체.시세.거래소.종목.가격", "…시세.거래소.종목.가격"),
+            ("거래. 가격을 불러오기: 모든 종목", "거래. 가격… 모든 종목"),
+        ],
+    )  # fmt: skip
+    def test_of_a_long_path_the_end_is_kept(self, name: str, shown: str) -> None:
+        assert drawing.shorten(name, 22) == shown
+
 
 class TestTimeline:
     def test_a_node_has_a_lane_with_a_bar_for_each_attempt(self, run: Any, teammate: Any) -> None:
