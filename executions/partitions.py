@@ -31,6 +31,13 @@ CREATE = (Path(__file__).parent / "sql" / "create_partition.sql").read_text()
 
 SHORTEST_RETENTION = timedelta(days=1)  # of EXECUTIONS["LOG_DAYS"]
 PAUSES = (0.1, 0.3, 0.6, 1.0)  # seconds between tries for the locks of a new partition
+MADE_IN_PAST = (
+    "Made the missing partition %s for a log line of the past. Check the clock of its engine, unless runs are imported."
+)
+MADE_IN_FUTURE = (
+    "Made the missing partition %s for a log line of the future. Check the clock of its engine. If its time is right, "
+    "raise EXECUTIONS['LOG_PARTITIONS_AHEAD']."
+)
 
 logger = logging.getLogger(__name__)
 _known: dict[str, set["Partition"]] = {}
@@ -109,11 +116,7 @@ def ensure(ids: Iterable[UUID], using: str = DEFAULT_DB_ALIAS) -> None:
     """Create the missing partitions for lines with these ids. Raises ValidationError for an id that is no UUIDv7,
     because its time would be arbitrary."""
     for partition in _make(map(time_of, _one_of_each_hour(ids)), using):
-        logger.warning(
-            "Made the missing partition %s for a log line from outside the prepared period. "
-            "If its time is right, raise EXECUTIONS['LOG_PARTITIONS_AHEAD'].",
-            partition.name,
-        )
+        logger.warning(MADE_IN_FUTURE if partition.start > datetime.now(UTC) else MADE_IN_PAST, partition.name)
 
 
 def _one_of_each_hour(ids: Iterable[UUID]) -> Iterable[UUID]:

@@ -83,6 +83,14 @@ def test_a_line_does_not_fail_for_want_of_a_partition_and_a_warning_says_so(writ
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("days", "advised"), [(-400, False), (400, True)])
+def test_the_setting_is_advised_where_it_helps(days: int, advised: bool, caplog: Any) -> None:
+    partitions.ensure([at(datetime.now(UTC) + timedelta(days=days))])
+    assert "Check the clock" in caplog.text
+    assert ("LOG_PARTITIONS_AHEAD" in caplog.text) == advised
+
+
+@pytest.mark.django_db
 def test_a_line_in_a_partition_that_is_there_costs_two_statements(django_assert_num_queries: Any) -> None:
     run = WorkflowExecutionFactory()
     ExecutionLogFactory(workflow_execution=run)
