@@ -15,7 +15,7 @@ stored by a fixed number of statements.
     start_transitions.py        the same for starts and heartbeats
     retry_transitions.py        the same for retries
     status_observations.py      the same for what an observer saw, in any order
-    kind_handlers.py            the function of a plan for each kind
+    apply_facts.py            the function of a plan for each kind
     row_storage.py              changed rows → one call of the database
     facts_by_kind.py            the facts of a call by their kind
     batch_recording.py          all of it, once more where another call was faster

@@ -25,7 +25,7 @@ from .call_outcome import Outcome, notices_of
 from .caller import Caller
 from .fact_kinds import Reported
 from .facts_by_kind import NODE_CREATIONS, NODE_MOVES, RETRIES, WHOLE, FactsOfCall
-from .kind_handlers import apply_facts, in_order_of_slots
+from .apply_facts import apply_facts, in_order_of_slots
 from .loaded_rows import Known
 from .locked_rows import (
     find_runs,
