@@ -6,7 +6,8 @@ stored by a fixed number of statements.
     caller.py                   who reports, and what they see
     workflow_definitions.py     the workflows, nodes and graphs that facts name
     text_masking.py             what facts would store, masked
-    locked_rows.py              the rows that facts are about, locked in the order of their ids
+    rows.py                     the rows that facts change, in memory
+    row_reading.py              these rows read, and locked in the order of their ids
     loaded_rows.py              all that was read for the facts of a call
     run_plan.py                 facts → changed rows in memory, run by run; one refused fact undoes its run
     log_line_facts.py           the same for log lines

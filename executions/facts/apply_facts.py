@@ -11,10 +11,10 @@ from . import fact_kinds as kinds
 from .attempt_leases import token_of_report
 from .fact_kinds import Reported
 from .facts_by_kind import RETRIES
-from .locked_rows import RunRow
 from .log_line_facts import add_line
 from .refusals import NO_RUN, WHICH_ATTEMPT, BadFact
 from .retry_transitions import retry_node, retry_run
+from .rows import RunRow
 from .run_plan import Plan
 from .start_transitions import extend_lease, start_node, start_run
 from .status_observations import observe_node, observe_run, settle

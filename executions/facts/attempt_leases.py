@@ -14,7 +14,7 @@ from ledgerkit.db.models import uuid7
 
 from . import fact_kinds as kinds
 from .facts_by_kind import HEARTBEATS, FactsOfCall
-from .locked_rows import NodeRow, Row, RunRow
+from .rows import NodeRow, Row, RunRow
 
 STARTS = (kinds.RunStart, kinds.NodeStart)
 ENDS = (kinds.RunComplete, kinds.RunFail, kinds.NodeComplete, kinds.NodeFail)

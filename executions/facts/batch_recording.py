@@ -20,14 +20,15 @@ from executions.states import ENDED, ExecutionStatus
 from ledgerkit.conf import ledgerkit_settings
 
 from . import fact_kinds as kinds
+from .apply_facts import apply_facts, in_order_of_slots
 from .attempt_leases import read_leases, store_leases
 from .call_outcome import Outcome, notices_of
 from .caller import Caller
 from .fact_kinds import Reported
 from .facts_by_kind import NODE_CREATIONS, NODE_MOVES, RETRIES, WHOLE, FactsOfCall
-from .apply_facts import apply_facts, in_order_of_slots
 from .loaded_rows import Known
-from .locked_rows import (
+from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
+from .row_reading import (
     find_runs,
     history_of,
     keep_secrets,
@@ -39,7 +40,6 @@ from .locked_rows import (
     stored_lines,
     taken_runs,
 )
-from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
 from .row_storage import count_transitions, remember_nodes, store, transaction_if, was_overtaken
 from .run_plan import Plan
 from .run_queues import Turns, take_turns

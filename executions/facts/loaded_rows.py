@@ -6,7 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from .attempt_leases import Leases
-from .locked_rows import History, NodeRow, RunRow
+from .row_reading import History
+from .rows import NodeRow, RunRow
 from .run_queues import Turns
 from .workflow_definitions import GraphOfRuns, Nodes, WorkflowRow
 

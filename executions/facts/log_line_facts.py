@@ -7,8 +7,8 @@ from executions.log_levels import DroppedLine, is_below
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .locked_rows import NewLine, Row
 from .refusals import NO_NODE, TAKEN, BadFact
+from .rows import NewLine, Row
 from .run_plan import Plan
 
 

@@ -10,7 +10,7 @@ from executions.states import ACTIVE, ExecutionStatus
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .locked_rows import KEPT, EndedNode, EndedRun, NodeRow, RunRow
+from .rows import KEPT, EndedNode, EndedRun, NodeRow, RunRow
 from .run_plan import Plan
 
 

@@ -15,7 +15,7 @@ from executions.models import WorkflowExecution
 from executions.secrets.encryption import encrypt
 from executions.states import ExecutionStatus
 
-from .locked_rows import Row
+from .rows import Row
 from .run_plan import Plan
 
 ONE_RUNS = "one_running_execution_per_workflow"

@@ -18,8 +18,8 @@ from . import fact_kinds as kinds
 from .attempt_leases import LeaseRow, token_of_report
 from .fact_kinds import Reported
 from .loaded_rows import Known
-from .locked_rows import EndedNode, EndedRun, Entry, NewLine, NodeRow, Row, RunRow
 from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, TOO_MANY_ENTRIES, BadFact
+from .rows import EndedNode, EndedRun, Entry, NewLine, NodeRow, Row, RunRow
 from .workflow_definitions import GraphOfRuns, find_named, names_workflow_of
 
 type States = Collection[ExecutionStatus]

@@ -10,7 +10,7 @@ from django.db import connection
 
 from executions.models import ExecutionStatus
 
-from .locked_rows import RunRow
+from .rows import RunRow
 
 # The run of each workflow that keeps others from starting, and the first of those in its queue.
 TURNS = """

@@ -7,8 +7,8 @@ from executions.states import ExecutionStatus
 from . import fact_kinds as kinds
 from .attempt_leases import is_leased
 from .fact_kinds import Reported
-from .locked_rows import NodeRow, Row, RunRow
 from .refusals import NO_NODE, BadFact
+from .rows import NodeRow, Row, RunRow
 from .run_plan import Plan
 
 

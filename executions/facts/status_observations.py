@@ -15,7 +15,7 @@ from executions.states import ACTIVE, ENDED, SETTLED, ExecutionStatus
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported
-from .locked_rows import NodeRow, Row
+from .rows import NodeRow, Row
 from .run_plan import Plan
 
 S = ExecutionStatus

@@ -18,8 +18,8 @@ from ledgerkit.db.names import nfc
 from workflows.models import Graph, Node
 
 from .caller import Caller
-from .locked_rows import RunRow
 from .refusals import NotFacts
+from .rows import RunRow
 
 MAX_WORKFLOWS = 100  # definitions in one call, each of which is a transaction
 MAX_OF_ONE = 10  # definitions of one name in one call: each loads and checks the whole stored graph

@@ -28,7 +28,7 @@ WITH_RAW_SQL = (
     "executions/error_groups/",
     "executions/facts/workflow_definitions.py",
     "executions/facts/attempt_leases.py",
-    "executions/facts/locked_rows.py",
+    "executions/facts/row_reading.py",
     "executions/facts/row_storage.py",
     "executions/facts/run_queues.py",
     "executions/live/access_changes.py",

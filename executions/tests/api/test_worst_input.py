@@ -22,7 +22,7 @@ from executions.admin.runs import json_diff
 from executions.api import idempotent_create, log_line_serializers
 from executions.error_groups.fingerprints import make_fingerprint
 from executions.error_groups.messages import normalize_message
-from executions.facts import body_decoding, locked_rows, row_storage
+from executions.facts import body_decoding, row_storage, rows
 from executions.live.cursor import BadCursor, Cursor
 from executions.models import ErrorRule
 from executions.secrets import key_value_patterns, limits
@@ -187,7 +187,7 @@ def decode_facts(body: bytes) -> None:
 
 
 def line_as_json(message: str, data: object = None) -> str:
-    line = locked_rows.NewLine(RUN, RUN, "info", message, timezone.now(), 1, data=data)
+    line = rows.NewLine(RUN, RUN, "info", message, timezone.now(), 1, data=data)
     return row_storage.as_json([line]) or ""
 
 

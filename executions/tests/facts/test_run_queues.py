@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from executions.facts import batch_recording
-from executions.facts.locked_rows import RunRow
+from executions.facts.rows import RunRow
 from executions.facts.run_queues import Turns
 from executions.models import WorkflowExecution
 from executions.tests.facts.reporting import new_id, run_facts, send

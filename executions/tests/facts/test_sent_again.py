@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from executions.facts import batch_recording
-from executions.facts.locked_rows import history_of
+from executions.facts.row_reading import history_of
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.facts.reporting import line, new_id, run_facts, send
 from workflows.models import Workflow
