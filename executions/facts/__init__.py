@@ -8,7 +8,7 @@ stored by a fixed number of statements.
     text_masking.py             what facts would store, masked
     rows.py                     the rows that facts change, in memory
     row_reading.py              these rows read, and locked in the order of their ids
-    loaded_rows.py              all that was read for the facts of a call
+    loaded_data.py              all that was read for the facts of a call
     run_plan.py                 facts → changed rows in memory, run by run; one refused fact undoes its run
     log_line_facts.py           the same for log lines
     run_queues.py               running and queued runs of workflows that run one at a time

@@ -26,7 +26,7 @@ from .call_outcome import Outcome, notices_of
 from .caller import Caller
 from .fact_kinds import Reported
 from .facts_by_kind import NODE_CREATIONS, NODE_MOVES, RETRIES, WHOLE, FactsOfCall
-from .loaded_rows import Known
+from .loaded_data import LoadedData
 from .refusals import NO_RUN, NO_WORKFLOW, TOO_MANY_PARTITIONS, BadFact, NotFacts, Refusal
 from .row_reading import (
     find_runs,
@@ -195,7 +195,7 @@ class Batch:
                 self.masked.pop(run, None)
                 self._refuse(outcome, run, self.admitted[run][0].index, error)
 
-    def _lock(self, outcome: Outcome, starting: set[UUID]) -> Known:
+    def _lock(self, outcome: Outcome, starting: set[UUID]) -> LoadedData:
         retries = bool(self.facts.of(*RETRIES))
         take_turns(starting)
         self._lock_runs(outcome, texts=retries)
@@ -205,7 +205,7 @@ class Batch:
         named = self.facts.named_nodes()
         new = {each.id for each in self.facts.of(*NODE_CREATIONS)}
         created = {each.id for each in self.facts.of(kinds.RunCreate)}
-        return Known(
+        return LoadedData(
             now=self.now, runs=self.runs, nodes=nodes,
             read_nodes=read_nodes(named - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
             nodes_of_workflows=self.nodes, turns=Turns(starting | self._in_queue(), len(self.masked)),
@@ -251,7 +251,7 @@ class Batch:
         """Return the workflows in whose queue runs of the call are: their engines get a notice when a run may start."""
         return {run.workflow for run in self.runs.values() if run.is_queued and run.status == ExecutionStatus.PENDING}
 
-    def _apply(self, known: Known, outcome: Outcome) -> list[Plan]:
+    def _apply(self, known: LoadedData, outcome: Outcome) -> list[Plan]:
         nodes: dict[UUID, dict[UUID, Any]] = defaultdict(dict)
         for node in known.nodes.values():
             nodes[node.run][node.id] = node
@@ -269,7 +269,7 @@ class Batch:
             outcome.notices += notices_of(plan, reported)
         return plans
 
-    def _plan(self, known: Known, run: UUID, nodes: dict[UUID, Any]) -> Plan:
+    def _plan(self, known: LoadedData, run: UUID, nodes: dict[UUID, Any]) -> Plan:
         before = self.secrets.get(run)
         return Plan(
             known=known, id=run, run=self.runs.get(run), secrets=self.masked[run], nodes=nodes,

@@ -17,7 +17,7 @@ from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus
 from . import fact_kinds as kinds
 from .attempt_leases import LeaseRow, token_of_report
 from .fact_kinds import Reported
-from .loaded_rows import Known
+from .loaded_data import LoadedData
 from .refusals import INACTIVE, NO_NODE, NO_NODE_OF_WORKFLOW, NO_RUN, NO_WORKFLOW, TAKEN, TOO_MANY_ENTRIES, BadFact
 from .rows import EndedNode, EndedRun, Entry, NewLine, NodeRow, Row, RunRow
 from .workflow_definitions import GraphOfRuns, find_named, names_workflow_of
@@ -32,7 +32,7 @@ MAX_ENTRIES = 100_000  # entries of the history in one call: a run that fails an
 class Plan:
     """Changes that the facts of one run make."""
 
-    known: Known
+    known: LoadedData
     id: UUID
     run: RunRow | None
     secrets: run_secrets.RunSecrets

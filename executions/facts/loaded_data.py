@@ -13,7 +13,7 @@ from .workflow_definitions import GraphOfRuns, Nodes, WorkflowRow
 
 
 @dataclass(slots=True)
-class Known:
+class LoadedData:
     """Rows and definitions that were read for the facts of a call."""
 
     now: datetime
