@@ -59,7 +59,7 @@ class Partition:
         return cls(max(FIRST, start), start + min(length, LAST - start))
 
     @classmethod
-    def of(cls, bounds: str) -> "Partition":
+    def parse(cls, bounds: str) -> "Partition":
         """Parse the bounds of the catalogue: FOR VALUES FROM ('...') TO ('...')."""
         start, end = (time_of(UUID(bound), version=None) for bound in BOUND.findall(bounds))
         return cls(start, end)
@@ -178,7 +178,7 @@ def existing(using: str = DEFAULT_DB_ALIAS) -> list[Partition]:
             " WHERE inhparent = to_regclass(%s)",
             [TABLE],
         )
-        rows = [(Partition.of(bounds), is_detached) for bounds, is_detached in cursor.fetchall()]
+        rows = [(Partition.parse(bounds), is_detached) for bounds, is_detached in cursor.fetchall()]
     _removed[using] = {partition for partition, is_detached in rows if is_detached}
     return sorted(partition for partition, _is_detached in rows)
 

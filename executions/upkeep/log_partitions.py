@@ -54,7 +54,7 @@ class LogTable:
 def attached_partitions(session: psycopg.Connection) -> list[LogTable]:
     """Return the tables of the log's partitions, the oldest first."""
     rows = session.execute(PARTITIONS, [TABLE]).fetchall()
-    tables = [LogTable(name, Partition.of(bounds), *others) for name, bounds, *others in rows]
+    tables = [LogTable(name, Partition.parse(bounds), *others) for name, bounds, *others in rows]
     return sorted(tables, key=lambda table: table.partition)
 
 

@@ -36,7 +36,7 @@ def test_a_partition_is_a_calendar_week() -> None:
     assert (week.start, week.end) == (datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
     assert week.name == "execution_logs_20261116_20261123"
     bounds = f"FOR VALUES FROM ('{partitions.bound(week.start)}') TO ('{partitions.bound(week.end)}')"
-    assert Partition.of(bounds) == week
+    assert Partition.parse(bounds) == week
 
 
 def test_the_length_and_how_many_are_made_ahead_are_settings(settings: Any) -> None:
