@@ -25,7 +25,7 @@ class RateLimitedLogger:
             self.logger.log(self.level, "%s%s", self.sentence % values, again, exc_info=error)
             self.last, self.count = time.monotonic(), 0
 
-    def of(self, *kind: str) -> "RateLimitedLogger":
+    def for_kind(self, *kind: str) -> "RateLimitedLogger":
         """Return the logger for one kind of the event. Each kind has its own limit. Use few kinds: a logger is never
         removed."""
         return self.kinds.setdefault(kind, RateLimitedLogger(self.logger, self.sentence, self.level))

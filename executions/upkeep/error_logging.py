@@ -28,4 +28,4 @@ class UnchangedRuns:
     def log(self) -> None:
         for kind, (first, runs) in self.found.items():
             names = ", ".join(map(str, [*runs][:NAMED])) + (", ..." if len(runs) > NAMED else ".")
-            log_unchanged_runs.of(self.act, kind.__name__)(len(runs), names, error=first)
+            log_unchanged_runs.for_kind(self.act, kind.__name__)(len(runs), names, error=first)

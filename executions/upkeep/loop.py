@@ -80,7 +80,7 @@ def repeat(look: Callable[[], object], seconds: int) -> None:
 
 def _log(error: Exception) -> None:
     if isinstance(error, (django.db.Error, psycopg.Error)):
-        log_postponed_upkeep.of(thread := current_thread().name, type(error).__name__)(
+        log_postponed_upkeep.for_kind(thread := current_thread().name, type(error).__name__)(
             thread, " ".join(str(error).split())
         )
     else:
