@@ -39,11 +39,11 @@ class LeaseRow(msgspec.Struct, kw_only=True):
 def have_leases(facts: FactsOfCall) -> bool:
     """Return whether a fact among these grants, extends or names a lease."""
     return (
-        bool(facts.of(*HEARTBEATS))
-        or any(is_leased(start) for start in facts.of(*STARTS))
-        or any(fact.run_token is not None for fact in facts.of(*OF_RUN_TOKEN))
-        or any(fact.token is not None for fact in facts.of(*ENDS))
-        or any(line.token is not None or line.run_token is not None for line in facts.of(kinds.Line))
+        bool(facts.of_kinds(*HEARTBEATS))
+        or any(is_leased(start) for start in facts.of_kinds(*STARTS))
+        or any(fact.run_token is not None for fact in facts.of_kinds(*OF_RUN_TOKEN))
+        or any(fact.token is not None for fact in facts.of_kinds(*ENDS))
+        or any(line.token is not None or line.run_token is not None for line in facts.of_kinds(kinds.Line))
     )
 
 

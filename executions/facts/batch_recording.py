@@ -119,22 +119,22 @@ class Batch:
 
     def _check_refused(self, outcome: Outcome) -> None:
         """Raise _Again if a refused new run exists by now: its facts may be known then."""
-        created = {each.id for each in self.all_facts.of(kinds.RunCreate)} - self.runs.keys()
+        created = {each.id for each in self.all_facts.of_kinds(kinds.RunCreate)} - self.runs.keys()
         refused = created & {refusal.run for refusal in outcome.refusals}
         if find_runs(self.caller.sees_run, refused)[1]:
             raise _Again
 
     def _read(self) -> None:
-        creations = self.facts.of(kinds.RunCreate)
+        creations = self.facts.of_kinds(kinds.RunCreate)
         presumed_new = set() if self.careful else {each.id for each in creations}
         first, self.runs, self.secrets = find_runs(self.caller.sees_run, self.of_run.keys() - presumed_new)
         then, self.workflows = find_workflows(self.caller, {each.workflow for each in creations})
         self.now = (then or first or datetime.now(UTC)).astimezone(UTC)  # without rows every fact is refused
-        self._read_graphs({each.node for each in self.facts.of(*NODE_CREATIONS)})
+        self._read_graphs({each.node for each in self.facts.of_kinds(*NODE_CREATIONS)})
 
     def _read_graphs(self, wanted: set[str]) -> None:
         """Read the graphs that runs remember, and the nodes themselves unless all are in each of these graphs."""
-        retries = bool(self.facts.of(*RETRIES))
+        retries = bool(self.facts.of_kinds(*RETRIES))
         among: list[Any] = [*self.runs.values(), *self.workflows.values()] if wanted or retries else []
         self.graphs = graphs([each.graph for each in among])
         if self.careful or retries or not all(graph.has(name) for graph in self.graphs.values() for name in wanted):
@@ -196,20 +196,20 @@ class Batch:
                 self._refuse(outcome, run, self.admitted[run][0].index, error)
 
     def _lock(self, outcome: Outcome, starting: set[UUID]) -> LoadedData:
-        retries = bool(self.facts.of(*RETRIES))
+        retries = bool(self.facts.of_kinds(*RETRIES))
         take_turns(starting)
         self._lock_runs(outcome, texts=retries)
         there = [run for run in self.masked if run in self.runs]
-        ids = [each.id for each in self.facts.of(*NODE_CREATIONS, *NODE_MOVES)]
+        ids = [each.id for each in self.facts.of_kinds(*NODE_CREATIONS, *NODE_MOVES)]
         nodes = lock_nodes(ids, there, self._runs_with_every_node(set(there)), texts=retries)
         named = self.facts.named_nodes()
-        new = {each.id for each in self.facts.of(*NODE_CREATIONS)}
-        created = {each.id for each in self.facts.of(kinds.RunCreate)}
+        new = {each.id for each in self.facts.of_kinds(*NODE_CREATIONS)}
+        created = {each.id for each in self.facts.of_kinds(kinds.RunCreate)}
         return LoadedData(
             now=self.now, runs=self.runs, nodes=nodes,
             read_nodes=read_nodes(named - new - nodes.keys()), workflows=self.workflows, graphs=self.graphs,
             nodes_of_workflows=self.nodes, turns=Turns(starting | self._in_queue(), len(self.masked)),
-            stored_lines=stored_lines([each.id for each in self.facts.of(kinds.Line)]) if self.careful else None,
+            stored_lines=stored_lines([each.id for each in self.facts.of_kinds(kinds.Line)]) if self.careful else None,
             taken_runs=taken_runs(created - self.runs.keys()) if self.careful else set(),
             taken_nodes=runs_of_nodes(new - nodes.keys()) if self.careful else {},
             leases=read_leases(self.facts, there, {*nodes, *named}),
@@ -234,16 +234,16 @@ class Batch:
 
     def _runs_with_every_node(self, there: Collection[UUID]) -> set[UUID]:
         """Return those of these runs of which a fact concerns every node."""
-        ends = {each.id for each in self.facts.of(*WHOLE)}
-        seen = [each for each in self.facts.of(kinds.RunObserve) if each.id in there]
+        ends = {each.id for each in self.facts.of_kinds(*WHOLE)}
+        seen = [each for each in self.facts.of_kinds(kinds.RunObserve) if each.id in there]
         ends |= {each.id for each in seen if each.state in ENDED or self.runs[each.id].status in ENDED}
         return ends.intersection(there)
 
     def _starting(self) -> set[UUID]:
         """Return the workflows of which one run may run, and of which a run starts."""
-        starts = {each.id for each in self.facts.of(kinds.RunStart)}
+        starts = {each.id for each in self.facts.of_kinds(kinds.RunStart)}
         alone = [run.workflow for run in self.runs.values() if run.id in starts and not run.allow_concurrent]
-        new = [each for each in self.facts.of(kinds.RunCreate) if each.id in starts and each.id not in self.runs]
+        new = [each for each in self.facts.of_kinds(kinds.RunCreate) if each.id in starts and each.id not in self.runs]
         found = [find_named(self.workflows, each.workflow) for each in new if not each.is_concurrent]
         return {*alone, *(workflow.id for workflow in found if workflow)}
 
@@ -278,7 +278,7 @@ class Batch:
         )  # fmt: skip
 
     def _refuse(self, outcome: Outcome, run: UUID, index: int, error: Exception) -> None:
-        outcome.refusals.append(Refusal.of(index, run, error))
+        outcome.refusals.append(Refusal.from_error(index, run, error))
         outcome.refused += len(self.of_run[run])
 
     def _scrubber(self) -> Scrubber:

@@ -121,7 +121,7 @@ def _decode(pieces: list[Any], checks: Checks) -> Decoded:
                 sent.append(dict(texts))
             take(Reported(index, fact, at, texts, is_corrected))
         except BadFact as error:
-            decoded.refusals.append(Refusal.of(index, _run_of(piece), error))
+            decoded.refusals.append(Refusal.from_error(index, _run_of(piece), error))
     decoded.workflows.extend(distinct_definitions(definitions))
     return decoded
 

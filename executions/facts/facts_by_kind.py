@@ -28,7 +28,7 @@ class FactsOfCall:
         for reported in facts:
             self._by_kind[type(reported.fact)].append(reported.fact)
 
-    def of(self, *classes: type) -> list[Any]:
+    def of_kinds(self, *classes: type) -> list[Any]:
         """Return the facts of these kinds."""
         return [fact for each in classes for fact in self._by_kind[each]]
 
@@ -40,17 +40,17 @@ class FactsOfCall:
     def rows_and_acts_of_moves(self) -> tuple[set[UUID], set[UUID], set[str]]:
         """Return the runs and nodes of transitions, and the acts of which the history tells whether these were made. To
         a retry, every act tells of which attempt a fact is that names none."""
-        nodes, acts = self.of(*NODE_MOVES), set(ACTS)
-        moves = [*nodes, *self.of(*RUN_MOVES)]
-        if not self.of(*RETRIES):
+        nodes, acts = self.of_kinds(*NODE_MOVES), set(ACTS)
+        moves = [*nodes, *self.of_kinds(*RUN_MOVES)]
+        if not self.of_kinds(*RETRIES):
             acts = {fact.act for fact in moves}
         return {fact.run for fact in moves}, {fact.id for fact in nodes}, acts
 
     def named_nodes(self) -> set[UUID]:
         """Return the node executions that lines and heartbeats name."""
-        named = {line.node_execution for line in self.of(kinds.Line)} - {None}
-        return named | {heartbeat.id for heartbeat in self.of(kinds.NodeHeartbeat)}
+        named = {line.node_execution for line in self.of_kinds(kinds.Line)} - {None}
+        return named | {heartbeat.id for heartbeat in self.of_kinds(kinds.NodeHeartbeat)}
 
     def one_line_of_each_hour(self) -> list[UUID]:
         """Return ids of lines, one for each hour: a partition is at least a day."""
-        return list({(line.id.int >> 80) // HOUR: line.id for line in self.of(kinds.Line)}.values())
+        return list({(line.id.int >> 80) // HOUR: line.id for line in self.of_kinds(kinds.Line)}.values())

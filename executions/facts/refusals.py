@@ -46,7 +46,7 @@ class Refusal:
     version: int | None = None
 
     @classmethod
-    def of(cls, index: int, run: UUID | None, error: Exception) -> "Refusal":
+    def from_error(cls, index: int, run: UUID | None, error: Exception) -> "Refusal":
         """Return the refusal for a BadFact or an InvalidTransition."""
         if isinstance(error, BadFact):
             return cls(index, error.code, _cut(error.detail), run)

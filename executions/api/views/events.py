@@ -231,12 +231,12 @@ def caller_of(request: Request) -> Caller:
 def refusal_of_workflow(index: int, error: Exception) -> Refusal:
     """Return the refusal of a definition, with the first of its faults."""
     if isinstance(error, BadFact):
-        return Refusal.of(index, None, error)
+        return Refusal.from_error(index, None, error)
     problem = exception_handler(error, {"request": None, "kwargs": {}})
     body: Any = problem.data if problem is not None else {"code": "invalid", "detail": str(error)}
     fault = next(iter(body.get("errors", ())), None)
     detail = f"/workflow{fault['pointer']}: {fault['detail']}" if fault else body["detail"]
-    return Refusal.of(index, None, BadFact(body["code"], detail))
+    return Refusal.from_error(index, None, BadFact(body["code"], detail))
 
 
 def check_may(request: Request, kind: str, owner: object) -> None:
