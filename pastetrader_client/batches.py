@@ -10,8 +10,8 @@ from typing import Any
 from .bounded_dict import remember
 from .cancellation import Watch
 from .definitions import Definitions, name_in
-from .early_facts import EarlyFacts
 from .encoding import Draft, Fact, without_node
+from .facts_awaiting_creation import FactsAwaitingCreation
 from .graphs import TYPE
 from .leases import Leases
 from .runs import Node, Run
@@ -43,7 +43,7 @@ class Batches:
         self.resumed: dict[str, int | None] = {}
         self.specs: dict[tuple[str, str], Mapping[str, object] | None] = {}
         self.definitions = Definitions()
-        self.early = EarlyFacts()
+        self.early = FactsAwaitingCreation()
         self.logged: dict[tuple[str, str, str], None] = {}
         self.taken = 0  # facts that the ledger has applied, or knew
 

@@ -9,8 +9,8 @@ from typing import Any
 from .backoff import seconds_to_wait
 from .batches import Batches
 from .cancellation import Watch
-from .early_facts import AGAIN, PATIENCE, without_runs_of
 from .encoding import Draft, Fact, draft_of, encode
+from .facts_awaiting_creation import AGAIN, PATIENCE, without_runs_of
 from .failing_facts import FailingFacts
 from .leases import Leases
 from .outbox import TICK, Outbox

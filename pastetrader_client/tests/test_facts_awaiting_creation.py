@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from executions.models import ExecutionLog, NodeExecution
-from pastetrader_client import Client, early_facts
+from pastetrader_client import Client, facts_awaiting_creation
 from pastetrader_client.ids import uuid7
 from pastetrader_client.tests.stored_rows import messages, the_run
 from tokens.models import Scope, Token
@@ -61,7 +61,7 @@ def test_a_forked_child_may_report_before_its_parent_has_delivered_the_run(live_
 def test_a_run_that_the_ledger_never_gets_does_not_hold_up_others_for_long(
     connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(early_facts, "PATIENCE", 0.5)
+    monkeypatch.setattr(facts_awaiting_creation, "PATIENCE", 0.5)
     client = connect()
     lost = client.attach(uuid7())
     lost.info("of no run")
@@ -79,7 +79,7 @@ def test_a_run_that_the_ledger_never_gets_holds_up_no_other(connect: Callable[..
     assert not client.flush(0.5)
     with client.run(workflow="w") as run:
         run.info("of a run")
-    until = time.monotonic() + early_facts.PATIENCE / 2
+    until = time.monotonic() + facts_awaiting_creation.PATIENCE / 2
     while messages() != ["of a run"] or the_run().status != "completed":
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -88,7 +88,7 @@ def test_a_run_that_the_ledger_never_gets_holds_up_no_other(connect: Callable[..
 def test_what_comes_after_the_creation_of_a_run_that_was_not_found_is_recorded(
     connect: Callable[..., Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(early_facts, "PATIENCE", 0.0)
+    monkeypatch.setattr(facts_awaiting_creation, "PATIENCE", 0.0)
     client = connect()
     run = client.run(workflow="w", id=uuid7())
     client.attach(run.id).info("before")

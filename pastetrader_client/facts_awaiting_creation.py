@@ -16,7 +16,7 @@ CREATIONS = {"execution.create", "node.create"}
 MAX_KNOWN = 10_000
 
 
-class EarlyFacts:
+class FactsAwaitingCreation:
     """`known` has the runs and nodes of which the ledger has taken facts from this process: where one of these is not
     found, somebody has deleted it. `since` is when facts of others were first refused. `waiting` are to be sent again,
     unless `is_patient` is false."""
