@@ -16,7 +16,7 @@ network.
     bounded_dict.py dicts that forget their oldest entries
     outbox.py       facts that wait in memory
     spool.py        facts that wait in a file
-    spilling.py     the thread that moves facts from memory to files
+    spill_thread.py the thread that moves facts from memory to files
     sender.py       the thread that sends
     timers.py       functions that it calls later
     batches.py      one batch: send, define what is missing, leave out what is refused

@@ -16,7 +16,7 @@ from .leases import Leases
 from .outbox import TICK, Outbox
 from .process_exit import hold, release
 from .queued_starts import Turns
-from .spilling import Keeper
+from .spill_thread import SpillThread
 from .spool import Spool
 from .timers import Timers
 from .transport import THREAD, Stopped, Transport, Unavailable
@@ -54,7 +54,7 @@ class Sender:
         self.failures, self.said = 0, ""
         self.closing = self.is_new = self.is_abandoned = False
         self.thread: threading.Thread | None = None
-        self.keeper: Keeper | None = None
+        self.spill_thread: SpillThread | None = None
         self.timers = Timers()
 
     # --- called by threads of the engine --------------------------------------
@@ -143,7 +143,7 @@ class Sender:
         self.transport.forget_connections()
 
     def is_own_thread(self, ident: int | None) -> bool:
-        threads = (self.thread, self.keeper.thread if self.keeper is not None else None)
+        threads = (self.thread, self.spill_thread.thread if self.spill_thread is not None else None)
         return any(each is not None and each.ident == ident for each in threads)
 
     def is_idle(self) -> bool:
@@ -277,7 +277,9 @@ class Sender:
         """Let a thread move facts to files, if there are any."""
         if self.spool.directory is not None:
             thread = self.thread
-            self.keeper = Keeper(self.outbox, self._spill_if_full, lambda: thread is not None and self.thread is thread)
+            self.spill_thread = SpillThread(
+                self.outbox, self._spill_if_full, lambda: thread is not None and self.thread is thread
+            )
 
     def _spill_if_full(self) -> None:
         if self.outbox.is_half_full and not self.is_new:

@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 from .outbox import TICK, Outbox
 
-KEEPER = "pastetrader-client-files"
+THREAD = "pastetrader-client-files"
 
 logger = logging.getLogger("pastetrader_client")
 
 
-class Keeper:
+class SpillThread:
     """Calls `spill` when more than half of the memory is used, for as long as `is_wanted`."""
 
     def __init__(self, outbox: Outbox, spill: Callable[[], object], is_wanted: Callable[[], bool]) -> None:
         self.outbox, self.spill, self.is_wanted = outbox, spill, is_wanted
-        self.thread = threading.Thread(target=self._run, name=KEEPER, daemon=True)
+        self.thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
