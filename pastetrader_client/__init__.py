@@ -20,7 +20,7 @@ network.
     sender.py       the thread that sends
     timers.py       functions that it calls later
     batches.py      one batch: send, define what is missing, leave out what is refused
-    cancellation.py runs whose cancel or retry the engine wants to hear of
+    run_watch.py    runs whose cancel or retry the engine wants to hear of
     queued_starts.py  queued runs that wait for their turn
     leases.py       heartbeats of the attempts that this process executes
     trace_context.py  the traceparent of a run

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .bounded_dict import remember
-from .cancellation import Watch
 from .definitions import Definitions, name_in
 from .encoding import Draft, Fact, without_node
 from .facts_awaiting_creation import FactsAwaitingCreation
 from .graphs import TYPE
 from .leases import Leases
+from .run_watch import RunWatch
 from .runs import Node, Run
 from .transport import Answer, Refusal, TooLarge, Transport, Unavailable
 
@@ -36,7 +36,7 @@ class Batches:
     that the engine has described, by run and name; `definitions` the graphs that were reported.
     """
 
-    def __init__(self, transport: Transport, watch: Watch, leases: Leases) -> None:
+    def __init__(self, transport: Transport, watch: RunWatch, leases: Leases) -> None:
         self.transport, self.watch, self.leases = transport, watch, leases
         self.gone: dict[str, None] = {}
         self.no_moves: dict[str, None] = {}

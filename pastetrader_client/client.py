@@ -12,7 +12,6 @@ from typing import Any, Literal, Self, overload
 from weakref import WeakMethod, finalize
 
 from . import decorators, process_exit
-from .cancellation import Watch
 from .documents import Document, capture, capture_unless_empty, copy_mapping
 from .encoding import OVERHEAD, draft_of, encode_line, raw, send_nothing
 from .graphs import Graph, Stages
@@ -21,6 +20,7 @@ from .leases import checked_seconds
 from .outbox import Outbox
 from .program_name import name_of_program
 from .queued_starts import Turn
+from .run_watch import RunWatch
 from .runs import Node, Run
 from .safe_text import WIDEST, size_of
 from .sender import Sender
@@ -77,7 +77,7 @@ class Client:
         self.worker = self._name_worker()
         self._numbers: dict[str, Iterator[int]] = {}
         self._lock = RLock()  # another one in a forked process, where nobody may hold it
-        self._watch = Watch(self._heartbeat, _weakly(self._call_on_retry) if self.on_retry else None)
+        self._watch = RunWatch(self._heartbeat, _weakly(self._call_on_retry) if self.on_retry else None)
         outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
         self._sender = Sender(outbox, spool, self._transport, self._watch, self.exit_seconds)
         self._definitions = self._sender.batches.definitions

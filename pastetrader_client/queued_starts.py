@@ -10,9 +10,9 @@ from typing import Protocol
 
 from .backoff import seconds_to_wait
 from .bounded_dict import remember
-from .cancellation import Watch, Watched
 from .encoding import Fact, encode_transition
 from .leases import Leased, Leases
+from .run_watch import RunWatch, Watched
 from .transport import Refusal, TooLarge, Transport, Unavailable
 
 EVERY = 1.0  # seconds between two asks
@@ -88,7 +88,7 @@ class Turns:
     up at the same time."""
 
     def __init__(
-        self, transport: Transport, watch: Watch, leases: Leases, gone: Container[str], *,
+        self, transport: Transport, watch: RunWatch, leases: Leases, gone: Container[str], *,
         wake: Callable[[], None], silence: Callable[[], str],
     ) -> None:  # fmt: skip
         self.transport, self.watch, self.leases, self.gone = transport, watch, leases, gone

@@ -8,7 +8,6 @@ from typing import Any
 
 from .backoff import seconds_to_wait
 from .batches import Batches
-from .cancellation import Watch
 from .encoding import Draft, Fact, draft_of, encode
 from .facts_awaiting_creation import AGAIN, PATIENCE, without_runs_of
 from .failing_facts import FailingFacts
@@ -16,6 +15,7 @@ from .leases import Leases
 from .outbox import TICK, Outbox
 from .process_exit import hold, release
 from .queued_starts import Turns
+from .run_watch import RunWatch
 from .spill_thread import SpillThread
 from .spool import Spool
 from .timers import Timers
@@ -36,7 +36,9 @@ class Sender:
     over the network is made while it is held. Facts are encoded and files read and written while it is: of the calls of
     an engine only flush() and close() take it."""
 
-    def __init__(self, outbox: Outbox, spool: Spool, transport: Transport, watch: Watch, exit_seconds: float) -> None:
+    def __init__(
+        self, outbox: Outbox, spool: Spool, transport: Transport, watch: RunWatch, exit_seconds: float
+    ) -> None:
         self.exit_seconds = exit_seconds
         self.outbox, self.spool, self.transport, self.watch = outbox, spool, transport, watch
         self.leases = Leases()

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pastetrader_client import cancellation
-from pastetrader_client.cancellation import Watch
+from pastetrader_client import run_watch
 from pastetrader_client.ids import uuid7
+from pastetrader_client.run_watch import RunWatch
 from pastetrader_client.transport import Notice
 
 
@@ -16,17 +16,17 @@ def some_run() -> Any:
     return SimpleNamespace(id=uuid7(), attempt=1, is_cancelled=False)
 
 
-def asked(of: Watch) -> list[str]:
+def asked(of: RunWatch) -> list[str]:
     return [fact.node or fact.run for fact in of.due()]
 
 
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cancellation, "MOST_ASKED", 2)
+    monkeypatch.setattr(run_watch, "MOST_ASKED", 2)
 
 
 def test_a_call_asks_about_some_of_very_many_runs_and_the_next_about_others(few_at_once: None) -> None:
-    of, runs = Watch(3600, None), [some_run() for _each in range(5)]
+    of, runs = RunWatch(3600, None), [some_run() for _each in range(5)]
     for run in runs:
         of.see("execution.start", run, None)
     for entry in of.entries.values():
@@ -37,7 +37,7 @@ def test_a_call_asks_about_some_of_very_many_runs_and_the_next_about_others(few_
 
 
 def test_a_call_asks_about_some_of_very_many_nodes_and_the_next_about_others(few_at_once: None) -> None:
-    of, run = Watch(3600, None), some_run()
+    of, run = RunWatch(3600, None), some_run()
     nodes = [SimpleNamespace(id=uuid7(), run=run, attempt=1, run_token=None) for _each in range(4)]
     for node in nodes:
         of.see("node.start", run, node)  # type: ignore[arg-type]  # a node in miniature
@@ -46,8 +46,8 @@ def test_a_call_asks_about_some_of_very_many_nodes_and_the_next_about_others(few
 
 
 def test_of_failed_runs_the_newest_are_watched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cancellation, "MOST_FAILED", 2)
-    of, runs = Watch(0.0, lambda *_retry: None), [some_run() for _each in range(4)]
+    monkeypatch.setattr(run_watch, "MOST_FAILED", 2)
+    of, runs = RunWatch(0.0, lambda *_retry: None), [some_run() for _each in range(4)]
     for run in runs:
         of.see("execution.start", run, None)
     for run in runs[:3]:

@@ -48,7 +48,7 @@ class Entry:
     last: float = field(default_factory=time.monotonic)
 
 
-class Watch:
+class RunWatch:
     """Belongs to the sending thread, which sees what the engine reports in its order. `on_retry` is called with the id
     of the run and the number of its new attempt."""
 
