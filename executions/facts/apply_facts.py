@@ -1,4 +1,4 @@
-"""The facts of a run applied to its plan, in their order."""
+"""Apply the facts of a run to its plan, in their order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ from .run_plan import Plan
 from .start_transitions import extend_lease, start_node, start_run
 from .status_observations import observe_node, observe_run, settle
 
-# Each returns whether the fact is new.
+# Each function returns whether the fact is new.
 APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {
     kinds.RunCreate: Plan.create_run,
     kinds.RunStart: start_run,
@@ -43,8 +43,8 @@ APPLY: Mapping[type, Callable[[Plan, Any, Reported], bool]] = {
 
 
 def in_order_of_slots(facts: Mapping[UUID, Sequence[Reported]], runs: Mapping[UUID, RunRow]) -> list[UUID]:
-    """Return the runs in an order in which those that end let others of their workflow start: first those that are
-    running, last those that the call leaves running. Their facts may come interleaved."""
+    """Return the runs so that a run that ends frees its slot before another run of the workflow starts: running ones
+    first, those that the call leaves running last. The facts of several runs may be interleaved."""
 
     def rank(run: UUID) -> int:
         if (there := runs.get(run)) is not None and there.status == ExecutionStatus.RUNNING:
@@ -56,7 +56,7 @@ def in_order_of_slots(facts: Mapping[UUID, Sequence[Reported]], runs: Mapping[UU
 
 
 def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exception] | None:
-    """Apply the facts of a run. Return the index and the error of the first that is refused."""
+    """Apply the facts of a run. Return the index and the error of the first refused fact, None if there is none."""
     among = {type(each.fact) for each in reported}
     if not among.isdisjoint(RETRIES) and (unnamed := _without_attempt(reported)) is not None:
         return unnamed.index, BadFact("invalid", WHICH_ATTEMPT)
@@ -76,8 +76,9 @@ def apply_facts(plan: Plan, reported: Sequence[Reported]) -> tuple[int, Exceptio
 
 
 def _without_attempt(reported: Sequence[Reported]) -> Reported | None:
-    """Return the first transition that names no attempt, in a call that retries its row or its run and has not created
-    the row: sent again, the call would apply it to the next attempt. A retry that is alone changes nothing then."""
+    """Return the first transition without an attempt whose row, or its run, is retried in the same call and was not
+    created in it: if the call was sent again, the transition would apply to the next attempt. A single retry is
+    safe."""
     retried = {each.fact.id for each in reported if type(each.fact) in RETRIES}
     if not retried or sum(isinstance(each.fact, kinds.RunMove | kinds.NodeMove) for each in reported) == 1:
         return None

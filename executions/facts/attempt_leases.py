@@ -1,5 +1,5 @@
-"""Leases of attempts (executions/leases.py) in facts: granted by starts, extended by heartbeats, and compared with the
-tokens of reports. The rows are locked: upkeep ends no attempt meanwhile."""
+"""Leases of attempts (executions/leases.py): grant them to starts, extend them by heartbeats, compare them with the
+tokens of reports. The rows are locked, so upkeep ends no attempt meanwhile."""
 
 from collections.abc import Iterable, Sequence
 from uuid import UUID, uuid4
@@ -37,7 +37,7 @@ class LeaseRow(msgspec.Struct, kw_only=True):
 
 
 def have_leases(facts: FactsOfCall) -> bool:
-    """Return whether a fact among these grants, extends or names a lease."""
+    """Return whether any of the facts grants, extends or names a lease."""
     return (
         bool(facts.of_kinds(*HEARTBEATS))
         or any(is_leased(start) for start in facts.of_kinds(*STARTS))
@@ -59,9 +59,9 @@ def token_of_report(fact: kinds.Fact) -> UUID | None:
 class Leases:
     """The leases of every attempt of some rows."""
 
-    def __init__(self, found: Iterable[LeaseRow] = ()) -> None:
+    def __init__(self, leases: Iterable[LeaseRow] = ()) -> None:
         self._of_row: dict[UUID, list[LeaseRow]] = {}
-        for lease in found:
+        for lease in leases:
             self._add(lease)
 
     def _add(self, lease: LeaseRow) -> None:
@@ -71,8 +71,8 @@ class Leases:
         return next((lease for lease in self._of_row.get(row, ()) if lease.token == token), None)
 
     def check(self, act: str, row: Row, token: UUID) -> LeaseRow:
-        """Return the lease of the row's attempt. Raises FencedExecution if the token is not its own, or it has
-        lapsed."""
+        """Return the lease of the row's attempt. Raises FencedExecution if the token is that of another attempt, or the
+        lease has lapsed."""
         lease = self.of_token(row.id, token)
         if lease is None or lease.attempt != row.attempt or lease.has_lapsed:
             raise FencedExecution(
@@ -85,7 +85,7 @@ class Leases:
         return lease is not None and lease.has_lapsed
 
     def grant(self, row: RunRow | NodeRow, start: kinds.RunStart | kinds.NodeStart) -> LeaseRow:
-        """Return the lease of the attempt that has just started."""
+        """Add and return the lease of the attempt that has just started."""
         lease = LeaseRow(
             row=row.id, is_of_node=isinstance(row, NodeRow), attempt=row.attempt, worker=start.worker,
             seconds=start.lease_seconds, token=start.token or uuid4(), is_new=True, is_changed=True,
@@ -96,15 +96,15 @@ class Leases:
     def find(self, row: Row, start: kinds.RunStart | kinds.NodeStart, attempt: int) -> LeaseRow:
         """Return the lease of an attempt whose start is reported again. Raises FencedExecution if another worker has
         started it."""
-        lease = next((each for each in self._of_row.get(row.id, ()) if each.attempt == attempt), None)
+        lease = next((lease for lease in self._of_row.get(row.id, ()) if lease.attempt == attempt), None)
         if lease is None or not _is_of(lease, start):
             raise FencedExecution("start", row.status, refusal_reasons.STARTED_BY_ANOTHER, row.version)
         return lease
 
 
 def _is_of(lease: LeaseRow, start: kinds.RunStart | kinds.NodeStart) -> bool:
-    """Return whether this start was granted the lease: the token tells, where it was chosen, else the worker. A start
-    with neither may be anybody's."""
+    """Return whether this start was granted the lease: compare the token if the start has one, else the worker. A start
+    with neither could be that of any worker."""
     if start.token is None:
         return bool(start.worker) and lease.worker == start.worker
     return lease.token == start.token
@@ -129,8 +129,8 @@ def read_leases(facts: FactsOfCall, runs: Iterable[UUID], nodes: Iterable[UUID])
         return Leases(LeaseRow(**dict(zip(COLUMNS, values, strict=True))) for values in cursor.fetchall())
 
 
-# Rows of both tables in one statement. Leases are locked in the order of their ids: calls that extend the same ones do
-# not wait for each other in a circle. A lease ends so many seconds after it was stored, whatever the time of the fact.
+# Write the rows of both tables in one statement. Lock leases in the order of their ids: two calls that extend the same
+# leases do not deadlock. A lease expires `seconds` after this statement, whatever the time of the fact.
 OF_ONE_TABLE = """
 new_{name} AS (
     INSERT INTO {table} (id, {row}, attempt, token, worker, seconds, heartbeat_at, expires_at)
@@ -165,7 +165,7 @@ SELECT 1
 
 
 def store_leases(leases: Sequence[LeaseRow]) -> None:
-    """Store leases that were granted or extended. Their rows are stored."""
+    """Store leases that were granted or extended. Their runs and node executions must be stored before."""
     if leases:
         with connection.cursor() as cursor:
             cursor.execute(STORE, [msgspec.json.encode(leases).decode()])

@@ -1,5 +1,5 @@
-"""The facts of one call: read what they are about, mask, lock, apply, store. Two calls may bring the same new rows at
-once: the database lets one of them store, and the other begins again and finds them known."""
+"""Record the facts of one call: read their rows, mask texts, lock, apply the facts, store. If two calls create the same
+rows at once, the database accepts one of them; the other starts again and finds the rows stored."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -46,7 +46,7 @@ from .run_queues import Turns, take_turns
 from .text_masking import Masker
 from .workflow_definitions import Nodes, find_named, find_workflows, graphs, graphs_of_today
 
-TRIES = 10  # each ends with a row that another call has stored
+TRIES = 10  # a try fails if another call has stored a row meanwhile
 
 
 class _Again(Exception):
@@ -55,7 +55,7 @@ class _Again(Exception):
 
 class Batch:
     """One batch of facts to store. The first try assumes that created rows are new: if one exists, the database refuses
-    the try, or a fact is refused. Later tries are `careful`: they look them up first."""
+    the try, or a fact is refused. Later tries are `careful`: they look these rows up first."""
 
     def __init__(
         self, facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller, *, careful: bool
@@ -63,7 +63,7 @@ class Batch:
         self.caller = caller
         self.refusals = list(refusals)
         self.refused_runs = {refusal.run for refusal in refusals} - {None}
-        of_run: dict[int, list[Reported]] = defaultdict(list)  # the hash of a UUID takes as long as all the rest
+        of_run: dict[int, list[Reported]] = defaultdict(list)  # by int: the hash of a UUID takes as long as the rest
         for reported in facts:
             of_run[reported.fact.run.int].append(reported)
         self.of_run = {reported[0].fact.run: reported for reported in of_run.values()}
@@ -118,7 +118,7 @@ class Batch:
             transaction.on_commit(purge_occasionally, robust=True)
 
     def _check_refused(self, outcome: Outcome) -> None:
-        """Raise _Again if a refused new run exists by now: its facts may be known then."""
+        """Raise _Again if a refused new run exists by now: its facts may be stored already."""
         created = {each.id for each in self.all_facts.of_kinds(kinds.RunCreate)} - self.runs.keys()
         refused = created & {refusal.run for refusal in outcome.refusals}
         if find_runs(self.caller.sees_run, refused)[1]:
@@ -127,13 +127,13 @@ class Batch:
     def _read(self) -> None:
         creations = self.facts.of_kinds(kinds.RunCreate)
         presumed_new = set() if self.careful else {each.id for each in creations}
-        first, self.runs, self.secrets = find_runs(self.caller.sees_run, self.of_run.keys() - presumed_new)
-        then, self.workflows = find_workflows(self.caller, {each.workflow for each in creations})
-        self.now = (then or first or datetime.now(UTC)).astimezone(UTC)  # without rows every fact is refused
+        runs_read_at, self.runs, self.secrets = find_runs(self.caller.sees_run, self.of_run.keys() - presumed_new)
+        read_at, self.workflows = find_workflows(self.caller, {each.workflow for each in creations})
+        self.now = (read_at or runs_read_at or datetime.now(UTC)).astimezone(UTC)  # without rows every fact is refused
         self._read_graphs({each.node for each in self.facts.of_kinds(*NODE_CREATIONS)})
 
     def _read_graphs(self, wanted: set[str]) -> None:
-        """Read the graphs that runs remember, and the nodes themselves unless all are in each of these graphs."""
+        """Read the graphs of the runs. Read the rows of the wanted nodes too, unless each graph has all of them."""
         retries = bool(self.facts.of_kinds(*RETRIES))
         among: list[Any] = [*self.runs.values(), *self.workflows.values()] if wanted or retries else []
         self.graphs = graphs([each.graph for each in among])
@@ -146,7 +146,7 @@ class Batch:
         return {run.workflow for run in self.runs.values()} | {each.id for each in self.workflows.values()}
 
     def _check_rights(self, outcome: Outcome) -> None:
-        """Refuse runs of which the caller may not report some fact: of them nothing is locked."""
+        """Refuse the runs with a fact that the caller may not report. Their rows are not locked."""
         self.admitted = {run: facts for run, facts in self.of_run.items() if self._is_admitted(outcome, run, facts)}
         if len(self.admitted) < len(self.of_run):
             self.facts = FactsOfCall(each for facts in self.admitted.values() for each in facts)
@@ -155,13 +155,13 @@ class Batch:
         if run in self.refused_runs:
             outcome.refused += len(facts)
             return False
-        first: dict[type, int] = {}  # the place of each kind: the right is the same for all facts of a kind
+        first: dict[type, int] = {}  # index of the first fact of each kind: all facts of a kind need the same right
         for each in facts:
             first.setdefault(type(each.fact), each.index)
         index = facts[0].index
         try:
             owner = self._owner(run, facts)
-            for kind, index in first.items():  # noqa: B007  # of the refusal
+            for kind, index in first.items():  # noqa: B007  # for the refusal below
                 self.caller.may(kinds.KIND_OF[kind], owner)
         except BadFact as error:
             self._refuse(outcome, run, index, error)
@@ -169,7 +169,7 @@ class Batch:
         return True
 
     def _owner(self, run: UUID, facts: Sequence[Reported]) -> Any:
-        """Return the owner of the run. Raises BadFact if there is no run and the first fact does not make one."""
+        """Return the owner of the run. Raises BadFact if it neither exists nor is created by its first fact."""
         if (there := self.runs.get(run)) is not None:
             return there.owner
         first = facts[0].fact
@@ -180,7 +180,7 @@ class Batch:
         return workflow.owner
 
     def _make_partitions(self) -> None:
-        """Make missing partitions, before the transaction: it may have to wait. Raises NotFacts for too many."""
+        """Create missing partitions, before the transaction because it may wait. Raises NotFacts for too many."""
         ids = self.facts.one_line_of_each_hour()
         most = self.caller.max_partitions
         if most is not None and len(ids) > most and (missing := partitions.count_missing(ids)) > most:
@@ -218,8 +218,8 @@ class Batch:
         )  # fmt: skip
 
     def _lock_runs(self, outcome: Outcome, *, texts: bool) -> None:
-        """Lock the runs, in one statement and so in one order. Lines alone need to know only that the secrets stay.
-        Masks once more by secrets that were added since the runs were read."""
+        """Lock the runs in one statement, so in one order. For log lines alone, only prevent new secrets. Mask again
+        where secrets were added since the runs were read."""
         there = [run for run in self.masked if run in self.runs]
         if not there:
             return
@@ -233,14 +233,14 @@ class Batch:
         self._mask(outcome, changed)
 
     def _runs_with_every_node(self, there: Collection[UUID]) -> set[UUID]:
-        """Return those of these runs of which a fact concerns every node."""
+        """Return the existing runs with a fact that may change every node."""
         ends = {each.id for each in self.facts.of_kinds(*WHOLE)}
-        seen = [each for each in self.facts.of_kinds(kinds.RunObserve) if each.id in there]
-        ends |= {each.id for each in seen if each.state in ENDED or self.runs[each.id].status in ENDED}
+        observed = [each for each in self.facts.of_kinds(kinds.RunObserve) if each.id in there]
+        ends |= {each.id for each in observed if each.state in ENDED or self.runs[each.id].status in ENDED}
         return ends.intersection(there)
 
     def _starting(self) -> set[UUID]:
-        """Return the workflows of which one run may run, and of which a run starts."""
+        """Return the workflows of started runs that may not run beside other runs."""
         starts = {each.id for each in self.facts.of_kinds(kinds.RunStart)}
         alone = [run.workflow for run in self.runs.values() if run.id in starts and not run.allow_concurrent]
         new = [each for each in self.facts.of_kinds(kinds.RunCreate) if each.id in starts and each.id not in self.runs]
@@ -248,7 +248,7 @@ class Batch:
         return {*alone, *(workflow.id for workflow in found if workflow)}
 
     def _in_queue(self) -> set[UUID]:
-        """Return the workflows in whose queue runs of the call are: their engines get a notice when a run may start."""
+        """Return the workflows of queued runs in the call: their engines get a notice when a run may start."""
         return {run.workflow for run in self.runs.values() if run.is_queued and run.status == ExecutionStatus.PENDING}
 
     def _apply(self, known: LoadedData, outcome: Outcome) -> list[Plan]:
@@ -282,19 +282,19 @@ class Batch:
         outcome.refused += len(self.of_run[run])
 
     def _scrubber(self) -> Scrubber:
-        """Return a scrubber of the secrets of all runs; of everything if those of one are unknown."""
+        """Return a scrubber of the secrets of all runs. It redacts everything if the secrets of one run are unknown."""
         if any(isinstance(self.secrets.get(run), Exception) for run in self.masked):
             return RedactEverything()
         values = self.masker.values().union(*(known.scrubber.values for known in self.masked.values()))
         return Scrubber(values, ledgerkit_settings.SECRET_KEYS_EXTRA)
 
     def _note(self) -> str:
-        """Return the note of the history. Where the caller chose the id of the request, it is clear of secrets."""
+        """Return the audit note for the history. A request id that the caller chose is masked."""
         given = audit.current().given_id
         cleared = {"request_id": self._scrubber().text(given)} if given else {}
         return audit.current().note(facts=True, **cleared)
 
 
 def report(facts: Sequence[Reported], refusals: Sequence[Refusal], caller: Caller, *, careful: bool = False) -> Outcome:
-    """Store the facts and return their results. `careful` is for creations that are mostly known already."""
+    """Store the facts and return their results. Set `careful` if most of the created rows exist already."""
     return Batch(facts, refusals, caller, careful=careful).report()

@@ -1,5 +1,5 @@
-"""A body as facts: a JSON array, or NDJSON with a fact in each line. Invalid facts, and lines that are not JSON, are
-refused one by one; an array that is not JSON refuses the body.
+"""Decode a body to facts: a JSON array, or NDJSON with a fact in each line. Invalid facts, and lines that are not JSON,
+are refused one by one; an array that is not JSON is refused as a whole.
 
 msgspec decodes and checks types in one step. A fact that it refuses is parsed again with `json`, for the path of the
 error, and for lone surrogates and NUL.
@@ -34,8 +34,8 @@ _array = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Decoded(NamedTuple):
-    """`workflows` has the bodies of `workflow.ensure`, by name, each once with its places; `sent` has documents as they
-    were sent, for the redaction of the server's log."""
+    """`workflows` has the distinct bodies of `workflow.ensure`, in the order of their names, each with its indices in
+    the call; `sent` has unmasked documents, for the redaction of the server's log."""
 
     facts: list[Reported]
     refusals: list[Refusal]
@@ -50,7 +50,7 @@ def decode_array(body: bytes, *, imports: bool = False, sent_at: datetime | None
         return _decode(facts, checks)
     try:
         pieces: list[object] = [bytes(piece) for piece in _array.decode(body)]
-    except (msgspec.MsgspecError, RecursionError):  # maybe of one fact alone, such as NaN
+    except (msgspec.MsgspecError, RecursionError):  # one fact alone may be the cause, such as NaN
         pieces = [_Parsed(item) for item in _parse_list(body)]
     return _decode(pieces, checks)
 
@@ -62,12 +62,12 @@ def decode_lines(body: bytes, *, imports: bool = False, sent_at: datetime | None
 
 
 def decode_values(values: Iterable[object], *, imports: bool = False) -> Decoded:
-    """Return the facts among values that this process made, which may be observations."""
+    """Return the facts of values from this process. They may be observations."""
     return _decode([_Parsed(value, ALL_KINDS) for value in values], Checks(imports=imports))
 
 
 def _all_at_once(body: bytes) -> list[Any] | None:
-    """Return the facts of a body of which every one is good, None if that is not certain."""
+    """Return the facts of a body if all are valid, None if that is not certain."""
     if NUL in body:
         return None
     try:
@@ -77,7 +77,7 @@ def _all_at_once(body: bytes) -> list[Any] | None:
 
 
 class _Parsed:
-    """A fact that the parser of the other calls has read."""
+    """A fact that was parsed with `json`."""
 
     def __init__(self, value: object, kinds: Mapping[str, type[Fact]] = BY_KIND) -> None:
         self.value = value
@@ -105,7 +105,7 @@ def _decode(pieces: list[Any], checks: Checks) -> Decoded:
     if len(pieces) > MAX_FACTS:
         raise NotFacts(f"Expected at most {MAX_FACTS} facts in one call; found {len(pieces)}. Send several calls.")
     decoded = Decoded([], [], [], [])
-    # Of thousands of lines, each step of the loop counts.
+    # Keep the loop short: a call may have thousands of lines.
     take, sent, is_corrected = decoded.facts.append, decoded.sent, bool(checks.ahead)
     definitions: list[tuple[int, dict[str, object]]] = []
     for index, piece in enumerate(pieces):
@@ -131,7 +131,7 @@ def _fact(piece: bytes | _Parsed) -> Any:
         try:
             return _facts.decode(piece)
         except (msgspec.MsgspecError, RecursionError):
-            pass  # once more, to say why
+            pass  # decode again, for the reason
     return _read_exactly(_value(piece), piece.kinds if isinstance(piece, _Parsed) else BY_KIND)
 
 
@@ -165,7 +165,7 @@ def _read_exactly(value: object, kinds: Mapping[str, type[Fact]]) -> Any:
 
 
 def _without_value(sentence: str) -> str:
-    """Return what msgspec says without the value that was sent: it may be a misplaced secret."""
+    """Return the message of msgspec without the value that was sent: it may be a misplaced secret."""
     message, _at, place = sentence.rpartition(" - at `$.")
     name = place.rstrip("`")
     if not message:
@@ -174,7 +174,7 @@ def _without_value(sentence: str) -> str:
 
 
 def _texts(fact: Fact) -> dict[str, object]:
-    """Return what is to be masked, by field. An error that says nothing is a sentence."""
+    """Return the texts to mask, by field. An empty error becomes a sentence."""
     if type(fact) is Line:
         texts: dict[str, object] = {"message": fact.message}
         if fact.data is not None:
@@ -191,7 +191,7 @@ def _texts(fact: Fact) -> dict[str, object]:
 
 
 def _run_of(piece: Piece) -> UUID | None:
-    """Return the run that a refused fact is about, if it says so: its other facts are refused too."""
+    """Return the run of a refused fact, None if it names none. The other facts of the run are refused too."""
     if isinstance(piece, Fact):
         return None if isinstance(piece, WorkflowEnsure) else piece.run
     try:

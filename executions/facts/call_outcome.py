@@ -19,8 +19,8 @@ OWN_ENDS = (kinds.RunComplete, kinds.RunFail)
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Somebody cancelled, retried or ended a run meanwhile, or cancelled a node execution of it; or a queued run may
-    start."""
+    """News about a run that the engine did not report: somebody cancelled, retried or ended it, or cancelled a node
+    execution of it, or the queued run may start."""
 
     run: UUID
     act: str
@@ -31,8 +31,8 @@ class Notice:
 
 @dataclass(slots=True)
 class Outcome:
-    """`refused` counts every fact of a run of which one was refused. `tokens` are those of leases granted to starts,
-    by their places."""
+    """`refused` counts all facts of runs with a refused fact. `tokens` has the leases granted to starts, by the index
+    of the start."""
 
     applied: int = 0
     known: int = 0
@@ -43,7 +43,7 @@ class Outcome:
 
 
 def notices_of(plan: Plan, reported: Sequence[Reported]) -> list[Notice]:
-    """Return notices of what was done to the run, but not by this call."""
+    """Return notices of what others have done to the run."""
     if (notice := _notice_of_run(plan, reported)) is not None:
         return [notice]
     run = plan.run
@@ -72,7 +72,7 @@ def _notice_of_run(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
     is_over = run.status in OVER and _repeats_start(reported)
     if (
         run.status != ExecutionStatus.CANCELLED and run.attempt == 1 and not is_over
-    ):  # of most calls: thousands of lines
+    ):  # true for most calls, which bring thousands of lines
         return None
     acts = Counter(each.fact.kind for each in reported)
     if run.status == ExecutionStatus.CANCELLED and not acts["execution.cancel"]:
@@ -86,6 +86,6 @@ def _notice_of_run(plan: Plan, reported: Sequence[Reported]) -> Notice | None:
 
 
 def _repeats_start(reported: Sequence[Reported]) -> bool:
-    """Return whether the facts of a run start it and do not end it: their sender takes it for running."""
+    """Return whether the facts start the run and do not end it: the sender assumes that it is running."""
     kinds_of_facts = {type(each.fact) for each in reported}
     return kinds.RunStart in kinds_of_facts and not kinds_of_facts.intersection(OWN_ENDS)

@@ -1,4 +1,4 @@
-"""The caller of a call with facts, and what they see."""
+"""The caller who reports facts, and their rights."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller, by the key of their user. `may(kind, owner)` raises BadFact for what they may not do. `release()` is
-    called before texts are masked: a request gives its connection back meanwhile. `max_partitions` is how many
-    partitions of log lines the call may make."""
+    """The caller, by the key of their user. `may(kind, owner)` raises BadFact without the right. `release()` is called
+    before texts are masked, so that a request gives its connection back meanwhile. `max_partitions` limits the
+    partitions of log lines that the call may create."""
 
     user: Any
     may: Callable[[str, object], None]
     release: Callable[[], None]
-    sees_all_runs: bool = False  # and not only those of their own workflows
+    sees_all_runs: bool = False  # else only runs of their own workflows
     sees_all_workflows: bool = False
-    bound_to: Collection[UUID] = ()  # the only workflows that they see, if there are any
+    bound_to: Collection[UUID] = ()  # if not empty, the only visible workflows
     max_partitions: int | None = None
 
     def is_bound_to(self, workflow: UUID) -> bool:

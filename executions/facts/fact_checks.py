@@ -24,15 +24,15 @@ VERSION_7 = 7 << 76 | 2 << 62
 
 
 class Checks:
-    """Checks of what a type does not say, by one clock for the whole call."""
+    """Checks beyond types, with one time for the whole call."""
 
     def __init__(self, *, imports: bool, size: int | None = None, sent_at: datetime | None = None) -> None:
-        """`size` is that of the body: documents of a small one are not measured. `sent_at` is the time of the call by
-        the sender's clock, whose error is taken from every time of a fact."""
+        """`size` is the size of the body: the documents of a small body are not measured. `sent_at` is the time of the
+        call by the sender's clock: if that clock is wrong, every time of a fact is corrected by the difference."""
         moment = datetime.now(UTC)
         self.latest = moment + validators.AHEAD
         ahead = timedelta() if sent_at is None else sent_at - moment
-        # A request that took a while is not taken for a clock that is behind.
+        # A request that took a while must not count as a clock that is behind.
         self.ahead = ahead if abs(ahead) > validators.AHEAD else timedelta()
         if self.ahead:
             error = "ahead of" if self.ahead > timedelta() else "behind"
@@ -73,7 +73,7 @@ class Checks:
         return moment
 
     def _check_id_of_line(self, id: int) -> None:
-        if id & VERSION_AND_VARIANT == VERSION_7 and self.oldest < id >> 80 < self.newest:  # nearly every line
+        if id & VERSION_AND_VARIANT == VERSION_7 and self.oldest < id >> 80 < self.newest:  # true for nearly every line
             return
         self._check_id(id)
         if not self.imports:
@@ -111,7 +111,7 @@ def _check_worker(fact: RunStart | NodeStart) -> None:
 def _check_documents(fact: RunCreate) -> None:
     if fact.queue and fact.is_concurrent:
         raise BadFact("invalid", f"queue: {validators.QUEUED}")
-    fact.metadata = validators.with_names(fact.metadata)  # type: ignore[assignment]  # a document as it was one
+    fact.metadata = validators.with_names(fact.metadata)  # type: ignore[assignment]  # a document stays a document
     for field in ("context", "metadata"):
         try:
             validators.check(field, getattr(fact, field))

@@ -1,4 +1,4 @@
-"""The facts that a call may bring, one class for each kind. A field without a default is required."""
+"""The kinds of facts that a call may bring, one class each. A field without a default is required."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,7 +18,7 @@ Document = dict[str, Any]
 
 
 class Fact(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """`at` is the engine's own time. TEXTS are the fields that are masked before they are stored."""
+    """`at` is the time by the engine's clock. TEXTS names the fields that are masked before they are stored."""
 
     TEXTS: ClassVar[tuple[str, ...]] = ()
 
@@ -34,7 +34,7 @@ class Fact(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="
 
     @property
     def act(self) -> str:
-        """Return the verb, as the history and the refusals of transitions have it."""
+        """Return the verb, as in the history and in refusals of transitions."""
         return ACT_OF[type(self)]
 
 
@@ -56,13 +56,13 @@ class OfNode(Fact, kw_only=True):
 
 
 class WorkflowEnsure(Fact, kw_only=True, tag="workflow.ensure"):
-    """`workflow` is the body of the call of this name. It is of no run: it is done before the runs."""
+    """`workflow` is a body of `POST workflows/ensure/`. It belongs to no run, and is stored before the runs."""
 
     workflow: Document
 
 
 class RunCreate(OfRun, kw_only=True, tag="execution.create"):
-    """`workflow` is an id or, of a workflow of the caller's own, a name."""
+    """`workflow` is the id of a workflow, or the name of one that the caller owns."""
 
     TEXTS: ClassVar = ("input_data", "context", "metadata")
 
@@ -75,12 +75,12 @@ class RunCreate(OfRun, kw_only=True, tag="execution.create"):
 
     @property
     def is_concurrent(self) -> bool:
-        """Return whether it may run beside other runs of its workflow."""
+        """Return whether the run may run beside other runs of its workflow."""
         return self.metadata.get("allow_concurrent") is True
 
 
 class RunMove(OfRun, kw_only=True):
-    """A transition of a run. `attempt` is the one that it is about: the present one unless it is given."""
+    """A transition of a run. `attempt` defaults to the current attempt."""
 
     attempt: Attempt | None = None
 
@@ -95,7 +95,7 @@ class RunStart(RunMove, kw_only=True, tag="execution.start"):
 
 
 class RunComplete(RunMove, kw_only=True, tag="execution.complete"):
-    """`token` is that of the attempt that reports."""
+    """`token` is the lease token of the reporting attempt."""
 
     TEXTS: ClassVar = ("output_data",)
 
@@ -123,15 +123,15 @@ class RunRetry(RunMove, kw_only=True, tag="execution.retry"):
 
 
 class RunHeartbeat(OfRun, kw_only=True, tag="execution.heartbeat"):
-    """A heartbeat extends the lease of the attempt from its arrival: `at` is not used."""
+    """A heartbeat. It extends the lease of the attempt from the time of its arrival: `at` is not used."""
 
     token: UUID
     lease_seconds: Seconds | None = None
 
 
 class NodeCreate(OfNode, kw_only=True, tag="node.create"):
-    """`node` is an id or a name in the graph of the run. `run_token`, here and in other facts about nodes, is that
-    of the run's attempt: these nodes have none yet, or never get one."""
+    """`node` is an id or a name in the graph of the run. `run_token`, here and in other facts about nodes, is the token
+    of the run's attempt, for nodes without a token of their own."""
 
     TEXTS: ClassVar[tuple[str, ...]] = ("input_data",)
 
@@ -192,9 +192,10 @@ class NodeHeartbeat(OfNode, kw_only=True, tag="node.heartbeat"):
     lease_seconds: Seconds | None = None
 
 
-class Line(OfNode, kw_only=True, tag="log", gc=False):  # thousands of them, and none in a circle
-    """A log line. Its `at` is stored as its `timestamp`; `attempt` is the current one unless it is given. `token` is
-    that of its node execution's attempt, or of the run's if it names none; `run_token` is always that of the run."""
+class Line(OfNode, kw_only=True, tag="log", gc=False):  # no reference cycles, and a call has thousands
+    """A log line. Its `at` is stored as its `timestamp`; `attempt` defaults to the current attempt. `token` is the
+    token of the node execution's attempt, or of the run's attempt if the line names no node; `run_token` is always the
+    token of the run."""
 
     TEXTS: ClassVar = ("message", "data", "source")
 
@@ -222,7 +223,7 @@ class RunObserve(OfRun, kw_only=True, tag="execution.observe"):
 
 
 class NodeObserve(NodeCreate, kw_only=True, tag="node.observe"):
-    """The same of a node, which is created if it is not there."""
+    """Observed state of a node execution, which is created if it does not exist."""
 
     TEXTS: ClassVar = ("input_data", "error_message", "error_traceback")
 
@@ -247,13 +248,13 @@ AnyFact = (
 OBSERVATIONS: tuple[type[Fact], ...] = (RunObserve, NodeObserve)
 KIND_OF = {
     kind: str(kind.__struct_config__.tag) for kind in (*KINDS, *OBSERVATIONS)
-}  # of classes, for the many facts of a call
+}  # by class, as a call has many facts
 ACT_OF = {kind: name.rpartition(".")[2] for kind, name in KIND_OF.items()}
 
 
 class Reported(msgspec.Struct, gc=False):
-    """A fact with its place in the call, its time as it was read, and its texts as they may be stored. `is_corrected`:
-    the server has put its own estimate in the place of the time of a wrong clock."""
+    """A fact with its index in the call, its parsed time, and its masked texts. `is_corrected`: the sender's clock is
+    wrong, and the time is the server's estimate."""
 
     index: int
     fact: Any

@@ -1,4 +1,4 @@
-"""The facts of one call by their kind, and which kinds have what in common."""
+"""The facts of one call by their kind, and groups of kinds."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ WHOLE = (kinds.RunComplete, kinds.RunFail, kinds.RunCancel, kinds.RunRetry)  # t
 RETRIES = (kinds.RunRetry, kinds.NodeRetry)
 NODE_CREATIONS = (kinds.NodeCreate, kinds.NodeObserve)
 HEARTBEATS = (kinds.RunHeartbeat, kinds.NodeHeartbeat)
-UNRECORDED = {kinds.Line, *HEARTBEATS}  # kinds that the history has no entry of
+UNRECORDED = {kinds.Line, *HEARTBEATS}  # kinds without an entry in the history
 RUN_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.RunMove))
 NODE_MOVES = tuple(kind for kind in kinds.KINDS if issubclass(kind, kinds.NodeMove))
 
 
 class FactsOfCall:
-    """The facts that a call brought, or those of them that its caller may report."""
+    """The facts of a call, or the part of them that the caller may report."""
 
     def __init__(self, facts: Iterable[Reported]) -> None:
         self._by_kind: dict[type, list[Any]] = defaultdict(list)
@@ -34,12 +34,12 @@ class FactsOfCall:
 
     @property
     def has_moves(self) -> bool:
-        """Return whether there are facts that the history would have an entry of."""
+        """Return whether any fact would have an entry in the history."""
         return any(facts for kind, facts in self._by_kind.items() if kind not in UNRECORDED)
 
     def rows_and_acts_of_moves(self) -> tuple[set[UUID], set[UUID], set[str]]:
-        """Return the runs and nodes of transitions, and the acts of which the history tells whether these were made. To
-        a retry, every act tells of which attempt a fact is that names none."""
+        """Return the runs, nodes and acts by which the history shows whether transitions were made before. With a retry
+        among them, return every act: together they give the attempt of a fact that names none."""
         nodes, acts = self.of_kinds(*NODE_MOVES), set(ACTS)
         moves = [*nodes, *self.of_kinds(*RUN_MOVES)]
         if not self.of_kinds(*RETRIES):
@@ -47,10 +47,10 @@ class FactsOfCall:
         return {fact.run for fact in moves}, {fact.id for fact in nodes}, acts
 
     def named_nodes(self) -> set[UUID]:
-        """Return the node executions that lines and heartbeats name."""
+        """Return the ids of node executions in lines and heartbeats."""
         named = {line.node_execution for line in self.of_kinds(kinds.Line)} - {None}
         return named | {heartbeat.id for heartbeat in self.of_kinds(kinds.NodeHeartbeat)}
 
     def one_line_of_each_hour(self) -> list[UUID]:
-        """Return ids of lines, one for each hour: a partition is at least a day."""
+        """Return the id of one line for each hour, which is enough to find the partitions: each has at least a day."""
         return list({(line.id.int >> 80) // HOUR: line.id for line in self.of_kinds(kinds.Line)}.values())

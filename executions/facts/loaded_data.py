@@ -1,4 +1,4 @@
-"""All that was read for the facts of a call."""
+"""Data that was read for the facts of a call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class LoadedData:
     graphs: dict[UUID, GraphOfRuns]
     nodes_of_workflows: Nodes
     turns: Turns
-    stored_lines: dict[UUID, UUID] | None  # None where nobody has looked
-    taken_runs: set[UUID]  # ids of runs that the caller does not see
-    taken_nodes: dict[UUID, UUID]  # the runs of node executions that are of other runs than the fact says
+    stored_lines: dict[UUID, UUID] | None  # None if it was not read
+    taken_runs: set[UUID]  # ids of existing runs that the caller does not see
+    taken_nodes: dict[UUID, UUID]  # node execution → its run, which may be another than in the fact
     leases: Leases
     read_history: Callable[[], History]
-    read_graphs_of_today: Callable[[], dict[UUID, GraphOfRuns]]  # by workflow, for nodes newer than their runs
-    entries: int = 0  # of the history, that the call makes
+    read_graphs_of_today: Callable[[], dict[UUID, GraphOfRuns]]  # by workflow, for nodes newer than the run
+    entries: int = 0  # entries of the history that the call makes

@@ -1,5 +1,5 @@
-"""Facts of code in this process, such as an importer. It is trusted, as with the methods of the models: it may report
-of every run."""
+"""Record facts of code in this process, such as an importer. It is trusted, as with the methods of the models: it may
+report facts of every run."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from .call_outcome import Outcome
 from .caller import Caller
 from .refusals import Refusal
 
-MAX_DETAIL = 500  # characters of the faults of a definition
+MAX_DETAIL = 500  # characters of the errors of a definition
 
 
 def record(facts: Iterable[Mapping[str, Any]], *, user: object = None, actor: object = None) -> Outcome:
@@ -45,7 +45,7 @@ def record_body(body: bytes, *, user: Any = None, actor: Any = None) -> Outcome:
 
 
 def trusted_caller(user: Any) -> Caller:
-    """Return a caller who may report of every run."""
+    """Return a caller who may report facts of every run."""
     return Caller(
         user=user and user.pk, may=lambda _kind, _owner: None, release=lambda: None, sees_all_runs=True,
         sees_all_workflows=True,
@@ -54,8 +54,8 @@ def trusted_caller(user: Any) -> Caller:
 
 @transaction.atomic
 def ensure_workflow(body: Mapping[str, Any], user: Any) -> str:
-    """Find or make the workflow as POST workflows/ensure/ does it. Return what is wrong with it, "" if nothing is. A
-    workflow that need not change is not locked: the lock lasts as long as the transaction of the caller."""
+    """Find, create or update the workflow as POST workflows/ensure/ does. Return its errors as text, "" if there are
+    none. An unchanged workflow is not locked, as the lock would last until the caller's transaction ends."""
     name = str(body.get("name"))
     if (there := _find_by_name(name, user).first()) is not None and _is_unchanged(there, body):
         return ""
@@ -73,8 +73,8 @@ def _is_unchanged(workflow: Workflow, body: Mapping[str, Any]) -> bool:
 
 
 def lock_workflow_name(name: str, user: Any, *, with_row: bool = False) -> Workflow | None:
-    """Return the user's first workflow of this name. Until the transaction ends, nobody makes one or, `with_row`,
-    changes this one."""
+    """Return the user's first workflow with this name. Until the transaction ends, nobody can create one; `with_row`,
+    nobody can change this one either."""
     lock(f"workflow {user and user.pk} {nfc(name)}")
     found = _find_by_name(name, user)
     return (found.select_for_update(no_key=True) if with_row else found).first()

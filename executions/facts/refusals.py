@@ -1,4 +1,4 @@
-"""Refusals of single facts in the answer of a call."""
+"""Refusals of single facts, and the errors that lead to them."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -24,7 +24,7 @@ class NotFacts(ValueError):
 
 
 class BadFact(Exception):
-    """A fact that no state of its run would allow. `detail` says what to send instead."""
+    """The fact is invalid, whatever the state of its run. `detail` says what to send instead."""
 
     def __init__(self, code: str, detail: object) -> None:
         super().__init__(code, str(detail))
@@ -36,7 +36,7 @@ MAX_DETAIL = 500  # characters: a call may have as many refusals as facts
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The refusal of a fact. `run` is None where the fact names none."""
+    """The refusal of a fact. `run` is None if the fact names none."""
 
     index: int
     code: str

@@ -1,4 +1,4 @@
-"""The retry of a failed run, or of one failed node, in memory: as executions/retry.py does it to stored rows."""
+"""Retry a failed run, or one failed node, in memory, as executions/retry.py does with stored rows."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -74,13 +74,13 @@ def _reset_node(plan: Plan, node: NodeRow, reason: str) -> None:
 
 
 def _reset(plan: Plan, row: RunRow | NodeRow) -> None:
-    plan.default_attempts.pop(row.id, None)  # the caller speaks of the new attempt from now on
+    plan.default_attempts.pop(row.id, None)  # later facts of the call are about the new attempt
     row.started_at = row.ended_at = row.output_data = row.error_message = None
     row.error_code = ""
 
 
 def _keep_attempt(plan: Plan, row: RunRow | NodeRow) -> None:
-    """Keep the failed attempt, with its texts masked by the secrets that the run has now."""
+    """Keep the failed attempt, with its texts masked again by the current secrets of the run."""
     texts: dict[str, Any] = {name: value for name in retry.TEXTS if (value := getattr(row, name, KEPT)) is not KEPT}
     run: UUID = plan.id
     masking.mask([masking.FieldValues(run, texts)], "retry", new=True, known={run: plan.secrets})

@@ -32,8 +32,7 @@ WHERE run.id = ANY(%s)
 def find_runs(
     sees: Callable[[UUID, Any], bool], ids: Collection[UUID]
 ) -> tuple[datetime | None, dict[UUID, RunRow], Secrets]:
-    """Return the time by the database's clock, those of these runs that the caller sees, and what is known of their
-    secrets. Nothing is locked."""
+    """Return the time by the database's clock, the runs that the caller sees, and their secrets. Nothing is locked."""
     runs: dict[UUID, RunRow] = {}
     rows = _rows(RUNS, [*ids]) if ids else []
     columns = (
@@ -67,16 +66,16 @@ def known_secrets(run: RunRow) -> run_secrets.RunSecrets | Exception:
 
 
 def lock_runs(runs: dict[UUID, RunRow], ids: Collection[UUID], *, texts: bool) -> set[UUID]:
-    """Lock these runs and update what is known of them. Return those whose secrets have changed; runs that were deleted
-    are removed from `runs`."""
+    """Lock these runs and update their rows in `runs`. Return the runs whose secrets have changed. Deleted runs are
+    removed from `runs`."""
     columns = (*MOVED, "failed_nodes", "encrypted_secrets", *(TEXTS if texts else ()))
     locked = WorkflowExecution.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True)
     return _update(runs, ids, [dict(zip(columns, values, strict=True)) for values in locked.values_list(*columns)])
 
 
 def keep_secrets(runs: dict[UUID, RunRow], ids: Collection[UUID]) -> set[UUID]:
-    """Lock these runs against new secrets, and return what lock_runs() does. Calls with lines do not wait for each
-    other, as the locks are shared."""
+    """Do as lock_runs(), but only prevent new secrets: the locks are shared, so calls with lines do not wait for each
+    other."""
     columns = ("id", "status", "attempt", "version", "encrypted_secrets")
     statement = f"SELECT {', '.join(columns)} FROM workflow_executions WHERE id = ANY(%s) ORDER BY id FOR SHARE"  # noqa: S608  # of constants
     return _update(runs, ids, [dict(zip(columns, values, strict=True)) for values in _rows(statement, [*ids])])
@@ -98,8 +97,7 @@ def _update(runs: dict[UUID, RunRow], ids: Collection[UUID], found: list[dict[st
 def lock_nodes(
     ids: Collection[UUID], of_runs: Collection[UUID], whole: Collection[UUID], *, texts: bool
 ) -> dict[UUID, NodeRow]:
-    """Lock and return those node executions of these runs that have one of these ids, and every one of the runs
-    `whole`."""
+    """Lock and return the node executions with these ids in `of_runs`, and all node executions of the runs `whole`."""
     if not ((ids and of_runs) or whole):
         return {}
     columns = (*MOVED, "retry_count", "settled", "node_name", *((*TEXTS, "error_traceback") if texts else ()))
@@ -117,12 +115,12 @@ def lock_nodes(
 
 
 def runs_of_nodes(ids: Collection[UUID]) -> dict[UUID, UUID]:
-    """Return the runs of those of these node executions that exist. Nothing is locked."""
+    """Return the run of each node execution that exists. Nothing is locked."""
     return dict(NodeExecution.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id")) if ids else {}
 
 
 def read_nodes(ids: Collection[UUID]) -> dict[UUID, NodeRow]:
-    """Return the node executions that lines and heartbeats name. Nothing is locked."""
+    """Return the node executions with these ids, for lines and heartbeats. Nothing is locked."""
     if not ids:
         return {}
     columns = ("pk", "workflow_execution_id", "node_id", "status", "attempt", "version")
@@ -134,12 +132,12 @@ def read_nodes(ids: Collection[UUID]) -> dict[UUID, NodeRow]:
 
 
 def stored_lines(ids: Collection[UUID]) -> dict[UUID, UUID]:
-    """Return the runs of those of these lines that are stored already."""
+    """Return the run of each line that is stored already."""
     return dict(ExecutionLog.objects.filter(pk__in=ids).values_list("pk", "workflow_execution_id"))
 
 
 def taken_runs(ids: Collection[UUID]) -> set[UUID]:
-    """Return those of these ids that a run has, also one that the caller may not see."""
+    """Return the ids of existing runs, also of runs that the caller does not see."""
     return set(WorkflowExecution.objects.filter(pk__in=ids).values_list("pk", flat=True)) if ids else set()
 
 
@@ -147,7 +145,8 @@ type History = dict[UUID, list[tuple[UUID | None, int, str, str]]]
 
 
 def history_of(runs: Collection[UUID], nodes: Collection[UUID], acts: Collection[str]) -> History:
-    """Return node, attempt, act and new state of these acts of the runs themselves and of these nodes, in order."""
+    """Return the entries of these acts in the history of the runs and of these nodes, in order: node, attempt, act, new
+    state."""
     found: History = {run: [] for run in runs}
     of_rows = Q(node_execution=None) | Q(node_execution__in=nodes)
     entries = HistoryEntry.objects.filter(of_rows, workflow_execution__in=runs, act__in=acts)

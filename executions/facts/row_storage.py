@@ -29,7 +29,8 @@ FROM unnest(%s::uuid[], %s::uuid[]) AS given(run, graph) WHERE run.id = given.ru
 
 
 def store(plans: Sequence[Plan], note: str | None) -> None:
-    """Store what the plans changed, and the history of it with this note; None if there is none."""
+    """Store the changes of the plans, and their history with this audit note. `note` is None if no transition was
+    made."""
     for plan in plans:
         _take_secrets(plan)
     runs = [plan.run for plan in plans if plan.run is not None]
@@ -37,7 +38,7 @@ def store(plans: Sequence[Plan], note: str | None) -> None:
     nodes = [node for plan in plans for node in plan.nodes.values()]
     rows: tuple[Sequence[msgspec.Struct], ...] = (
         [run for run in changed if run.status != ExecutionStatus.RUNNING],
-        # In the order of the ids, as every call has it: none waits for another in a circle.
+        # In the order of the ids in every call, so that calls do not deadlock.
         sorted((run for run in runs if run.is_new), key=BY_ID),
         [run for run in changed if run.status == ExecutionStatus.RUNNING],
         sorted((node for node in nodes if node.is_new), key=BY_ID),
@@ -68,7 +69,7 @@ def _changed_rows[R: Row](rows: Iterable[R]) -> list[R]:
 
 
 def _take_secrets(plan: Plan) -> None:
-    """Keep the secrets that facts brought, encrypted, with their run."""
+    """Encrypt the secrets that facts brought, and store them with their run."""
     run = plan.run
     if run is None or plan.secrets.scrubber.values <= plan.secrets_before:
         return
@@ -77,12 +78,12 @@ def _take_secrets(plan: Plan) -> None:
 
 
 def as_json(rows: Sequence[msgspec.Struct]) -> str | None:
-    """Return the rows as the database reads them. Documents were checked and masked before."""
+    """Return the rows as JSON for the database. Documents were checked and masked before."""
     return msgspec.json.encode(rows).decode() if rows else None
 
 
 def remember_nodes(plans: Sequence[Plan]) -> None:
-    """Let runs remember nodes that came into their workflow after they were made."""
+    """Add nodes to the graphs of runs that were created before the nodes."""
     late = {plan.id: plan.late_nodes for plan in plans}
     today = {workflow: graph.stored for workflow, graph in plans[0].known.read_graphs_of_today().items()}
     runs = WorkflowExecution.objects.select_related("graph").only("workflow", "graph").filter(pk__in=late)
@@ -92,8 +93,8 @@ def remember_nodes(plans: Sequence[Plan]) -> None:
 
 
 def was_overtaken(error: IntegrityError) -> bool:
-    """Return whether another call has stored a row of the same id or started a run a moment ago, or deleted what was
-    read."""
+    """Return whether a concurrent call caused the error: it has stored a row with the same id, started a run, or
+    deleted a row that was read."""
     cause = error.__cause__
     if isinstance(cause, UniqueViolation):
         name = cause.diag.constraint_name or ""
@@ -102,6 +103,6 @@ def was_overtaken(error: IntegrityError) -> bool:
 
 
 def transaction_if(*, is_needed: bool) -> AbstractContextManager[None]:
-    """Return a transaction if locks are needed until the end: the statement that stores a batch is one by itself. In
-    the caller's transaction it is a savepoint: a try may fail."""
+    """Return a transaction if locks have to last until rows are stored; a single statement needs none. Inside the
+    caller's transaction it is a savepoint, because a try may fail."""
     return transaction.atomic() if is_needed or connection.in_atomic_block else nullcontext()

@@ -15,8 +15,8 @@ KEPT: Any = msgspec.UNSET  # in place of a stored value that does not change
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """A run or a node execution, as far as transitions need it. `moves` counts the changes since it was read. As JSON
-    its fields have the names of their columns; those that are no columns are ignored there."""
+    """The columns of a run or a node execution that transitions need. `moves` counts the changes since it was read. Its
+    JSON has the names of the columns; the database ignores the other fields."""
 
     id: UUID
     status: str = ExecutionStatus.PENDING
@@ -37,7 +37,7 @@ class RunRow(Row, kw_only=True, rename={"workflow": "workflow_id", "graph": "gra
     TRANSITIONS: ClassVar[Transitions] = states.WORKFLOW_EXECUTION
 
     workflow: UUID
-    workflow_name: str = ""  # when the run was created; of a new one the database sets it
+    workflow_name: str = ""  # when the run was created; the database sets it for a new run
     owner: Any = None
     graph: UUID | None = None
     allow_concurrent: bool = False
@@ -107,7 +107,7 @@ class NewLine(
     msgspec.Struct, gc=False, omit_defaults=True,
     rename={"run": "workflow_execution_id", "node": "node_execution_id"},
 ):  # fmt: skip
-    """A line as it will be stored: masked, and cut to its limit. Most lines have nothing of what is left out."""
+    """A log line to store: masked, and cut to its limit. Defaults are omitted from the JSON: most lines have them."""
 
     id: UUID
     run: UUID

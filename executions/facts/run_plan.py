@@ -1,5 +1,5 @@
-"""The plan of a run: the changes that its facts make, applied to rows in memory by the table of states. A refused fact
-raises, and the plan of its run is dropped."""
+"""Plan the changes of a run: apply its facts to rows in memory, by the table of states. A refused fact raises, and the
+plan of its run is dropped."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from .workflow_definitions import GraphOfRuns, find_named, names_workflow_of
 type States = Collection[ExecutionStatus]
 
 S = ExecutionStatus
-MAX_ENTRIES = 100_000  # entries of the history in one call: a run that fails and is retried makes one for each node
+MAX_ENTRIES = 100_000  # history entries of one call: a failed run that is retried makes one for each node
 
 
 @dataclass(slots=True)
@@ -41,14 +41,14 @@ class Plan:
     nodes: dict[UUID, NodeRow] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     made: set[tuple[object, ...]] = field(default_factory=set)  # transitions of this call: node, attempt, act, state
-    stored: set[tuple[object, ...]] | None = None  # those of the history, read where they are needed
+    stored: set[tuple[object, ...]] | None = None  # transitions in the history, read on demand
     ended_runs: list[EndedRun] = field(default_factory=list)
     ended_nodes: list[EndedNode] = field(default_factory=list)
     lines: list[NewLine] = field(default_factory=list)
     dropped: list[DroppedLine] = field(default_factory=list)
     late_nodes: list[UUID] = field(default_factory=list)
     leases: list[LeaseRow] = field(default_factory=list)  # granted or extended
-    tokens: dict[int, LeaseRow] = field(default_factory=dict)  # by the places of the starts
+    tokens: dict[int, LeaseRow] = field(default_factory=dict)  # by the index of the start
     default_attempts: dict[UUID, int] = field(default_factory=dict)  # attempts of facts that name none
     applied: int = 0
     already_known: int = 0
@@ -102,7 +102,7 @@ class Plan:
         self.check_secrets("save", run, texts)
         order = self._order_of(fact, node)
         name, retries = self.known.nodes_of_workflows.name_and_retries(run.workflow, node, self.graph_of_run)
-        self.known.taken_nodes[fact.id] = self.id  # another run of the call may bring the same id
+        self.known.taken_nodes[fact.id] = self.id  # another run of the call may use the same id
         self.nodes[fact.id] = NodeRow(
             id=fact.id, run=self.id, node=node, node_name=name, retry_config=retries, execution_order=order,
             is_new=True, output_data=None,
@@ -111,7 +111,7 @@ class Plan:
         return True
 
     def forget_new(self) -> None:
-        """Count the lines and nodes as not stored: the plan is dropped."""
+        """Forget the ids of new lines and nodes, because the plan is dropped."""
         for node in self.nodes.values():
             if node.is_new:
                 del self.known.taken_nodes[node.id]
@@ -151,7 +151,7 @@ class Plan:
         return True
 
     def _is_new_end(self, node: NodeRow, fact: Any) -> bool:
-        """Return whether the end is to be made. If another worker has the run, the refusal is about that, not about the
+        """Return whether the end is new. If another worker has the run, this is the reason of the refusal, not the
         state of the node."""
         try:
             if not self.is_new(node, node.id, fact):
@@ -184,13 +184,13 @@ class Plan:
         return node
 
     def find_node(self, id: UUID) -> NodeRow | None:
-        """Return a node execution of the run, which may not be locked."""
+        """Return a node execution of the run, None if there is none. It is perhaps not locked."""
         node = self.nodes.get(id) or self.known.read_nodes.get(id)
         return node if node is not None and node.run == self.id else None
 
     def _order_of(self, fact: kinds.NodeCreate, node: UUID) -> int:
-        """Return the place of the node, by default its topological level. A node that came into the workflow after the
-        run was made is late: the run remembers it."""
+        """Return the execution order, by default the topological level. A node that was added to the workflow after the
+        run was created is late: it is added to the graph of the run."""
         graph = self.graph_of_run
         is_late = graph is None or node not in graph.names
         if is_late:
@@ -203,11 +203,11 @@ class Plan:
         return today.levels.get(node, 0) if today else 0
 
     def is_new(self, row: Row, node: UUID | None, fact: Any) -> bool:
-        """Return whether the fact is a transition to be made, False where it was made already. Raises what the verb
-        raises."""
+        """Return True if the transition has to be made, False if it was made already. Raises the exceptions of the
+        verb."""
         act, to = fact.act, TARGETS[fact.act]
         attempt, token = self.attempt_of(row, fact), token_of_report(fact)
-        transitions = row.TRANSITIONS  # type: ignore[attr-defined]  # of both kinds of rows
+        transitions = row.TRANSITIONS  # type: ignore[attr-defined]  # both subclasses have it
         is_possible = attempt == row.attempt and to in transitions[ExecutionStatus(row.status)]
         made = attempt + (act == "retry")
         if not is_possible and not self.known.leases.has_lapsed(row, token) and self._was_made(row, node, made, act):
@@ -221,18 +221,19 @@ class Plan:
         return True
 
     def attempt_of(self, row: Row, fact: kinds.RunMove | kinds.NodeMove) -> int:
-        """Return the attempt that a transition is about: the one that it names, or that its token is of."""
+        """Return the attempt of a transition: the attempt that it names, or that its token belongs to."""
         lease = self.known.leases.of_token(row.id, token_of_report(fact))
         default = lease.attempt if lease else self.default_attempts.get(row.id, row.attempt)
         return fact.attempt or default
 
     def check_run_token(self, fact: kinds.Fact, act: str = "") -> None:
-        """Raise FencedExecution if the fact has the token of a run, and it is not that of its present attempt."""
+        """Raise FencedExecution if the fact has the token of an earlier attempt of the run."""
         if (token := getattr(fact, "run_token", None)) is not None:
             self.known.leases.check(act or fact.act, self.the_run, token)
 
     def _was_made(self, row: Row, node: UUID | None, attempt: int, act: str) -> bool:
-        """Return whether this attempt has made it. A start of a running row, which reporters repeat, reads nothing."""
+        """Return whether this attempt has made the transition. A repeated start of a running row needs no query:
+        reporters repeat it often."""
         wanted = (node, attempt, act, str(TARGETS[act]))
         if wanted in self.made or (act, row.status, row.attempt) == ("start", S.RUNNING, attempt):
             return True
@@ -241,8 +242,8 @@ class Plan:
         return wanted in (self.stored or ())
 
     def _set_default_attempts(self, node: UUID | None, row: UUID, attempt: int) -> None:
-        """Take later facts without an `attempt` to mean this attempt. After the retry of a run this holds for its nodes
-        too, with the attempts that they had then."""
+        """Apply later facts without an `attempt` to this attempt. After the retry of a run, do the same for its nodes,
+        with their attempts at that time."""
         self.default_attempts[row] = attempt
         if node is not None:
             return
@@ -258,8 +259,8 @@ class Plan:
             raise InvalidTransition(act, node.status, refusal_reasons.run_is(state, act), node.version)
 
     def _end_of(self, row: Row, reported: Reported) -> datetime:
-        """Return the time of the end. What the server stamps or estimates is never before the start: its own clock may
-        have been set back. Raises BadFact if the engine's own time is."""
+        """Return the time of the end. A time by the server's clock is never before the start, as that clock may have
+        been set back. Raises BadFact if the engine's own time is before the start."""
         start, end = row.started_at, reported.at or self.known.now
         if reported.at and start and end < start and not reported.is_corrected:
             raise BadFact("end_before_start", f"at: before its start, which was at {start.isoformat()}.")

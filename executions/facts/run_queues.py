@@ -1,4 +1,4 @@
-"""The running and the queued runs of workflows of which only one run may run at a time."""
+"""The running and the queued runs of workflows that run one at a time."""
 
 from bisect import bisect_left, insort
 from collections import defaultdict
@@ -12,7 +12,7 @@ from executions.models import ExecutionStatus
 
 from .rows import RunRow
 
-# The run of each workflow that keeps others from starting, and the first of those in its queue.
+# The running run of each workflow, which keeps others from starting, and the first runs in its queue.
 TURNS = """
 SELECT workflow_id, id, NULL FROM workflow_executions
 WHERE workflow_id = ANY(%(ids)s) AND status = 'running' AND NOT metadata @> '{"allow_concurrent": true}'
@@ -24,12 +24,12 @@ SELECT workflow, first.id, first.created_at FROM unnest(%(ids)s) AS workflow, LA
 ) AS first
 """
 
-type Place = tuple[datetime, UUID]  # in a queue: when the run was created, and its id
+type Place = tuple[datetime, UUID]  # order in a queue: creation time and id of the run
 
 
 class Turns:
-    """The run of each workflow that is running, and the first pending runs of its queue in order: more of them than the
-    call has runs, since each of these leaves the queue once at most while it is applied."""
+    """The running run of each workflow, and the first pending runs of its queue, in order. One more than the call has
+    runs is enough: each run of the call leaves the queue at most once."""
 
     def __init__(self, workflows: Collection[UUID] = (), runs: int = 0) -> None:
         self._slots: dict[UUID, UUID] = {}
@@ -48,7 +48,7 @@ class Turns:
                     insort(self._queues[workflow], (queued_at, run))
 
     def take_slot(self, run: RunRow) -> bool:
-        """Let the run be the one that is running. Return False if another one is."""
+        """Let the run take the slot of its workflow. Return False if another run has it."""
         if run.workflow in self._slots:
             return self._slots[run.workflow] == run.id
         self._slots[run.workflow] = run.id
@@ -56,7 +56,7 @@ class Turns:
         return True
 
     def free_slot(self, run: RunRow) -> None:
-        """Let another run start, if this is the one that is running."""
+        """Free the slot of the workflow if the run has it."""
         if self._slots.get(run.workflow) == run.id:
             del self._slots[run.workflow]
             self._undo.append(lambda: self._slots.__setitem__(run.workflow, run.id))
@@ -77,25 +77,25 @@ class Turns:
             self._undo.append(lambda: insort(queue, place))
 
     def first_ahead(self, run: RunRow) -> UUID | None:
-        """Return the run that a queued run waits for, None if it may start."""
+        """Return the run that this queued run waits for, None if it may start."""
         if (running := self._slots.get(run.workflow)) is not None:
             return running
         first = next(iter(self._queues[run.workflow]), None)
         return first[1] if first is not None and first < (run.created_at, run.id) else None
 
     def keep(self) -> None:
-        """Keep what was changed."""
+        """Keep the changes."""
         self._undo.clear()
 
     def undo(self) -> None:
-        """Undo what was changed since keep()."""
+        """Undo the changes since keep()."""
         while self._undo:
             self._undo.pop()()
 
 
 def take_turns(workflows: set[UUID]) -> None:
-    """Let one call at a time start runs of these workflows, of which one may run: calls that wait for each other's runs
-    would wait for ever."""
+    """Take a lock for each workflow, so that one call at a time starts its runs. Without it, two calls could wait for
+    each other's runs and deadlock."""
     if workflows:
         keys = [f"starts {workflow}" for workflow in sorted(workflows)]
         with connection.cursor() as cursor:

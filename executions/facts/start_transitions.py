@@ -1,4 +1,4 @@
-"""Starts in memory, with the leases that they ask for, and heartbeats of these."""
+"""Start runs and nodes in memory, grant their leases, and extend leases by heartbeats."""
 
 from executions import refusal_reasons
 from executions.exceptions import ConcurrentExecution, InvalidTransition, QueuedExecution
@@ -32,7 +32,7 @@ def _take_turn(plan: Plan, run: RunRow) -> None:
 
 def start_node(plan: Plan, fact: kinds.NodeStart, reported: Reported) -> bool:
     node = plan.node_of(fact)
-    plan.check_run_token(fact)  # of a start that is reported again too: so a worker hears that its run was taken
+    plan.check_run_token(fact)  # also for a repeated start: it tells a worker that its run was taken
     if is_new := plan.is_new(node, node.id, fact):
         plan.check_run(node, fact.act, (ExecutionStatus.RUNNING,))
         node.started_at = reported.at or plan.known.now
@@ -44,7 +44,7 @@ def start_node(plan: Plan, fact: kinds.NodeStart, reported: Reported) -> bool:
 def _grant(
     plan: Plan, row: RunRow | NodeRow, start: kinds.RunStart | kinds.NodeStart, reported: Reported, *, is_new: bool
 ) -> None:
-    """Give the attempt a lease if its start asks for one. A start that is reported again finds the one that it got."""
+    """Grant a lease if the start asks for one. A repeated start finds the lease that it was granted."""
     if not is_leased(start):
         return
     leases = plan.known.leases
@@ -55,7 +55,7 @@ def _grant(
 
 
 def extend_lease(plan: Plan, fact: kinds.RunHeartbeat | kinds.NodeHeartbeat, _reported: Reported) -> bool:
-    """Extend the lease from now on. Return True: a heartbeat that is sent again extends it again."""
+    """Extend the lease from now on. Return True, as a repeated heartbeat extends it again."""
     row = _row_of(plan, fact)
     lease = plan.known.leases.check(fact.act, row, fact.token)
     if row.status != ExecutionStatus.RUNNING:

@@ -1,10 +1,9 @@
 """Merge status reports that arrive in any order, repeated, or late.
 
-The state of a row is that of all observations of it, whatever their order: it started at the earliest, unless all of
-them are ends, and its end is the latest of those that report one.
-
-An end that the ledger itself derived from the run's (`settled`) gives way to one that is reported. Rows that were
-retried since are left alone: observations are of the first attempt.
+The state of a row follows from all its observations, whatever their order. It started at the earliest observation,
+unless all of them are ends; it ended at the latest reported end. A reported end replaces an end that the ledger derived
+from the end of the run (`settled`). Observations are about the first attempt, so rows that were retried since do not
+change.
 """
 
 from datetime import datetime
@@ -20,12 +19,12 @@ from .run_plan import Plan
 
 S = ExecutionStatus
 ACTS = {S.COMPLETED: "complete", S.FAILED: "fail", S.CANCELLED: "cancel", S.SKIPPED: "skip"}
-RANKS = {S.SKIPPED: 0, S.CANCELLED: 1, S.COMPLETED: 2, S.FAILED: 3}  # of two ends at the same time
+RANKS = {S.SKIPPED: 0, S.CANCELLED: 1, S.COMPLETED: 2, S.FAILED: 3}  # the higher of two ends at one time counts
 ERRORS = ("error_message", "error_traceback")
 
 
 def observe_run(plan: Plan, fact: kinds.RunObserve, reported: Reported) -> bool:
-    """Take over what was seen of a run. Return whether it is new."""
+    """Apply an observation of a run. Return whether it is new."""
     run = plan.the_run
     if run.attempt > 1:
         return False
@@ -33,7 +32,7 @@ def observe_run(plan: Plan, fact: kinds.RunObserve, reported: Reported) -> bool:
 
 
 def observe_node(plan: Plan, fact: kinds.NodeObserve, reported: Reported) -> bool:
-    """Take over what was seen of a node, which is added to the run if it is not there. Return whether it is new."""
+    """Apply an observation of a node, which is added to the run if it does not exist. Return whether it is new."""
     is_new = plan.add_node(fact, reported)
     node = plan.node_of(fact)
     if node.attempt > 1:
@@ -42,7 +41,7 @@ def observe_node(plan: Plan, fact: kinds.NodeObserve, reported: Reported) -> boo
 
 
 def settle(plan: Plan) -> None:
-    """End the nodes of which no end was reported, if the run has ended, as its own end does."""
+    """If the run has ended, end the nodes without a reported end, as the end of a run does."""
     run = plan.run
     if run is None or run.attempt > 1:
         return
@@ -69,7 +68,7 @@ def _observe(plan: Plan, row: Row, node: UUID | None, state: str | None, reporte
 
 
 def _observe_start(row: Row, moment: datetime, status: ExecutionStatus) -> None:
-    """Take over the start. An end alone gives no start: the row would have taken no time."""
+    """Set the start. An end alone sets no start: the duration would be 0."""
     if row.started_at is not None:
         if moment < row.started_at:
             _set(row, started_at=moment)
@@ -79,7 +78,7 @@ def _observe_start(row: Row, moment: datetime, status: ExecutionStatus) -> None:
 
 
 def _is_later(row: Row, moment: datetime, status: ExecutionStatus) -> bool:
-    """Return whether this end is to replace the one that the row has."""
+    """Return whether this end replaces the end of the row."""
     if row.status not in ENDED or row.ended_at is None or getattr(row, "settled", False):
         return True
     return (moment, RANKS[status]) > (row.ended_at, RANKS[ExecutionStatus(row.status)])

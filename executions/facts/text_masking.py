@@ -1,4 +1,4 @@
-"""The texts of facts, masked by all that their run keeps secret, before a connection is used."""
+"""Mask the texts of facts by all secrets of their run, while no connection is held."""
 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
@@ -18,8 +18,8 @@ type Secrets = Mapping[UUID, run_secrets.RunSecrets | Exception]
 
 
 class Masker:
-    """Masks the texts as they were sent, with everything that was found so far: a second try finds more secrets of the
-    run, and a text that was cut already could hold a part of one."""
+    """Masks the texts as they were sent, by all secrets found so far. A second try starts from the sent texts again:
+    the run may have more secrets by then, and a masked and cut text could hold a part of one."""
 
     def __init__(self) -> None:
         self.found: dict[UUID, frozenset[str]] = {}
@@ -27,8 +27,9 @@ class Masker:
         self._plain = run_secrets.without_secrets(ledgerkit_settings.SECRET_KEYS_EXTRA)
 
     def mask(self, run: UUID, facts: Sequence[Reported], secrets: Secrets) -> run_secrets.RunSecrets:
-        """Mask the texts of the facts of a run, and return what is known of its secrets then. Raises BadFact if they
-        are too many or too long. If the run's secrets are unavailable, texts are left alone; the plan refuses them."""
+        """Mask the texts of the facts of a run. Return its secrets, with those found in the texts. Raises BadFact if
+        the secrets are too many or too long. If the run's secrets are unavailable, texts do not change; the plan
+        refuses them."""
         known = secrets.get(run, self._plain)
         if isinstance(known, Exception):
             return self._plain
@@ -44,7 +45,7 @@ class Masker:
     def _mask_with_new(
         self, run: UUID, sent: list[Fields], known: run_secrets.RunSecrets
     ) -> tuple[run_secrets.RunSecrets, list[Fields]]:
-        """Mask texts of which some hold secrets that are not known. Return what is known then, and the texts."""
+        """Mask texts that hold new secrets. Return all secrets of the run, and the texts."""
         more, masked = _mask_all(run, sent, known)
         if more:
             self.found[run] = self.found.get(run, frozenset()) | more
@@ -61,12 +62,12 @@ class Masker:
         )
 
     def values(self) -> frozenset[str]:
-        """Return everything that was found."""
+        """Return all secrets that were found."""
         return frozenset().union(*self.found.values())
 
 
 def _mask_all(run: UUID, sent: list[Fields], known: run_secrets.RunSecrets) -> tuple[frozenset[str], list[Fields]]:
-    """Return the secrets in these texts that are not known, and the texts masked."""
+    """Return the new secrets in these texts, and the masked texts."""
     pieces = [masking.FieldValues(run, dict(texts)) for texts in sent]
     try:
         more, _now = masking.mask(pieces, "report", new=True, known={run: known})

@@ -21,8 +21,8 @@ from .caller import Caller
 from .refusals import NotFacts
 from .rows import RunRow
 
-MAX_WORKFLOWS = 100  # definitions in one call, each of which is a transaction
-MAX_OF_ONE = 10  # definitions of one name in one call: each loads and checks the whole stored graph
+MAX_WORKFLOWS = 100  # definitions in one call: each is a transaction
+MAX_OF_ONE = 10  # definitions with one name in one call: each loads and checks the whole stored graph
 MAX_PARTS = 2_000  # nodes and edges of several definitions in one call: 20,000 nodes take tens of seconds
 CACHED = 256  # graphs of a process; a graph never changes
 
@@ -51,7 +51,7 @@ class GraphOfRuns:
         return {UUID(node["id"]): node["name"] for node in self.stored.nodes}
 
     def has(self, wanted: str) -> bool:
-        """Return whether it has a node with this name or id."""
+        """Return whether the graph has a node with this name or id."""
         return wanted in self.by_name or nfc(wanted) in self.by_name or parse_uuid(wanted) in self.names
 
     @cached_property
@@ -62,7 +62,7 @@ class GraphOfRuns:
 _graphs: dict[UUID, GraphOfRuns] = {}
 
 
-# The visible ones by id, and the caller's own by name. Stores the graphs that are not stored yet, in the order of the
+# Find visible workflows by id, and the caller's own by name. Store graphs that are not stored yet, in the order of the
 # rows, as run_graph.current() does.
 WORKFLOWS = """
 SELECT clock_timestamp(), name, id, owner_id, is_active, config ->> 'log_level', graph_of(id) FROM workflows
@@ -75,8 +75,8 @@ ORDER BY id DESC
 
 
 def find_workflows(caller: Caller, wanted: Collection[str]) -> tuple[datetime | None, dict[str, WorkflowRow]]:
-    """Return the time by the database's clock, and the workflows with these ids or names that the caller sees: of
-    several with one name the first that was made."""
+    """Return the time by the database's clock, and the visible workflows with these ids or names. If several have one
+    name, the oldest counts."""
     if not wanted:
         return None, {}
     ids = {id for name in wanted if (id := parse_uuid(name))}
@@ -97,21 +97,21 @@ def find_workflows(caller: Caller, wanted: Collection[str]) -> tuple[datetime | 
 
 
 def find_named(workflows: Mapping[str, WorkflowRow], wanted: str) -> WorkflowRow | None:
-    """Return the workflow with this id or name of those that find_workflows() has found."""
+    """Return the workflow with this id or name from the result of find_workflows()."""
     id = parse_uuid(wanted)
     return (workflows.get(str(id)) if id else None) or workflows.get(nfc(wanted))
 
 
 def names_workflow_of(run: RunRow, wanted: str, found: WorkflowRow | None) -> bool:
-    """Return whether this id or name is that of the run's workflow, now or when the run was created, so that a fact is
-    not refused when it is sent again after a renaming. `found` is the workflow that has it now."""
+    """Return whether this id or name belongs to the run's workflow, now or when the run was created: a fact that is
+    sent again after the workflow was renamed is not refused. `found` is the workflow that has the name now."""
     if parse_uuid(wanted) == run.workflow or (found is not None and found.id == run.workflow):
         return True
     return nfc(wanted) == run.workflow_name and (found is None or found.owner == run.owner)
 
 
 def graphs(ids: Iterable[UUID | None]) -> dict[UUID, GraphOfRuns]:
-    """Return these graphs, read once in a process."""
+    """Return these graphs. Each is read once in a process."""
     wanted = {id for id in ids if id is not None}
     found = {id: graph for id in wanted if (graph := _graphs.get(id)) is not None}
     if missing := wanted - found.keys():
@@ -131,7 +131,8 @@ def graphs_of_today(workflows: Collection[UUID]) -> dict[UUID, GraphOfRuns]:
 
 
 def distinct_definitions(definitions: list[tuple[int, dict[str, object]]]) -> list[tuple[list[int], dict[str, object]]]:
-    """Return the definitions in the order of their names, each once with its places. Raises NotFacts for too many."""
+    """Return the distinct definitions in the order of their names, each with its indices in the call. Raises NotFacts
+    if they are too many."""
     places: dict[str, list[int]] = defaultdict(list)
     bodies = dict(definitions)
     for index, body in definitions:
@@ -151,7 +152,8 @@ def distinct_definitions(definitions: list[tuple[int, dict[str, object]]]) -> li
 
 
 def check_total(definitions: Sequence[tuple[list[int], Mapping[str, object]]]) -> None:
-    """Raise NotFacts if the definitions have too many nodes and edges together; a single one has limits of its own."""
+    """Raise NotFacts if the definitions have too many nodes and edges together; a single definition has limits of its
+    own."""
     lists = [body.get(name) for _places, body in definitions for name in ("nodes", "edges")]
     total = sum(len(each) for each in lists if isinstance(each, list))
     if len(definitions) > 1 and total > MAX_PARTS:
@@ -162,7 +164,7 @@ def check_total(definitions: Sequence[tuple[list[int], Mapping[str, object]]]) -
 
 
 class Nodes:
-    """The nodes that facts name, of these workflows."""
+    """Lookups of the nodes of these workflows by the names and ids in facts."""
 
     def __init__(self, workflows: Collection[UUID], wanted: Collection[str], within: Iterable[GraphOfRuns]) -> None:
         self._were_read = bool(workflows)
@@ -182,8 +184,9 @@ class Nodes:
                 self._by_name[workflow, name] = id
 
     def find(self, workflow: UUID, graph: GraphOfRuns | None, wanted: str) -> UUID | None:
-        """Return the node by its id or, first of the run's graph and then of today's, by its name. Nodes that were not
-        read are there if the graph has them. If it was deleted since, the foreign key fails."""
+        """Return the id of the node, None if there is none. A name is looked up in the run's graph first, then in the
+        current one. If nodes were not read, the graph is enough: if the node was deleted since, the foreign key
+        fails."""
         name, id = nfc(wanted), parse_uuid(wanted)
         if graph is not None and not self._were_read:
             return id if id in graph.names else graph.by_name.get(name)
@@ -191,8 +194,8 @@ class Nodes:
         return next((each for each in choices if each is not None and (workflow, each) in self._by_id), None)
 
     def name_and_retries(self, workflow: UUID, node: UUID, graph: GraphOfRuns | None) -> tuple[str, object]:
-        """Return the name and the retry_config of a node that find() has returned; None for the latter where nodes were
-        not read, as nothing is retried."""
+        """Return the name and the retry_config of a node that find() has returned. The retry_config is None if nodes
+        were not read: then the call retries nothing."""
         if graph is not None and not self._were_read:
             return graph.names[node], None
         return self._by_id[workflow, node]
