@@ -1,7 +1,7 @@
 """An Argo Workflow object (`kubectl get workflow NAME -o json`) as facts.
 
-Nodes that contain others (DAG, Steps, StepGroup, TaskGroup) are no tasks: edges lead through them. A Retry node and its
-attempts are one node execution with attempts. If phases conflict, the ended one is used.
+Nodes that contain other nodes (DAG, Steps, StepGroup, TaskGroup) are not tasks: edges lead through them. A Retry node
+and its attempts are one node execution with attempts. If phases conflict, the ended one is used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -102,7 +102,7 @@ def _phase_of_run(document: Document, tasks: list[Step]) -> str:
 
 
 def _of_task(run: str, task: Step, started_at: datetime, *, has_ended: bool) -> Iterator[Fact]:
-    """Yield what one task did, attempt by attempt."""
+    """Yield the facts of one task, attempt by attempt."""
     node = _id(run, task, started_at)
     tries = task.attempts or [task]
     for number, each in enumerate(tries, 1):
@@ -166,7 +166,7 @@ def _number(name: str) -> tuple[int, str]:
 
 
 def _make_unique(tasks: list[Step]) -> None:
-    """Add its key to the name of every task that has the name of an earlier one."""
+    """Append its key to the name of each task whose name an earlier task has."""
     seen: set[str] = set()
     for task in tasks:
         if task.name in seen:
@@ -185,7 +185,7 @@ def _edges(tasks: list[Step], steps: Mapping[str, Step], owners: Mapping[str, st
 
 
 def _next_tasks(task: Step, steps: Mapping[str, Step], owners: Mapping[str, str]) -> list[str]:
-    """Return the keys of the tasks that come next, past containers. Children that the file lacks are left out."""
+    """Return the keys of the next tasks, past containers. Children that the file lacks are left out."""
     waiting = [*task.children, *(key for each in task.attempts for key in each.children)]
     seen: set[str] = set()
     found: dict[str, None] = {}
@@ -207,7 +207,7 @@ def _node(task: Step) -> Fact:
 
 
 def _title(document: Document, name: str) -> str:
-    """Return what runs of one template have in common: its name, or the one that names are generated from."""
+    """Return the name that the runs of a template share: its own name, or the prefix of generated names."""
     labels = get(document, "metadata", "labels", default={})
     given = next((labels[label] for label in TEMPLATE_LABELS if isinstance(labels.get(label), str)), "")
     generated: str = get(document, "metadata", "generateName", of=str, default="")

@@ -18,11 +18,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NotImportable(ValueError):
-    """A document that is not what it seems to be. The sentence names the place."""
+    """The document is not valid in its format. The message names the place."""
 
 
 def derive(moment: datetime, *parts: object) -> str:
-    """Return the UUIDv7 that these parts always have. `moment` is its time."""
+    """Return a UUIDv7 with this time. Equal parts give equal ids."""
     digest = int.from_bytes(sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).digest()[:10])
     milliseconds = (moment - EPOCH).days * 86_400_000 + (moment - EPOCH).seconds * 1000 + moment.microsecond // 1000
     number = milliseconds << 80 | VERSION | (digest >> 62 & 0xFFF) << 64 | VARIANT | digest & (1 << 62) - 1
@@ -54,8 +54,8 @@ def parse_optional_moment(value: object, place: str) -> datetime | None:
 
 
 def get(document: object, *path: str | int, of: type | tuple[type, ...] = dict, default: object = ...) -> Any:
-    """Return the value at a place of a document. Raises NotImportable for another type, and for none unless there is a
-    default."""
+    """Return the value at a place of a document. Raises NotImportable if the value has another type, or is missing and
+    has no default."""
     value: Any = document
     for step in path:
         try:
@@ -81,7 +81,7 @@ def place_of(path: Iterable[str | int]) -> str:
 
 
 def node_name(name: str) -> str:
-    """Return a name that a node may have: of a longer one the end is replaced by a hash."""
+    """Return a valid name of a node: the end of a longer name is replaced by a hash."""
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]} {sha256(name.encode()).hexdigest()[:8]}"
 
 
@@ -101,7 +101,7 @@ def node_fact(act: str, run: str, node: str, moment: datetime | None = None, /, 
 
 
 def line(run: str, node: str | None, moment: datetime, level: str, message: str, data: object, *key: object) -> Fact:
-    """Return a log line. `key` tells it from other lines of the run with the same time."""
+    """Return the fact of a log line. `key` distinguishes it from other lines of the run with the same time."""
     return {
         "kind": "log", "id": derive(moment, run, "line", *key), "workflow_execution": run, "node_execution": node,
         "at": at(moment), "level": level, "message": message, "data": data,

@@ -74,7 +74,8 @@ def _creation(run: str, name: str, run_results: Document, invocation: str, start
 
 
 def _result(run_results: Document, index: int, ended_at: datetime) -> Result:
-    """Return a result. One without times failed or was skipped before it began: it has those of the run's end."""
+    """Return a result. A result without times failed or was skipped before it began: it gets the time of the run's
+    end."""
     result, place = run_results["results"][index], f"results[{index}]"
     name = get(run_results, "results", index, "unique_id", of=str)
     status = get(run_results, "results", index, "status", of=str)
@@ -111,7 +112,7 @@ def _config(node: object) -> dict[str, Any]:
 
 
 def _project(manifest: Document | None, results: list[Result]) -> str:
-    """Return the name of the project. Old manifests lack it: it is the second part of each node's name."""
+    """Return the name of the project. Old manifests lack it; there it is the second part of each node's name."""
     given: str = get(manifest, "metadata", "project_name", of=str, default="")
     names = [*(get(manifest, "nodes") if manifest else ()), *(each.name for each in results)]
     return given or next((parts[1] for name in names if len(parts := name.split(".")) > 2), "dbt")

@@ -1,4 +1,4 @@
-"""Files as facts: the format of each is detected, and what is wrong with one is a sentence with its place."""
+"""Convert files to facts. The format is detected; an error is a sentence that names the place."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,8 @@ FORMATS = (
 
 
 class Source(NamedTuple):
-    """A file of a known format. `facts` yields them; for a long file in pieces, with the bytes that are read."""
+    """A file of a known format. `facts` yields its facts; those of a long file in pieces, with the number of bytes
+    read."""
 
     format: str
     pieces: Iterator[tuple[list[Fact], int]]
@@ -24,7 +25,7 @@ class Source(NamedTuple):
 
 
 def expand(paths: Iterable[str]) -> Iterator[Path]:
-    """Yield the files; of a directory those with JSON in it and below it. Raises NotImportable."""
+    """Yield the files; for a directory, the JSON files in and below it. Raises NotImportable."""
     for path in map(Path, paths):
         if path.is_dir():
             yield from sorted(each for each in path.rglob("*") if each.suffix in {".json", ".jsonl", ".ndjson"})
@@ -35,12 +36,12 @@ def expand(paths: Iterable[str]) -> Iterator[Path]:
 
 
 def is_part(path: Path) -> bool:
-    """Return whether a file is read together with another one beside it."""
+    """Return whether a file is part of another file beside it, and read with that."""
     return path.name == MANIFEST and (path.parent / RESULTS).exists()
 
 
 def open_source(path: Path, stream: BinaryIO) -> Source:
-    """Return what a file holds. Raises NotImportable."""
+    """Detect the format of a file and return its source. Raises NotImportable."""
     first = stream.readline()
     while first and first.isspace():
         first = stream.readline()
@@ -53,13 +54,13 @@ def open_source(path: Path, stream: BinaryIO) -> Source:
 
 
 def _is_fact(value: object) -> bool:
-    """Return whether this is a fact: its kind has a dot, unless it is a line of a log."""
+    """Return whether the value is a fact: its kind has a dot, or is that of a log line."""
     kind = value.get("kind") if isinstance(value, dict) else None
     return isinstance(kind, str) and ("." in kind or kind == "log")
 
 
 def _value_of(text: bytes) -> Any:
-    """Return the value of a whole line, None if the document goes on."""
+    """Return the JSON value of a line, None if the document continues after it."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -67,7 +68,7 @@ def _value_of(text: bytes) -> Any:
 
 
 def _lines(first: Any, size: int, stream: BinaryIO, at_once: int = 1_000) -> Iterator[tuple[list[Fact], int]]:
-    """Yield objects, one of each line. Raises NotImportable with the number of a bad one."""
+    """Yield the object of each line, in pieces. Raises NotImportable with the number of an invalid line."""
     some, read = [first], size
     for number, text in enumerate(stream, 2):
         read += len(text)
@@ -114,7 +115,7 @@ def _converter(path: Path, document: object) -> tuple[str, Callable[[Any], Itera
 
 
 def document_kind(document: object) -> str:
-    """Return `kind` of an object of Kubernetes; dumps may lack it, but not spec and status."""
+    """Return `kind` of a Kubernetes object. Dumps may lack it; spec and status identify a workflow then."""
     if not isinstance(document, dict):
         return ""
     has_parts = {"metadata", "spec", "status"} <= document.keys()

@@ -1,4 +1,4 @@
-"""Parts of an OpenLineage event, as its document has them."""
+"""Access to parts of the document of an OpenLineage event."""
 
 from .conversion import Document, get
 
@@ -29,7 +29,7 @@ def job_type(document: Document) -> str:
 
 
 def airflow_tasks(document: Document) -> dict[str, object]:
-    """Return the tasks that Airflow lists with their edges."""
+    """Return the tasks, with their edges, that Airflow lists in the event."""
     tasks = get(document, "job", "facets", "airflow", "tasks", default={})
     return {name: task for name, task in tasks.items() if isinstance(get(task, AFTER, of=list, default=[]), list)}
 

@@ -1,4 +1,4 @@
-"""OpenLineage RunEvents as facts, whose order does not matter.
+"""Convert OpenLineage RunEvents to facts. The order of the events does not matter.
 
 A run without a parent is a run. Every run below it is a node execution, however deep, except the SQL statements of dbt,
 which are lines of the node around them. Each event is a line, too.
@@ -55,8 +55,8 @@ class Job(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A RunEvent. `around` is the node that a statement is a line of. `names_root` is False if the root is the parent
-    because the event does not name the run around that."""
+    """A RunEvent. `around` is the node of a SQL statement, which is recorded as a line. `names_root` is False if the
+    event names no root, and its parent is used as the root."""
 
     type: str
     moment: datetime
@@ -70,7 +70,7 @@ class Event(NamedTuple):
 
     @property
     def node(self) -> Job | None:
-        """Return what runs as a node, None where the root itself does."""
+        """Return the job that runs as a node, None if the event is about the root itself."""
         if self.around is not None:
             return None if self.around.run == self.root.run else self.around
         return None if self.job.run == self.root.run else self.job
@@ -85,14 +85,14 @@ class Event(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """The graph that events name: `nodes` with their datasets, and edges that are stated."""
+    """The graph in the events: `nodes` with their datasets, and explicit edges."""
 
     nodes: dict[str, tuple[set[str], set[str]]]
     edges: set[tuple[str, str]]
 
 
 def run_id(id: str) -> str:
-    """Return the id of a row for the id of a run. One that is no UUIDv7 has no time: it is derived with the first."""
+    """Return the run id itself if it is a UUIDv7, else an id derived from it, with the time EPOCH."""
     return same_or_derived(id, EPOCH, "openlineage")
 
 
@@ -101,7 +101,8 @@ def node_id(event: Event, node: Job) -> str:
 
 
 def read(document: Document) -> Event | None:
-    """Return the event, None for one about a job or a dataset alone. Raises NotImportable with the place."""
+    """Parse an event. Return None if it is about a job or a dataset alone. Raises NotImportable, which names the
+    place."""
     if "run" not in document and ("job" in document or "dataset" in document) and "eventType" not in document:
         return None
     moment = _moment(document)
@@ -145,7 +146,7 @@ def facts(events: Iterable[Event]) -> Iterator[Fact]:
 
 
 def definition(events: Iterable[Event]) -> Definition:
-    """Return the nodes and the stated edges of one workflow's events."""
+    """Return the nodes and the explicit edges in the events of one workflow."""
     found = Definition({}, set())
     for event in events:
         if (node := event.node) is not None:
@@ -162,13 +163,13 @@ def definition(events: Iterable[Event]) -> Definition:
 
 
 def title(event: Event, node: Job) -> str:
-    """Return the name of a node: dbt's own, else that of its job without the one of the run around it."""
+    """Return the name of a node: its name in dbt, else the name of its job without that of the root as a prefix."""
     own = _name_in_dbt(event.document) if event.around is None else ""
     return node_name(own or node.name.removeprefix(f"{event.root.name}.") or node.name)
 
 
 def _name_in_dbt(document: Document) -> str:
-    """Return the name that a node has in the project. The tests of a model may be one job, which has the model's."""
+    """Return the name of the node in the dbt project. One job may run all tests of a model: it has the model's name."""
     name: str = get(document, "job", "facets", "dbt_node", "unique_id", of=str, default="")
     is_of_model = job_type(document) == "TEST" and not name.startswith("test.")
     return f"{name}.tests" if name and is_of_model else name
@@ -186,7 +187,7 @@ def _creation(event: Event) -> Fact:
 
 
 def trigger(event: Event) -> str | None:
-    """Return what Airflow says of how its run was triggered, None if the event does not have that."""
+    """Return how Airflow triggered the run, None if the event does not contain it."""
     facets = facets_of(event.document, "run")
     for name in ("airflowDagRun", "airflow"):
         facet = facets.get(name)
@@ -258,8 +259,8 @@ def _message(event: Event) -> str:
 
 
 def _statement(event: Event) -> str:
-    """Return the SQL of the event that starts a statement; the data of the line has it as it was sent. Left out are
-    blank lines, of which the templates of dbt leave many, and the comment that dbt writes before each statement."""
+    """Return the SQL of the event that starts a statement; the data of the line has it unchanged. Blank lines, which
+    dbt's templates leave, and the comment that dbt writes before each statement are left out."""
     if event.around is None or event.type != "START":
         return ""
     sql: str = get(event.document, "job", "facets", "sql", "query", of=str, default="")
@@ -268,7 +269,7 @@ def _statement(event: Event) -> str:
 
 
 def _data(event: Event) -> dict[str, object]:
-    """Return the event as the data of a line: its facets, except those too long, and the names of its datasets."""
+    """Return the data of the event's line: its facets, except too long ones, and the names of its datasets."""
     data: dict[str, Any] = {"producer": str(event.document.get("producer") or "")}
     for of in ("run", "job"):
         data[of] = {name: _bound_facet(facet) for name, facet in facets_of(event.document, of).items()}

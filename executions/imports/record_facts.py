@@ -1,5 +1,4 @@
-"""Facts recorded in this process, as `POST events/` records them. The owner is that of the workflows, and the actor of
-the history."""
+"""Record facts in this process, as `POST events/` does. `owner` owns the workflows, and is the actor in the history."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ MAX_FACTS = 5_000  # in one transaction
 
 @dataclass(slots=True)
 class Recorded:
-    """`known_runs` were there before."""
+    """Counts of an import. `known_runs` existed before."""
 
     runs: int = 0
     known_runs: int = 0
@@ -34,8 +33,8 @@ class Recorded:
 
 
 def record(facts: Iterable[Fact], owner: object) -> Recorded:
-    """Record facts, in transactions of a bounded size. Raises NotImportable with the first that is refused. Workflows
-    are defined only where a run is new: one that is known already may be older than the definition of today."""
+    """Record facts, in transactions of a bounded size. Raises NotImportable for the first refused fact. Workflows are
+    defined only for new runs: an existing run may be older than the current definition."""
     total = Recorded()
     for some in batched(facts, MAX_FACTS):
         total.add(_record(some, owner))
@@ -43,7 +42,7 @@ def record(facts: Iterable[Fact], owner: object) -> Recorded:
 
 
 def check(facts: Sequence[Fact]) -> Recorded:
-    """Check that facts are well-formed, and store nothing. Raises NotImportable with the first that is not."""
+    """Check that the facts are valid, and store nothing. Raises NotImportable for the first invalid fact."""
     for some in batched(facts, MAX_FACTS):
         decoded = decode_array(to_json(some).encode(), imports=True)
         _raise_refusal(decoded.refusals, some)

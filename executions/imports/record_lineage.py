@@ -1,4 +1,4 @@
-"""Events of OpenLineage recorded: their workflows grow, their runs and nodes are observed."""
+"""Record OpenLineage events: add nodes and edges to their workflows, and observe their runs and nodes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ def record(
     events: Sequence[Event], caller: Caller, owner: object, *, imports: bool,
     may_write: Callable[[Workflow | None], None] = lambda _workflow: None,
 ) -> Outcome:  # fmt: skip
-    """Record events. `may_write` is called with a workflow before it grows. Raises NotImportable."""
+    """Record events. `may_write` is called with each workflow before it is changed. Raises NotImportable."""
     events = _with_roots(events, caller)
     by_workflow: dict[str, list[Event]] = {}
     for event in events:
@@ -40,7 +40,7 @@ def record(
 
 
 def _with_roots(events: Sequence[Event], caller: Caller) -> Sequence[Event]:
-    """Return the events. One that names no root gets the run of its parent, if that is a known node."""
+    """Return the events. If an event names no root and its parent is a known node, the run of that node is the root."""
     parents = {event.root.run for event in events if not event.names_root}
     if not parents:
         return events
@@ -50,7 +50,7 @@ def _with_roots(events: Sequence[Event], caller: Caller) -> Sequence[Event]:
 
 
 def _roots_of_nodes(ids: set[str], caller: Caller) -> dict[str, Job]:
-    """Return the runs of those of these node executions that the caller sees."""
+    """Return the run of each of these node executions that the caller sees."""
     nodes = NodeExecution.objects.filter(pk__in=[id for id in ids if UUID(id).version == 7])
     of_run = ("workflow", "workflow__owner", "metadata__run_id", "metadata__namespace", "metadata__job")
     rows = nodes.values_list("pk", *(f"workflow_execution__{name}" for name in of_run))
@@ -68,7 +68,7 @@ def _outermost(job: Job, around: Mapping[str, Job]) -> Job:
 
 
 def record_documents(documents: Sequence[Document], owner: Any, *, dry_run: bool) -> Recorded:
-    """Record the events of a file. Raises NotImportable with the number of a bad one."""
+    """Record the events of a file. Raises NotImportable with the number of an invalid event."""
     events = [event for number, each in enumerate(documents, 1) if (event := _read(each, number))]
     runs = {event.run for event in events}
     if dry_run:
@@ -89,7 +89,7 @@ def _read(document: Document, number: int) -> Event | None:
 
 
 def _renew_graphs(runs: set[str]) -> None:
-    """Let runs remember the graph that their workflow has now: it has grown by what they report."""
+    """Set the graph of the runs to the current graph of their workflow, which has the nodes that their events added."""
     reported = WorkflowExecution.objects.filter(pk__in=runs)
     today = run_graph.current(set(reported.values_list("workflow", flat=True)))
     for workflow, graph in today.items():
@@ -97,7 +97,7 @@ def _renew_graphs(runs: set[str]) -> None:
 
 
 def _set_triggers(events: Iterable[Event]) -> None:
-    """Set the trigger of runs that were made by an event that did not have it."""
+    """Set the trigger of runs that an event without the trigger has created."""
     runs: dict[str, set[str]] = {}
     for event in events:
         if trigger := openlineage.trigger(event):

@@ -1,6 +1,6 @@
 """A WfFormat instance (https://wfcommons.org/format) of schema 1.4 or 1.5 as facts.
 
-It has the runtime of each task and no start: a task is taken to begin when the last of its parents has ended.
+It has the runtime of each task, but no start: a task is assumed to begin when the last of its parents has ended.
 """
 
 import json
@@ -84,7 +84,7 @@ def _definition(name: str, document: Document, tasks: Mapping[str, Task], order:
 
 
 def _fingerprint(tasks: Mapping[str, Task]) -> str:
-    """Return a hash of the graph: several graphs have the same name."""
+    """Return a hash of the graph, because several graphs may have the same name."""
     edges = sorted((key, sorted(task.parents)) for key, task in tasks.items())
     return sha256(json.dumps(edges).encode()).hexdigest()[:8]
 
@@ -127,7 +127,7 @@ def _files(document: Document) -> list[Any]:
 
 
 def _tasks_of_14(document: Document) -> dict[str, Task]:
-    """Return the tasks of schema 1.4, whose key is the name: parents refer to it."""
+    """Return the tasks of schema 1.4. Their key is the name, as parents refer to it."""
     listed = get(document, "workflow", "tasks", of=list)
     children = _children(listed, "name")
     tasks: dict[str, Task] = {}
@@ -179,7 +179,7 @@ def _add(
 
 
 def _executed_at(text: str, place: str) -> datetime:
-    """Return the start. Pegasus writes it in two ways of its own."""
+    """Parse the start. Pegasus has two formats of its own."""
     if PEGASUS_4.fullmatch(text):
         return datetime.strptime(text, "%Y%m%dT%H%M%S%z")
     if PEGASUS_5.fullmatch(text):

@@ -16,7 +16,7 @@ from workflows.models import Workflow
 from .conversion import NotImportable
 from .openlineage import Definition
 
-INFERRED = "inferred"  # label of an edge that nobody has stated: a dataset leads from one node to the other
+INFERRED = "inferred"  # label of an edge that follows from a dataset which one node writes and the other reads
 KEPT = 200  # datasets of a node
 SIDES = ("inputs", "outputs")
 
@@ -25,8 +25,8 @@ type Pair = tuple[str, str]
 
 @transaction.atomic
 def extend(name: str, wanted: Definition, owner: object, may_write: Callable[[Workflow | None], None]) -> None:
-    """Add what is missing to the owner's workflow of this name, which is made if there is none. Calls `may_write` with
-    it before it is changed. Raises NotImportable."""
+    """Add missing nodes and edges to the owner's workflow of this name, or create it. Calls `may_write` with it before
+    it is changed. Raises NotImportable."""
     found = lock_workflow_name(name, owner)
     row = Workflow.objects.with_graph().get(pk=found.pk) if found else None
     there: Any = WorkflowSerializer(row).data if row else {"nodes": [], "edges": []}
@@ -63,7 +63,7 @@ def _datasets(node: Mapping[str, Any], side: str) -> set[str]:
 
 
 def _edges(there: Any, nodes: dict[str, Any], wanted: Definition) -> tuple[list[Any], bool]:
-    """Return all edges, and whether one is new or gone. Those that follow from datasets are found anew."""
+    """Return all edges, and whether they differ from the stored ones. Inferred edges are computed again."""
     names = {node["id"]: node["name"] for node in there["nodes"]}
     stored = {(names[edge["source_node"]], names[edge["target_node"]]): edge for edge in there["edges"]}
     stated = {pair: {**edge, **_ends(pair)} for pair, edge in stored.items() if edge["label"] != INFERRED}
@@ -81,7 +81,7 @@ def _ends(pair: Pair) -> dict[str, str]:
 
 
 def _infer_edges(nodes: dict[str, Any]) -> set[Pair]:
-    """Return a pair for each node that reads what another one writes."""
+    """Return a pair for each node that writes a dataset and another node that reads it."""
     readers: dict[str, set[str]] = {}
     for name, node in nodes.items():
         for dataset in _datasets(node, "inputs"):
@@ -96,7 +96,7 @@ def _infer_edges(nodes: dict[str, Any]) -> set[Pair]:
 
 
 def _without_cycles(pairs: set[Pair], stated: set[Pair]) -> set[Pair]:
-    """Return those that are in no cycle, whatever the order in which they came."""
+    """Return the pairs that are in no cycle. The order of the events does not matter."""
     every = pairs | stated
     try:
         graph_algorithms.check_acyclic(set(chain.from_iterable(every)), every)
