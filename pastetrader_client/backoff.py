@@ -1,4 +1,4 @@
-"""Waits between calls while the ledger takes none: each longer than the one before, of random length."""
+"""Exponential backoff with jitter, for calls while the ledger takes none."""
 
 import random
 
@@ -6,7 +6,7 @@ LONGEST = 30.0  # seconds
 
 
 def seconds_to_wait(first: float, failures: int, retry_after: float | None) -> float:
-    """Return `first` seconds, twice as many after each further failure, less some chance: many clients must not come
-    back at once. It is never less than what the ledger asks for."""
+    """Return `first` seconds, doubled for each further failure, less a random part: many clients must not return at
+    once. Return `retry_after` at least."""
     delay = min(LONGEST, first * (1 << min(failures - 1, 20)))
     return max(delay * random.uniform(0.5, 1), retry_after or 0.0)  # noqa: S311  # jitter

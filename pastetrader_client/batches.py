@@ -1,5 +1,5 @@
-"""One batch of facts: sent, and once more without what was refused, because a refused fact undoes all others of its run
-in the same call."""
+"""Send a batch of facts, and again without the refused ones: a refused fact undoes all facts of its run in the same
+call."""
 
 import json
 import logging
@@ -17,23 +17,23 @@ from .run_watch import RunWatch
 from .runs import Node, Run
 from .transport import Answer, Refusal, TooLarge, Transport, Unavailable
 
-ROUNDS = 5  # in which what was refused is left out, before the rest is sent in halves
-MISSING = {"execution.create", "node.create"}  # the kinds that name what a workflow may not have yet
-PLACES, OTHERS = {"workflow.ensure": 0, "execution.create": 1}, 2  # of kinds in a call
+ROUNDS = 5  # calls without the refused facts, before the rest is sent in halves
+MISSING = {"execution.create", "node.create"}  # kinds that may name a workflow or a node that does not exist yet
+PLACES, OTHERS = {"workflow.ensure": 0, "execution.create": 1}, 2  # order of kinds in a call
 ENDED = {"completed", "failed", "skipped", "cancelled"}
 RETRIES = {"execution.retry", "node.retry"}
 NO_MOVES = {"log", *MISSING}
-FENCED = "fenced"  # the code of a refusal: another worker has the attempt
-DENIED = "permission_denied"  # that of a refusal of each fact of this kind and run
+FENCED = "fenced"  # code of a refusal: another worker has the attempt
+DENIED = "permission_denied"  # code of a refusal that applies to all facts of this kind and run
 MAX_KNOWN = 10_000
 
 logger = logging.getLogger("pastetrader_client")
 
 
 class Batches:
-    """Sends batches. `gone` has the runs and nodes that the ledger does not take, `no_moves` the runs that have not
-    started or have been ended by somebody else, `resumed` the attempts of runs that were resumed; `specs` has the nodes
-    that the engine has described, by run and name; `definitions` the graphs that were reported.
+    """Sends batches. `gone` has the refused or missing runs and nodes; `no_moves` the runs that take no transitions,
+    because their start was refused or somebody else ended them; `resumed` the attempts of resumed runs; `specs` the
+    nodes that the engine has described, by run and name; `definitions` the reported graphs.
     """
 
     def __init__(self, transport: Transport, watch: RunWatch, leases: Leases) -> None:
@@ -45,27 +45,27 @@ class Batches:
         self.definitions = Definitions()
         self.early = FactsAwaitingCreation()
         self.logged: dict[tuple[str, str, str], None] = {}
-        self.taken = 0  # facts that the ledger has applied, or knew
+        self.taken = 0  # facts that the ledger has applied or had already
 
     def send(self, facts: Sequence[Fact], defined: set[str] | None = None) -> None:
-        """Send until nothing is refused but what waits in `early`. Raises what the transport raises; the same facts may
-        be sent again then. `defined` has the runs whose workflows were given what they lack."""
+        """Send until no fact is refused, except those that wait for a creation (`early`). Raises the exceptions of the
+        transport; the same facts may be sent again then. `defined` has the runs whose workflows were completed."""
         wanted, defined = self._keep_accepted(facts), set() if defined is None else defined
         early: set[str] = set()
         for _round in range(ROUNDS):
             if not wanted:
                 break
             answer = self.transport.send([fact.body for fact in wanted])
-            self._hear(wanted, answer)
+            self._note_answer(wanted, answer)
             refusals = self.early.without_early(wanted, answer.refusals, early)
             wanted = self._without_refused(wanted, refusals, defined) if refusals else []
         self.early.waiting += [fact for fact in facts if fact.run in early]
-        if wanted:  # fewer than there were, so this ends; what many refusals cost grows with the facts, not with both
+        if wanted:  # fewer facts than before, so this ends; the cost does not grow with facts times refusals
             send_in_halves(lambda half: self.send(half, defined), wanted)
 
     def send_heartbeats(self) -> bool:
-        """Send the heartbeats that are due. They are kept nowhere: an old one is worth nothing. Return whether the
-        ledger has answered. Raises Stopped."""
+        """Send the heartbeats that are due. They are not kept, as an old one is useless. Return whether the ledger has
+        answered. Raises Stopped."""
         if not (heartbeats := self.leases.heartbeats()):
             return False
         try:
@@ -90,36 +90,36 @@ class Batches:
                 self.describe(run.id, node.name, {"retry_config": {"max_retries": node.retries}})
 
     def describe(self, run: str, name: str, fields: Mapping[str, object]) -> None:
-        """Note what a node is like, for the case that the workflow does not have it."""
+        """Note the fields of a node, in case the workflow does not have it."""
         remember(self.specs, (run, name), fields, most=MAX_KNOWN)
 
     def resume(self, run: str, attempt: int) -> None:
-        """Take facts of the run again, of this attempt."""
+        """Accept facts of the run again, for this attempt."""
         remember(self.resumed, run, attempt, most=MAX_KNOWN)
         self.gone.pop(run, None)
         self.no_moves.pop(run, None)
 
     def _keep_accepted(self, facts: Sequence[Fact]) -> list[Fact]:
-        """Return the facts that the ledger may take, definitions and creations of runs first: those that another
-        process has left may come late. The lines of a node that it refused are lines of the run."""
+        """Return the facts that the ledger may take, definitions and creations of runs first, as the files of another
+        process may have them last. The lines of a refused node become lines of the run."""
         wanted: list[Fact] = []
         for fact in sorted(facts, key=lambda fact: PLACES.get(fact.kind, OTHERS)):
-            if fact.kind == "execution.create":  # what was not found before comes now
+            if fact.kind == "execution.create":  # the run that was not found before is created now
                 self.gone.pop(fact.run, None)
-            if self._is_in_vain(fact):
+            if self._would_be_refused(fact):
                 self.leases.let_go(fact)
             else:
                 wanted.append(without_node(fact) if fact.kind == "log" and fact.node in self.gone else fact)
         return wanted
 
-    def _is_in_vain(self, fact: Fact) -> bool:
+    def _would_be_refused(self, fact: Fact) -> bool:
         return (
             bool(fact.token and fact.token in self.leases.fenced)
             or bool({fact.run, fact.node if fact.kind != "log" else ""} & self.gone.keys())
             or (fact.run in self.no_moves and fact.kind not in NO_MOVES)
         )
 
-    def _hear(self, facts: Sequence[Fact], answer: Answer) -> None:
+    def _note_answer(self, facts: Sequence[Fact], answer: Answer) -> None:
         self.taken += answer.applied + answer.known
         self.watch.heard({fact.run for fact in facts})
         for notice in answer.notices:
@@ -128,7 +128,7 @@ class Batches:
                 remember(self.no_moves, notice.run, most=MAX_KNOWN)
 
     def _without_refused(self, facts: Sequence[Fact], refusals: Sequence[Refusal], defined: set[str]) -> list[Fact]:
-        """Return the facts of the runs of which one was refused, without those that are refused for good."""
+        """Return the facts of runs with a refused fact, without the facts that would be refused again."""
         refused = _refusals_of_facts(facts, refusals)
         runs = {facts[index].run for index in refused} - {""}
         invalid = [facts[index] for index, each in refused.items() if each.code == "invalid"]
@@ -140,7 +140,7 @@ class Batches:
         return self._keep_accepted(self._without_attempts_after(left, [facts[index] for index in out]))
 
     def _without_attempts_after(self, facts: Sequence[Fact], refused: Sequence[Fact]) -> list[Fact]:
-        """Return the facts without the transitions of attempts that no retry has begun. Lines are recorded."""
+        """Return the facts without the transitions of attempts whose retry was refused. Lines are kept."""
         retries = [fact for fact in reversed(refused) if fact.kind in RETRIES and fact.attempt]
         last = {fact.node or fact.run: fact.attempt for fact in retries}
         left: list[Fact] = []
@@ -152,17 +152,17 @@ class Batches:
         return left
 
     def leave_out(self, fact: Fact, refusal: Refusal) -> None:
-        """Log that a fact is not recorded, once for all of its kind and run, and note what that means for others."""
+        """Log a refused fact, once per kind and run, and note which other facts it affects."""
         if refusal.code == FENCED and fact.token:
             self._fence(fact)
         else:
             self._note_refused(fact, refusal)
         self.leases.let_go(fact)
-        of = _subject(fact)
-        key = (of, fact.kind, refusal.code)
+        subject = _subject(fact)
+        key = (subject, fact.kind, refusal.code)
         if key not in self.logged:
             remember(self.logged, key, most=MAX_KNOWN)
-            logger.error("the ledger refused %s of %s: %s: %s", fact.kind, of, refusal.code, refusal.detail)
+            logger.error("the ledger refused %s of %s: %s: %s", fact.kind, subject, refusal.code, refusal.detail)
 
     def _note_refused(self, fact: Fact, refusal: Refusal) -> None:
         """Note which later facts would be refused too."""
@@ -177,14 +177,15 @@ class Batches:
             remember(self.no_moves, fact.run, most=MAX_KNOWN)
 
     def _fence(self, fact: Fact) -> None:
-        """Take no more facts with the token of an attempt that another worker has. If the attempt was this process's
-        own, its run or node is over here; facts that an ended process left in its file may be of an earlier attempt."""
+        """Accept no more facts with the token of an attempt that another worker has. If this process executed the
+        attempt, stop its run or node here; facts from the file of an ended process may belong to an earlier attempt."""
         if self.leases.is_own(fact.token):
             self._end_here(fact)
         self.leases.fence(fact.token)
 
     def _end_here(self, fact: Fact) -> None:
-        """End the run or the node, but not a newer attempt of the run, which this process has resumed."""
+        """Stop the run or the node in this process, but not a newer attempt of the run that this process has
+        resumed."""
         attempt, resumed = self.leases.attempt_of_run(fact.token), self.resumed.get(fact.run)
         if attempt and resumed and attempt < resumed:
             return
@@ -195,8 +196,8 @@ class Batches:
             self.watch.forget_node(fact.node)
 
     def _define(self, facts: Sequence[Fact], refused: Sequence[Fact], defined: set[str]) -> set[str]:
-        """Add what workflows lack to them, once for each run of a batch. Return the runs that may be sent again. A
-        workflow that a run does not find is made anew here, without edges: the next run reports its definition."""
+        """Add missing nodes to workflows, once for each run of a batch. Return the runs that may be sent again. A
+        missing workflow is created without edges: the next run reports its definition."""
         runs = {fact.run for fact in refused if fact.kind in MISSING} - defined
         bodies: dict[str, list[Any]] = defaultdict(list)
         for fact in facts:
@@ -216,8 +217,8 @@ class Batches:
 
 
 def _refusals_of_facts(facts: Sequence[Fact], refusals: Sequence[Refusal]) -> dict[int, Refusal]:
-    """Return the refusals by the places of their facts. The ledger names one fact of a run: if the caller may not
-    report its kind, it would name the others of this kind and run next. It names each definition."""
+    """Return the refusals by the index of their facts. The ledger names one fact of a run; if the caller has no right
+    to report its kind, all facts of this kind and run are refused. The ledger names every definition."""
     found = {each.index: each for each in refusals if each.index < len(facts)}
     of_runs = [(index, each) for index, each in found.items() if each.code == DENIED and facts[index].run]
     denied = {(facts[index].run, facts[index].kind): each for index, each in of_runs}
@@ -226,12 +227,12 @@ def _refusals_of_facts(facts: Sequence[Fact], refusals: Sequence[Refusal]) -> di
 
 
 def _subject(fact: Fact) -> str:
-    """Return what a line of the log says that a fact is of."""
+    """Return the subject of a fact for a message of the log."""
     return f"run {fact.run}" if fact.kind != "workflow.ensure" else f"workflow {name_in(fact.body)}"
 
 
 def send_in_halves(send: Callable[[Sequence[Fact]], None], facts: Sequence[Fact]) -> None:
-    """Send the facts in two halves; a single one that is too large, or no fact at all, is left out."""
+    """Send the facts in two halves. Leave out a single fact, which is too large or cannot be read."""
     if len(facts) == 1:
         logger.error(
             "the ledger refused %s of %s: its body is too large or cannot be read", facts[0].kind, _subject(facts[0])

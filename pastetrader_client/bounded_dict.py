@@ -1,10 +1,10 @@
-"""Dicts that forget their oldest entries: a process of an engine may live for years."""
+"""Dicts of bounded size, which forget their oldest entries: the process of an engine may live for years."""
 
 from contextlib import suppress
 
 
 def remember[K, V](known: dict[K, V | None], key: K, value: V | None = None, *, most: int) -> None:
-    """Add the key; forget the oldest of more than so many. Another thread may do so at the same time."""
+    """Add the key, and forget the oldest keys beyond `most`. Another thread may do the same meanwhile."""
     known[key] = value
     if len(known) > most:
         with suppress(RuntimeError, StopIteration):

@@ -1,8 +1,8 @@
 """Celery: `instrument(app)` records tasks. A task becomes a node of a run; what a task sends belongs to its run, and so
 do the parts of a chain, a group and a chord.
 
-The run travels in headers of the messages. A worker that gets a message without them (the process that sent it does not
-report) takes the id that the root id of the task, or the id of its group, always has.
+Headers of the messages name the run. If a message has none, because its sender does not report, the worker derives the
+id of the run from the root id of the task or the id of its group.
 """
 
 import os
@@ -32,11 +32,11 @@ from .runs import Node, Run, current_node
 
 NESTING = "replaced_task_nesting"  # Celery's header: how many tasks this one replaces
 UNLIMITED = 1_000  # retries of a task with max_retries=None
-MOST_GROUPS = 1_000  # whose runs a sending process remembers
-MOST_TASKS = 10_000  # that have not ended, as far as the process knows
-RETRY_SECONDS = 2.0  # that a retry waits for its report to be delivered
+MOST_GROUPS = 1_000  # groups whose runs a sending process remembers
+MOST_TASKS = 10_000  # tasks without a known end
+RETRY_SECONDS = 2.0  # wait of a retry for the delivery of its report
 ASKED = "The task asked for a retry."
-_recorders: "list[Recorder]" = []  # one at most, as signals are sent for the tasks of all apps of the process
+_recorders: "list[Recorder]" = []  # at most one: signals are sent for the tasks of all apps of the process
 
 
 def instrument(app: Celery, client: Client | None = None, *, timeout_seconds: int = 0) -> "Recorder":
@@ -68,11 +68,11 @@ class Recorder:
         self.metadata = {"timeout_seconds": timeout_seconds} if timeout_seconds else {}
         self.ends = RunEnds(client)
         self.nodes: dict[str, Node] = {}  # by the id of the task
-        self.left: dict[str, Node | None] = {}  # those whose end was not reported when their task was left
+        self.left: dict[str, Node | None] = {}  # nodes without a reported end when their task was left
         self.received: dict[str, Any] = {}  # requests of tasks, in the worker's main process
-        self.retried: set[str] = set()  # those of them whose next attempt was sent
-        self.errors: dict[str, BaseException | str] = {}  # with which they called retry()
-        self.groups: OrderedDict[str, tuple[str, str]] = OrderedDict()  # that this process sends, with run and workflow
+        self.retried: set[str] = set()  # received tasks whose next attempt was sent
+        self.errors: dict[str, BaseException | str] = {}  # the errors with which tasks called retry()
+        self.groups: OrderedDict[str, tuple[str, str]] = OrderedDict()  # run and workflow of sent groups
         self.lock = Lock()
 
     def connect(self) -> None:
@@ -100,7 +100,7 @@ class Recorder:
             self.client.on_node_cancel = self.revoke_task
 
     def begin_in_child(self) -> None:
-        """Begin anew in a forked process: what its parent waits for is its parent's."""
+        """Reset the state in a forked process: the parent ends its own runs."""
         self.lock = Lock()
         self.ends.begin()
 
@@ -127,7 +127,7 @@ class Recorder:
         self._node(run, key_of(headers["id"], headers.get(NESTING)), sender, args, kwargs).create()
 
     def _run_to_send(self, headers: Mapping[str, Any], task: str) -> tuple[str, str]:
-        """Return a new id and the workflow, or those with which other tasks of the same group were sent."""
+        """Return the id and the workflow of the run: new ones, or those of the tasks sent before in the same group."""
         new = uuid7(), task
         if (group := headers.get("group")) is None:
             return new
@@ -163,8 +163,8 @@ class Recorder:
     def on_failure(
         self, sender: Any, task_id: str, exception: BaseException, einfo: Any, request: Any = None, **_kwargs: Any
     ) -> None:
-        """Fail the node. A process sends this signal for a task that it executes or has left, because the result could
-        not be stored; the worker's main process for one whose child was killed or took too long."""
+        """Fail the node. A process sends this signal for a task that it executes, or has left because the result could
+        not be stored. The worker's main process sends it for a task whose child was killed or took too long."""
         node = self.nodes.get(task_id) or self.left.pop(task_id, None)
         if node is None and (node := self._node_elsewhere(sender.name, task_id, request)) is None:
             return  # its failure was reported before
@@ -172,8 +172,8 @@ class Recorder:
         self.ends.expect(node.run.id)
 
     def _node_elsewhere(self, name: str, task_id: str, request: Any) -> Node | None:
-        """Return the node of a task that this process does not execute, None if it knows nothing of it. The start is
-        reported again: a killed child may not have delivered it."""
+        """Return the node of a task that another process executes, None if the task is unknown. Report the start again,
+        because a killed child may not have delivered it."""
         found = self.received.pop(task_id, None) or (Context(request) if request else None)
         if found is None:
             return None
@@ -197,7 +197,7 @@ class Recorder:
         self.client.flush(RETRY_SECONDS)
 
     def _note_errors_of_retries(self, task: Any) -> None:
-        """Let the task's retry() note its exception: no signal that is sent before the message has it."""
+        """Wrap the task's retry() to note its exception, because no signal before the message has it."""
         if "retry" in vars(task):
             return
         retry = task.retry
@@ -211,8 +211,8 @@ class Recorder:
         task.retry = noting
 
     def _report_earlier_attempt(self, node: Node) -> None:
-        """Report that the attempt before this one has failed and is retried, in case that the process that executed it
-        could not deliver this yet. What is reported twice changes nothing."""
+        """Report that the previous attempt failed and is retried, in case its process has not delivered this yet. A
+        fact that is reported twice changes nothing."""
         before = {"id": node.id, "workflow_execution": node.run.id, "attempt": node.attempt - 1}
         self.client.report([
             {"kind": "node.fail", "error_message": ASKED, **before}, {"kind": "node.retry", **before},
@@ -225,7 +225,7 @@ class Recorder:
         self.ends.expect(node.run.id)
 
     def on_leave(self, task_id: str, state: str | None = None, **_kwargs: Any) -> None:
-        """Leave the node. A task that raised Ignore, as one does that was replaced, has done what it had to."""
+        """Leave the node. A task that raised Ignore is completed: a replaced task raises it."""
         was_retried = task_id in self.retried
         self.retried.discard(task_id)
         self.errors.pop(task_id, None)
@@ -267,8 +267,9 @@ class Recorder:
         return self._node(run, key, name, args, kwargs, attempt=(request.retries or 0) + 1)
 
     def _run(self, id: str, workflow: str, root: str, sent: str | None, stages: Stages) -> Run:
-        """Return the run. Each process creates it, after its graph, since facts of one may arrive before those of
-        another. It has no lease: it is of no single worker, and nobody could extend it while its tasks wait for one."""
+        """Return the run. Each process creates it, after its graph, as the facts of one process may arrive before those
+        of another. The run has no lease: it belongs to no single worker, and nobody could extend the lease while tasks
+        wait for a worker."""
         if stages:
             self.client.add_stages(workflow, stages)
         metadata = {"correlation_id": root, **self.metadata}

@@ -1,4 +1,4 @@
-"""The nodes and edges that Celery knows of before a task runs: its chain, and the body of its chord."""
+"""The nodes and edges that Celery knows before a task runs: its chain, and the body of its chord."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,11 +8,11 @@ from .graphs import Stages
 
 type Signature = Mapping[str, Any]
 
-MOST_NAMES, MOST_BYTES = 100, 4_000  # of a header
+MOST_NAMES, MOST_BYTES = 100, 4_000  # limits of a header
 
 
 def stages_of(name: str, chain: Sequence[Signature] | None, chord: Signature | None) -> Stages:
-    """Return the task and what follows it. Celery keeps a chain in reverse."""
+    """Return the stages from the task on. Celery keeps a chain in reverse."""
     following = [tasks for each in reversed(chain or ()) for tasks in _stages(each)]
     return (name,), *following, *(_stages(chord) if chord else ())
 
@@ -38,14 +38,14 @@ def _first_names(tasks: Iterable[Signature]) -> tuple[str, ...]:
 
 
 def header_of(stages: Stages) -> str | None:
-    """Return the stages as a header of messages, None if they are too many for one."""
+    """Return the stages as a header of messages, None if they are too many."""
     written = json.dumps(stages, separators=(",", ":"))
     is_small = len(written) <= MOST_BYTES and sum(map(len, stages)) <= MOST_NAMES
     return written if is_small else None
 
 
 def stages_in(header: object) -> Stages:
-    """Return the stages of a header, none if it is not one."""
+    """Parse the stages of a header. Return no stages if it is invalid."""
     try:
         found = json.loads(header) if isinstance(header, str) and len(header) <= MOST_BYTES else ()
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Headers of Celery's messages in which the run of a task travels."""
+"""Headers of Celery's messages that name the run of a task."""
 
 import time
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from .encoding import moment
 from .graphs import Stages
 from .ids import derive
 
-# The id of the run, the name of its workflow, the id of the task or group that it began with, the time at which that
-# was sent, and the stages that it began with, unless they are too many.
+# The id of the run, the name of its workflow, the id of its first task or group, the time at which that was sent, and
+# the stages of the run, unless they are too many.
 RUN, WORKFLOW, ROOT, SENT, GRAPH = HEADERS = (
     "pastetrader_run", "pastetrader_workflow", "pastetrader_root", "pastetrader_sent", "pastetrader_graph",
 )  # fmt: skip
-BASE = "00000000-0000-7000-8000-000000000000"  # of the ids of runs that no header names
+BASE = "00000000-0000-7000-8000-000000000000"  # base of the derived ids of runs without a header
 
 
 class Request(Protocol):
-    """A task that a worker has got, as Celery describes it."""
+    """Celery's description of a received task."""
 
     task: str
     group: str | None
@@ -29,15 +29,15 @@ class Request(Protocol):
 
 
 def inherit(headers: dict[str, object], parent: object) -> None:
-    """Give a message the headers of the task that sends it."""
+    """Copy the headers of the sending task to a message."""
     for name in HEADERS:
         if (inherited := getattr(parent, name, None)) is not None:
             headers[name] = inherited
 
 
 def fill_headers(request: Request, task: str) -> None:
-    """Give the request of a task what its sender has not, which does not report or is of an earlier version. What the
-    task sends inherits it."""
+    """Set missing headers in the request of a task, whose sender does not report or has an earlier version. The
+    messages that the task sends inherit them."""
     given = vars(request)
     if given.get(RUN) is None:
         root = root_of(request)
@@ -47,8 +47,8 @@ def fill_headers(request: Request, task: str) -> None:
 
 
 def run_of(request: Request) -> str:
-    """Return the run of a task. Of a group whose sender does not report, the tasks of each name are one: none of them
-    knows the others, and a run is of one workflow."""
+    """Return the id of the run of a task. If the sender of a group does not report, the tasks of each name are one run:
+    no task knows the others, and a run has one workflow."""
     if (found := getattr(request, RUN, None)) is not None:
         return str(found)
     root = root_of(request)
@@ -56,7 +56,7 @@ def run_of(request: Request) -> str:
 
 
 def graph_of(request: Request, task: str) -> Stages:
-    """Return the stages that the run began with, none if neither a header nor its first task has them."""
+    """Return the stages of the run, none if neither a header nor its first task has them."""
     if stages := stages_in(getattr(request, GRAPH, None)):
         return stages
     return stages_of(task, request.chain, request.chord) if request.parent_id is None else ()

@@ -4,16 +4,16 @@ from typing import Any
 
 
 def key_of(task_id: str, nesting: int | None) -> str:
-    """Return what identifies the node of a task: one that replaces another has its id."""
+    """Return the key of a task's node. A task that replaces another has the same id."""
     return f"{task_id}:{nesting}" if nesting else task_id
 
 
 def root_of(request: Any) -> str:
-    """Return the id of the group or of the task with which the run of a task without headers began."""
+    """Return the id of the group or task that began the run of a task without headers."""
     is_first = request.parent_id is None
     return str(request.group if is_first and request.group else request.root_id or request.id)
 
 
 def traceback_of(einfo: Any) -> str | None:
-    """Return the text of the traceback in the information that a signal has of an error."""
+    """Return the text of the traceback in the `einfo` of a signal."""
     return str(getattr(einfo, "traceback", "") or "") or None

@@ -1,5 +1,6 @@
-"""The end of runs that Celery executes. It has no event for the end of a chain, a group or a chord. So some seconds
-after a task has ended, the nodes of its run are read from the ledger, and the run is ended if all of them have."""
+"""End the runs that Celery executes. Celery has no event for the end of a chain, a group or a chord. So some seconds
+after the end of a task, the nodes of its run are read from the ledger, and the run is ended if all of them have
+ended."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -9,9 +10,9 @@ from typing import Any
 
 from .client import Client
 
-QUIET_SECONDS = 2.0  # after the last end of a task: a group is sent task by task
+QUIET_SECONDS = 2.0  # after the last end of a task, as a group is sent task by task
 AGAIN_SECONDS = 1.0
-FIRST_WATCH, LONGEST_WATCH = 15.0, 600.0  # seconds between the looks of a worker's main process
+FIRST_WATCH, LONGEST_WATCH = 15.0, 600.0  # seconds between the checks of a worker's main process
 MOST_WATCHED = 10_000
 ACTIVE = {"pending", "running"}
 FIELDS = "status,node_name,error_message,ended_at"
@@ -25,13 +26,14 @@ class RunEnds:
         self.begin()
 
     def begin(self) -> None:
-        """Know of no runs: a forked process has no timers of its parent, and its lock may be held by nobody."""
+        """Reset the state in a forked process, which has no timers of its parent; the copied lock may never be
+        released."""
         self.due: dict[str, float] = {}
         self.watched: dict[str, None] = {}
         self.lock = Lock()
 
     def expect(self, run: str) -> None:
-        """Check the run after a quiet time, which begins anew with each task that ends."""
+        """Check the run after a quiet time, which each end of a task starts again."""
         with self.lock:
             is_new = run not in self.due
             self.due[run] = time.monotonic() + QUIET_SECONDS
@@ -54,7 +56,7 @@ class RunEnds:
             self.due.pop(run, None)
 
     def check_now(self, seconds: float) -> None:
-        """Check every run that is waiting. For the end of the process: waits, at most so long."""
+        """Check every expected run now, at the end of the process. Wait at most `seconds`."""
         with self.lock:
             waiting, self.due = list(self.due), {}
         checked = Event()
@@ -64,7 +66,7 @@ class RunEnds:
         checked.wait(seconds if waiting else 0)
 
     def watch(self, run: str) -> None:
-        """Look at the run from time to time until it has ended: the process that would check it may be killed."""
+        """Check the run from time to time until it has ended, as the process that should check it may be killed."""
         with self.lock:
             if run in self.watched or len(self.watched) >= MOST_WATCHED:
                 return

@@ -40,13 +40,13 @@ logger = logging.getLogger("pastetrader_client")
 class Client:
     """A client of one ledger, for all threads of a process.
 
-    `name` tells apart programs that share a user: what one of them could not deliver, the next of this name sends.
-    `source` names this process in log lines, which are numbered by source and run: no other process of the run may have
-    it. By default its host and number with random digits.
-    With `lease_seconds`, runs and nodes start under leases of `worker`, by default its host and number; the sending
-    thread extends them. `on_cancel(run)`, `on_node_cancel(node)`, `on_retry(run_id, attempt)` and `on_fenced(run or
-    node)` are called by the sending thread, and should be quick. `spool` is the directory for files, None for the
-    user's, False for none. `max_memory` is for log lines; other facts may use twice as much.
+    `name` distinguishes programs of one user: the next process with this name sends what one could not deliver.
+    `source` names this process in log lines, which are numbered by source and run: it must be unique within the run. It
+    defaults to host and process number with random digits. With `lease_seconds`, runs and nodes start under leases of
+    `worker`, which defaults to host and process number; the sending thread extends them. `on_cancel(run)`,
+    `on_node_cancel(node)`, `on_retry(run_id, attempt)` and `on_fenced(run or node)` are called by the sending thread,
+    and should be quick. `spool` is the directory for files, None for the user's state directory, False for none.
+    `max_memory` limits log lines; other facts may use twice as much.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Client:
         self.source = self._source or unique_name(f"{socket.gethostname()}-{os.getpid()}", MAX_SOURCE)
         self.worker = self._name_worker()
         self._numbers: dict[str, Iterator[int]] = {}
-        self._lock = RLock()  # another one in a forked process, where nobody may hold it
+        self._lock = RLock()  # a new one in a forked process, where the copied lock may never be released
         self._watch = RunWatch(self._heartbeat, _weakly(self._call_on_retry) if self.on_retry else None)
         outbox, spool = Outbox(self._max_memory), Spool(self._folder, self._max_spool)
         self._sender = Sender(outbox, spool, self._transport, self._watch, self.exit_seconds)
@@ -89,7 +89,7 @@ class Client:
         return "".join(each if each.isprintable() else "?" for each in name)[:MAX_WORKER]
 
     def begin_in_child(self) -> None:
-        """Begin anew in a forked process: what waits in memory is sent by its parent."""
+        """Reset the client in a forked process: the parent sends the facts in memory."""
         self._sender.leave_in_child()
         self._source = unique_name(self._source, MAX_SOURCE) if self._source else ""
         self._begin()
@@ -104,9 +104,9 @@ class Client:
     ) -> Run:  # fmt: skip
         """Return a run, to be used as a block. `graph` declares the nodes and edges of the workflow. Unless
         `concurrent`, the ledger refuses the run while another one of its workflow is running. With `queue` its start
-        waits for that one instead, at most `queue_seconds`. `at` is the time of its creation, in ISO 8601, if that is
-        not when it is first used. `lease_seconds` is for it and its nodes, by default that of the client; 0 is no
-        lease. `traceparent` is by default that of OpenTelemetry's current span."""
+        waits for that run instead, at most `queue_seconds`. `at` is the time of its creation, in ISO 8601; it defaults
+        to the time of the first use. `lease_seconds`, for the run and its nodes, defaults to that of the client; 0 is
+        no lease. `traceparent` defaults to that of OpenTelemetry's current span."""
         if graph is not None:
             self._definitions.declare(workflow, graph, self.add)
         create: dict[str, object] = {"trigger_type": trigger, "at": at, "queue": queue or None}
@@ -120,22 +120,23 @@ class Client:
         return run
 
     def attach(self, id: str, *, workflow: str = "", attempt: int | None = None, token: str = "") -> Run:
-        """Return a run that another process has created. Its attempt is the first by default, of lines the current.
-        With its `token`, nothing of its nodes is recorded after another worker has got it; `on_fenced` is called."""
+        """Return a run that another process has created. `attempt` defaults to the first, for lines to the current one.
+        With the `token` of the run, its nodes record nothing after another worker has got the run; `on_fenced` is
+        called then."""
         run = self._attach_run(Run(self, workflow, id=id, attempt=attempt or 1, token=token))
         run.attempt_of_lines = attempt or 0
         return run
 
     def resume(self, id: str) -> Run:
-        """Return a run at its present attempt, with its nodes: `run.node(name).is_done` where one need not be repeated.
-        Waits for the ledger. Raises LookupError, Unavailable or Stopped."""
+        """Return a run at its current attempt, with its nodes: `run.node(name).is_done` is true if the node need not be
+        repeated. Waits for the ledger. Raises LookupError, Unavailable or Stopped."""
         row = self._transport.read_run(id)
         nodes = {node["name"]: node for node in row["nodes"]}
         self._sender.batches.resume(id, row["attempt"])
         return self._attach_run(Run(self, row["workflow"], id=id, attempt=row["attempt"], nodes=nodes))
 
     def _attach_run(self, run: Run) -> Run:
-        """Let the sending thread know of the run: this process may never start it."""
+        """Register the run with the sending thread: this process may never start it."""
         self.add((0, "attach", run, send_nothing, ()))
         return run
 
@@ -164,7 +165,7 @@ class Client:
         return decorators.node(name, options)
 
     def report(self, facts: Iterable[Mapping[str, Any]]) -> None:
-        """Add facts as `POST events/` takes them. `at` is now unless they have one."""
+        """Add facts as `POST events/` takes them. `at` defaults to now."""
         for each in facts:
             self.add(draft_of(raw(each)))
             if each["kind"] in ENDS:
@@ -174,7 +175,7 @@ class Client:
         self, run: Run, node: Node | None, level: str, message: str, data: Mapping[str, object],
         nanoseconds: int | None = None, token: str | None = None, run_token: str | None = None, attempt: int = 0,
     ) -> None:  # fmt: skip
-        """Add a log line with the next number that the source has for the run."""
+        """Add a log line with the next number of the source in the run."""
         numbers = self._numbers.get(run.id) or self._begin_numbers(run.id)
         size = OVERHEAD + (len(message) if message.isascii() else WIDEST * len(message))
         kept, of_data = capture(data) if data else (None, 0)
@@ -183,7 +184,7 @@ class Client:
         self.add((size + of_data, "log", run, encode_line, line))
 
     def _begin_numbers(self, run: str) -> Iterator[int]:
-        """Number the lines of a run from 1. The numbers of the oldest of very many runs would begin anew."""
+        """Number the lines of a run from 1. Beyond MOST_NUMBERED runs, the numbers of the oldest start at 1 again."""
         with self._lock:
             if len(self._numbers) >= MOST_NUMBERED:
                 del self._numbers[next(iter(self._numbers))]
@@ -191,21 +192,21 @@ class Client:
 
     def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
         """Call `function(http)` in the sending thread, where `http` is an httpx.Client with the address of the API and
-        the token. What is not due at the end of the process is not called."""
+        the token. It is not called if it is not due before the process ends."""
         self._sender.call_later(seconds, function)
 
     # --- delivery ---------------------------------------------------------------
     def flush(self, seconds: float = 5.0) -> bool:
-        """Wait until everything is delivered, at most so long. Return whether it is."""
+        """Wait at most `seconds` until everything is delivered. Return whether it is."""
         return self._sender.flush(seconds)
 
     def is_delivered(self) -> bool:
-        """Return whether nothing waits to be delivered."""
+        """Return whether everything is delivered."""
         return self._sender.is_idle()
 
     def close(self, seconds: float | None = None) -> None:
-        """Deliver what can be delivered in that time (`exit_seconds`); the rest goes to the spool. The end of the
-        process does this by itself."""
+        """Deliver facts for at most `seconds` (default: `exit_seconds`); the rest goes to the spool. Called at the end
+        of the process."""
         self._sender.close(self.exit_seconds if seconds is None else seconds)
 
     def __enter__(self) -> Self:
@@ -216,22 +217,23 @@ class Client:
 
     # --- for runs ---------------------------------------------------------------
     def add_stages(self, workflow: str, stages: Stages) -> None:
-        """Add what the workflow lacks of these nodes, and of the edges between them, before later runs are created."""
+        """Add the missing ones of these nodes, and of the edges between them, to the workflow, before later runs are
+        created."""
         self._definitions.add(workflow, stages, self.add)
 
     def send_soon(self) -> None:
-        """Let the thread send at its next look what waits: the end of a run."""
+        """Let the thread send all waiting facts at its next check, because a run has ended."""
         self._sender.outbox.is_urgent = True
 
     def begin_turn(self, run: Run, fields: Mapping[str, object], seconds: float | None) -> Turn:
-        """Let the sending thread ask for the start of the run."""
+        """Let the sending thread request the start of a queued run."""
         return self._sender.turns.begin(run, fields, seconds)
 
     def give_up_turn(self, run: Run) -> None:
         self._sender.turns.give_up(run)
 
     def unwatch(self, run: Run) -> None:
-        """Stop asking about a run that this process has nothing to do with any more, though it has not ended."""
+        """Stop watching a run that has not ended, but that this process works on no longer."""
         self.add((0, "unwatch", run, send_nothing, ()))
 
     def is_sending_thread(self, ident: int | None) -> bool:
@@ -254,7 +256,7 @@ class Client:
             return
         try:
             callback(*args)
-        except Exception:  # a callback's fault must not end the thread
+        except Exception:  # an error of a callback must not end the thread
             logger.exception("a callback of the engine failed")
 
 
@@ -269,7 +271,8 @@ def _metadata(
 
 
 def _weakly(method: Callable[[str, int], object]) -> Callable[[str, int], object]:
-    """Return the method without a reference to its client, whose thread ends after nobody refers to it."""
+    """Return the method without a reference to its client: the thread of a client ends when nothing refers to the
+    client."""
     found = WeakMethod(method)
     return lambda run, attempt: (call := found()) and call(run, attempt)
 

@@ -12,7 +12,7 @@ from .runs import Run, current_run
 if TYPE_CHECKING:
     from .client import Client
 
-LOOK = 0.05  # seconds between two looks of a coroutine whether it is its turn
+LOOK = 0.05  # seconds between two checks of a coroutine for its turn
 
 type Open = Callable[[], Reporter | None]
 
@@ -20,12 +20,14 @@ type Open = Callable[[], Reporter | None]
 def workflow[**P, R](
     client: "Client", name: str | None, options: Mapping[str, Any]
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator: each call of the function is a run, and what it returns, if it is a dict, its output."""
+    """Return a decorator that makes each call of the function a run. If the function returns a dict, this is the
+    output."""
     return lambda function: _wrap(function, lambda: client.run(workflow=name or function.__name__, **options))
 
 
 def node[**P, R](name: str | None, options: Mapping[str, Any]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator: each call of the function within a run is a node. Outside of runs nothing is recorded."""
+    """Return a decorator that makes each call of the function within a run a node. Outside of runs nothing is
+    recorded."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         def open_node() -> Reporter | None:
@@ -75,8 +77,8 @@ def _wrapped_async[**P, R](function: Callable[P, R], open_: Open) -> Callable[P,
 
 
 async def _take_turn(run: Run) -> None:
-    """Wait for the turn of a queued run, while other coroutines go on. It takes no thread: those of the loop are few,
-    and the run that is ahead may need one to end."""
+    """Wait for the turn of a queued run, while other coroutines run. It uses no thread: the loop has few, and the run
+    ahead may need one to end."""
     with run.wait_for_turn() as turn:
         while not turn.has_come():  # noqa: ASYNC110  # another thread ends it
             await asyncio.sleep(LOOK)

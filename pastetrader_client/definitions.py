@@ -1,6 +1,6 @@
 """Definitions of workflows that this process has reported. Each is a fact before the first run that needs it, and is
-reported once. Of those of a workflow that the ledger refuses, one a minute is reported again, with a run that needs it:
-most are refused for good, and checking one takes the ledger time that grows with the whole workflow."""
+reported once. If the ledger refuses definitions of a workflow, one of them a minute is reported again, with a run that
+needs it: most would be refused again, and to check one takes time that grows with the whole workflow."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from .encoding import Draft, Fact, draft_of, fact_of
 from .graphs import Graph, Stages, addition, definition
 
 MOST_WORKFLOWS, MOST_GRAPHS, MOST_KEYS = 1_000, 20, 1_000  # graphs and keys of each workflow that are remembered
-MOST_ADDED, LONGEST = 200, 100  # stages whose keys are remembered, and how many they may be: of 100, one takes 0.5 ms
+MOST_ADDED, LONGEST = 200, 100  # remembered stages, and their longest: a key of 100 takes 0.5 ms
 AGAIN = 60.0  # seconds after a refusal
 
 type Add = Callable[[Draft], bool]  # returns whether it took the fact
@@ -22,10 +22,10 @@ type Keys = dict[bytes, None]
 
 class Definitions:
     """Definitions by workflow: `declared` has graphs with the keys of their definitions, `reported` and `refused` have
-    keys, and `again` the time from which one of the refused is reported again. `added` has keys by workflow and stages.
+    keys, and `again` the time from which a refused one is reported again. `added` has keys by workflow and stages.
 
-    A fact is added before its key is remembered, so that no thread creates a run before it; two threads may add it
-    twice. A refusal in between counts, because `refused` is looked at first.
+    A fact is added before its key is remembered, so that no thread creates a run before the definition; two threads may
+    add it twice. A refusal in between is not lost, because `refused` is checked first.
     """
 
     def __init__(self) -> None:
@@ -36,19 +36,19 @@ class Definitions:
         self.again: dict[str, float | None] = {}
 
     def declare(self, workflow: str, graph: Graph, add: Add) -> None:
-        """Add the fact that the workflow has this graph, unless it was reported."""
+        """Add the fact that defines this graph of the workflow, unless it was reported."""
         declared = self.declared.get(workflow) or {}
         wanted = list(graph) if isinstance(graph, tuple) else graph
         key = next((key for key, each in list(declared.items()) if each == wanted), None)
         if key is None or self._is_due(workflow, key):
-            fact = _fact(definition(workflow, graph))  # raises what a graph of another form leads to
+            fact = _fact(definition(workflow, graph))  # raises for an invalid graph
             captured, _size = capture(graph)
             remember(declared, _key(fact.body), captured, most=MOST_GRAPHS)
             remember(self.declared, workflow, declared, most=MOST_WORKFLOWS)
             self._report(workflow, fact, add)
 
     def add(self, workflow: str, stages: Stages, add: Add) -> None:
-        """Add the fact that adds to the workflow what it lacks of these stages, unless it was reported."""
+        """Add the fact that adds missing nodes and edges of these stages to the workflow, unless it was reported."""
         key = self.added.get((workflow, stages))
         if key is None or self._is_due(workflow, key):
             fact = _fact(addition(workflow, stages))
@@ -63,7 +63,7 @@ class Definitions:
             self._wait(workflow)
 
     def forget(self, workflow: str) -> None:
-        """Report the definitions of a workflow anew that the ledger does not have any more."""
+        """Report the definitions of a workflow again, because the ledger has lost it."""
         self.reported.pop(workflow, None)
 
     def _report(self, workflow: str, fact: Fact, add: Add) -> None:

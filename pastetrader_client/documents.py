@@ -1,4 +1,4 @@
-"""Values as JSON. Nothing here raises: an engine must not fail because a value cannot be recorded."""
+"""Encode values as JSON. Nothing here raises: an engine must not fail because a value cannot be recorded."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from .safe_text import WIDEST, cut
 from .tracebacks import CapturedTraceback
 
 MAX_DOCUMENT = 1_000_000  # bytes; a ledger with default settings refuses more than 1,048,576
-MAX_VALUES = 100_000  # of a document, floats twice: as many as are encoded in well under 50 ms
+MAX_VALUES = 100_000  # of a document, floats count twice; these are encoded in well under 50 ms
 MAX_DEPTH = 50
 MAX_COPIED = 4_000  # bytes of a document that is copied; C encodes a larger one faster than Python copies it
 
@@ -19,7 +19,7 @@ CONTAINERS = (dict, list, tuple, set, frozenset)
 SCALARS = frozenset({int, float, bool, type(None)})
 UNSTORABLE = ("\\u0000", *(f"\\ud{digit}" for digit in "89abcdef"))
 UNPAIRED = re.compile(r"\\u0000|\\ud[89ab]..(?!\\ud[c-f])|(?<!\\ud[89ab]..)\\ud[c-f]")
-# Every escape of JSON, so that the end of one is not taken for another.
+# Match every escape of JSON, so that the end of one escape is not read as the start of another.
 ESCAPE = re.compile(r"\\(?:ud[89ab]..\\ud[c-f]..|u0000|ud[89a-f]..|.)")
 
 
@@ -33,12 +33,12 @@ TOO_LARGE = Document(json.dumps({"not_recorded": f"more than {MAX_DOCUMENT:,} by
 
 
 class _NotCopiedError(Exception):
-    """The value is large, or has parts that are no JSON."""
+    """The value is large, or has parts that are not JSON."""
 
 
 def capture(value: object) -> tuple[object, int]:
-    """Return a copy that the engine cannot change, and its size in bytes: the sending thread encodes it. What is large,
-    or is no JSON, is encoded here."""
+    """Return a copy that the engine cannot change, and its size in bytes. The sending thread encodes it; a value that
+    is large or not JSON is encoded here."""
     try:
         copied, room = _copy_dict(value, MAX_COPIED) if type(value) is dict else _copy(value, MAX_COPIED)
     except (_NotCopiedError, RecursionError):
@@ -53,15 +53,15 @@ def capture(value: object) -> tuple[object, int]:
 
 
 def capture_unless_empty(value: object) -> tuple[object, int]:
-    """Return what capture() does, and None of what is empty."""
-    with suppress(Exception):  # of an object that does not say whether it is
+    """Return capture() of the value, with None for an empty value."""
+    with suppress(Exception):  # an object's own __bool__ or __len__ may raise
         if not value:
             return None, 0
     return capture(value)
 
 
 def copy_mapping(value: Mapping[str, object] | None) -> dict[str, object]:
-    """Return a dict that more can be added to, of a mapping that may raise."""
+    """Return a dict of the mapping, to which keys can be added. The mapping's own methods may raise."""
     try:
         return dict(value or {})
     except Exception:  # noqa: BLE001  # the same
@@ -69,7 +69,7 @@ def copy_mapping(value: Mapping[str, object] | None) -> dict[str, object]:
 
 
 def _copy(value: object, room: int) -> tuple[object, int]:
-    """Return a copy of JSON, and the bytes that are left of the room."""
+    """Return a copy of a JSON value, and the bytes that remain of `room`."""
     if type(value) is dict:
         return _copy_dict(value, room)
     if type(value) is list or type(value) is tuple:
@@ -87,7 +87,7 @@ def _copy_dict(value: dict[object, object], room: int) -> tuple[object, int]:
     room -= OF_CONTAINER + OF_VALUE * len(value)
     if room < 0:
         raise _NotCopiedError
-    copied = dict(value)  # before it is looked at: another thread may change the original
+    copied = dict(value)  # copy first: another thread may change the original
     for name, item in copied.items():
         if type(name) is not str:
             raise _NotCopiedError
@@ -115,7 +115,7 @@ def _copy_list(value: list[object] | tuple[object, ...], room: int) -> tuple[obj
 
 
 def _is_bounded(value: object) -> bool:
-    """Return whether the value is small enough to be encoded while the engine waits: looks at no more than that."""
+    """Return whether the value is small enough to be encoded while the engine waits. The check stops at that size."""
     room, left, waiting = MAX_DOCUMENT, MAX_VALUES, [value]
     while waiting and room >= 0:
         item = waiting.pop()
@@ -132,7 +132,8 @@ def _is_bounded(value: object) -> bool:
 
 
 def document(value: object) -> Document:
-    """Return the value as JSON that the ledger takes: what is no JSON as text, what is too large as a sentence."""
+    """Return the value as JSON that the ledger takes: parts that are not JSON as text, a too large value as a
+    sentence."""
     if isinstance(value, Document):
         return value
     try:
@@ -149,7 +150,7 @@ def document(value: object) -> Document:
 
 
 def _storable_escape(found: re.Match[str]) -> str:
-    """Return an escape that the ledger stores: the names of NUL and of half a character instead of these."""
+    """Return an escape that the ledger can store: NUL and lone surrogates are replaced by their names."""
     escape = found[0]
     if escape == "\\u0000":
         return "\\\\x00"
@@ -195,7 +196,7 @@ def _other(value: object) -> object:
 
 
 def _storable(value: object, depth: int = 0) -> object:
-    """Return the value without NaN, keys that are no texts, and too many levels."""
+    """Return the value without NaN, without keys that are not text, and with limited depth."""
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if depth >= MAX_DEPTH:

@@ -1,4 +1,4 @@
-"""Facts as JSON. A thread of the engine makes drafts; the sending thread encodes them."""
+"""Encode facts as JSON. A thread of the engine makes drafts; the sending thread encodes them."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from .documents import Document, document
 from .ids import uuid7
 from .tracebacks import CapturedTraceback
 
-OVERHEAD = 300  # bytes of a fact beside its texts
+OVERHEAD = 300  # bytes of a fact without its texts
 OF_NODE, OF_LEASE, OF_RUN = '"node_execution":"%s",', '"token":"%s",', '"run_token":"%s",'
 OF_ATTEMPT = '"attempt":%d,'
 DOCUMENTS = {"input_data", "output_data", "context", "metadata", "data"}
@@ -21,8 +21,9 @@ text = encode_basestring_ascii
 
 
 class Fact(NamedTuple):
-    """A fact as it will be sent. `run` is "" for a definition, `node` is the node execution that it is about, `token`
-    that of its attempt or, with `is_of_run`, that of the run: a node may have none. `attempt` is 0 where it names none.
+    """An encoded fact. `run` is "" for a definition; `node` is the node execution, if any. `token` is the token of its
+    attempt, or with `is_of_run` that of the run's attempt, as a node may have none. `attempt` is 0 if the fact names
+    none.
     """
 
     run: str
@@ -35,7 +36,7 @@ class Fact(NamedTuple):
 
 
 class Identified(Protocol):
-    """A run or a node execution. Its id is made where it is first needed."""
+    """A run or a node execution. Its id is created on first use."""
 
     @property
     def id(self) -> str: ...
@@ -50,13 +51,14 @@ type Draft = tuple[int, str, Identified | str, Callable[..., Fact | None], tuple
 
 
 def encode(draft: Draft) -> Fact | None:
-    """Return the fact; None of a draft that is for the sending thread alone."""
+    """Return the fact, None for a draft that only informs the sending thread."""
     _size, kind, run, function, args = draft
     return function(kind, run, *args)
 
 
 def encode_transition(kind: str, run: Identified, node: Identified | None, fields: Fields, nanoseconds: int) -> Fact:
-    """Encode a creation or a transition, at this time unless the fields have another. Fields of None are left out."""
+    """Encode a creation or a transition. `nanoseconds` is its time, unless the fields have another. Fields that are
+    None are left out."""
     given: dict[str, object] = {"id": run.id if node is None else node.id}
     if node is not None:
         given["workflow_execution"] = run.id
@@ -76,7 +78,7 @@ def _attempt_of(fields: Fields) -> int:
 
 
 def _token_of(fields: Fields) -> tuple[str, bool]:
-    """Return the token of a fact, and whether it is that of the run."""
+    """Return the token of a fact, and whether it is the token of the run."""
     own = fields.get("token")
     return str(own or fields.get("run_token") or ""), not own and bool(fields.get("run_token"))
 
@@ -94,7 +96,7 @@ def encode_line(
     source: str | None = None, seq: int | None = None, token: str | None = None, run_token: str | None = None,
     attempt: int = 0,
 ) -> Fact:  # fmt: skip
-    """Encode a log line. Its id has the time of the call. An attempt of 0 is the one that is current on arrival."""
+    """Encode a log line. Its id has the time of the call. Attempt 0 means the attempt that is current on arrival."""
     of_node, node_id = (OF_NODE % node.id, node.id) if node is not None else ("", "")
     of_lease = OF_LEASE % token if token else OF_RUN % run_token if run_token else ""
     of_attempt = OF_ATTEMPT % attempt if attempt else ""
@@ -114,7 +116,7 @@ def draft_of(fact: Fact) -> Draft:
 
 
 def send_nothing(_kind: str, _run: Identified) -> None:
-    """Encode a draft that is for the sending thread alone."""
+    """Encode nothing: the draft only informs the sending thread."""
 
 
 def _encoded_already(_kind: str, _run: str, fact: Fact) -> Fact:
@@ -129,7 +131,7 @@ def raw(fields: Mapping[str, Any]) -> Fact:
 
 
 def of_body(fields: Mapping[str, Any], body: bytes) -> Fact:
-    """Return the fact of an encoded body. Raises KeyError or TypeError if it is none."""
+    """Return the fact of an encoded body. Raises KeyError or TypeError if it is not a fact."""
     kind = fields["kind"]
     run = fields.get("id" if kind.startswith("execution.") else "workflow_execution") or ""
     node = fields.get("id" if kind.startswith("node.") else "node_execution") or ""
@@ -137,7 +139,7 @@ def of_body(fields: Mapping[str, Any], body: bytes) -> Fact:
 
 
 def without_node(fact: Fact) -> Fact:
-    """Return the line as one of the run alone, without the token and the attempt of the node."""
+    """Return the line as a line of the run, without the node, its token and its attempt."""
     body = fact.body.replace((OF_NODE % fact.node).encode(), b"", 1)
     body = body.replace((OF_ATTEMPT % fact.attempt).encode(), b"", 1)
     if fact.is_of_run:

@@ -1,5 +1,5 @@
-"""Facts that arrive before the run or node that they are about: another process creates it, and has not delivered that
-yet, as the parent of a fork, or one that has given the id away."""
+"""Facts about a run or node whose creation is not delivered yet: another process creates it, such as the parent of a
+fork, or a process that passed on the id. They are sent again."""
 
 import time
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from .transport import Refusal
 PATIENCE = 30.0  # seconds: the longest pause of the other process while the ledger cannot be reached
 AGAIN = 0.5  # seconds between two tries
 NOT_FOUND = "not_found"
-OF_NODE = "node_execution:"  # how the detail of a line begins whose node is not there
+OF_NODE = "node_execution:"  # the detail of a refusal starts so if the node of a line does not exist
 CREATIONS = {"execution.create", "node.create"}
 MAX_KNOWN = 10_000
 
 
 class FactsAwaitingCreation:
-    """`known` has the runs and nodes of which the ledger has taken facts from this process: where one of these is not
-    found, somebody has deleted it. `since` is when facts of others were first refused. `waiting` are to be sent again,
-    unless `is_patient` is false."""
+    """`known` has the runs and nodes with a fact of this process that the ledger took: if such a row is not found, it
+    was deleted. `since` has the time of the first refusal of the other rows. `waiting` has the facts to send again.
+    With `is_patient` False, nothing waits."""
 
     def __init__(self) -> None:
         self.known: dict[str, None] = {}
@@ -28,12 +28,12 @@ class FactsAwaitingCreation:
         self.is_patient = True
 
     def take(self) -> list[Fact]:
-        """Return the facts that are to be sent again, and forget them."""
+        """Return and forget the facts to send again."""
         waiting, self.waiting = self.waiting, []
         return waiting
 
     def without_early(self, facts: Sequence[Fact], refusals: Sequence[Refusal], early: set[str]) -> list[Refusal]:
-        """Return the refusals that are for good. Add the other runs to `early`."""
+        """Return the final refusals. Add the runs whose facts have to wait to `early`."""
         runs = {facts[each.index].run for each in refusals if each.index < len(facts)}
         self._note_taken([fact for fact in facts if fact.run not in runs] if runs else facts)
         early |= {
@@ -58,7 +58,7 @@ class FactsAwaitingCreation:
         return now < (self.since[row] or now) + PATIENCE
 
     def _first_unknown(self, fact: Fact) -> str:
-        """Return the run or the node of which the ledger has taken nothing, "" if it has of both."""
+        """Return the run, or else the node, that is not in `known`; "" if both are."""
         rows = [fact.run, "" if fact.kind in CREATIONS else fact.node]
         return next((row for row in rows if row and row not in self.known), "")
 

@@ -1,4 +1,4 @@
-"""Facts at which the ledger fails: it answers 500 to every call that has one. They must not hold up others."""
+"""Isolate facts that make the ledger answer 500 to every call that contains them, so that they do not delay others."""
 
 import logging
 import time
@@ -10,10 +10,10 @@ from .ids import uuid7
 from .outbox import Outbox
 from .transport import Failed, Refusal, TooLarge
 
-FEW = 3  # answers of 500 in a row, after which a batch is sent in parts
-MOST_ALONE = 3  # facts that fail alone before another one is tried: it may not be their fault
-MOST_OTHERS = 5  # facts in memory that are tried
-ANY_TIME = {"execution.create", "log"}  # kinds that may arrive before what was reported earlier
+FEW = 3  # successive answers of 500 after which a batch is sent in parts
+MOST_ALONE = 3  # facts that fail alone before other facts are tried: the ledger may fail at everything
+MOST_OTHERS = 5  # facts in memory to try
+ANY_TIME = {"execution.create", "log"}  # kinds that may arrive before earlier facts
 DROPPED = "A fact of this run was dropped by the reporter: the ledger fails at it (%s)."
 REFUSAL = Refusal(0, "internal_error", "the ledger fails at it, and takes others; it is dropped")
 
@@ -21,11 +21,11 @@ logger = logging.getLogger("pastetrader_client")
 
 
 class FailingFacts:
-    """Sends batches without the single facts at which the ledger fails. Such a fact must fail again after another one
-    was taken: if the ledger fails at everything, nothing is dropped.
+    """Sends batches without the single facts at which the ledger fails. A fact is dropped only if it fails again after
+    another fact was taken: if the ledger fails at everything, nothing is dropped.
 
-    `failures` counts the answers of 500 in a row. `alone` has the facts that have failed alone, `found` those of them
-    that failed again after something was taken, `lines` the line of each that reports it.
+    `failures` counts successive answers of 500. `alone` has the facts that failed alone, `found` the ones among them
+    that failed again after another fact was taken, `lines` the log lines that report these.
     """
 
     def __init__(self, batches: Batches, outbox: Outbox) -> None:
@@ -36,7 +36,8 @@ class FailingFacts:
         self.lines: dict[bytes, Fact] = {}
 
     def send(self, facts: Sequence[Fact]) -> None:
-        """Send the facts, in parts after FEW failures. Raises Unavailable or Stopped; all are to be sent again then."""
+        """Send the facts, in parts after FEW failures. Raises Unavailable or Stopped; all have to be sent again
+        then."""
         try:
             if self.failures < FEW:
                 self._send(facts)
@@ -79,7 +80,7 @@ class FailingFacts:
                 self._blame()
 
     def _blame(self) -> None:
-        """Send what has failed alone again, now that the ledger takes others."""
+        """Send the facts that failed alone again, now that the ledger takes others."""
         alone, self.alone = self.alone, []
         for fact in alone:
             try:
@@ -100,14 +101,15 @@ class FailingFacts:
         raise Failed("answer 500 to everything")
 
     def _others(self) -> Iterator[Fact]:
-        """Yield the lines that report what has failed, and facts in memory, which are sent again in their turn."""
+        """Yield the lines that report failed facts, then facts in memory, which are sent again later in order."""
         yield from filter(None, map(self._line_of, self.alone))
         for draft in self.outbox.first(MOST_OTHERS):
             if draft[1] in ANY_TIME and (fact := encode(draft)) is not None:
                 yield fact
 
     def _line_of(self, fact: Fact) -> Fact | None:
-        """Return the line that reports that the fact was dropped, always the same; None of such a line."""
+        """Return the log line that reports the dropped fact, always with the same id. None if the fact is such a line
+        itself."""
         if fact.body in self.lines:
             return self.lines[fact.body]
         if not fact.run or DROPPED.partition("%")[0].encode() in fact.body:

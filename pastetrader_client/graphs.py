@@ -1,4 +1,4 @@
-"""The three forms of `graph=`, and stages, as the nodes and edges of a workflow."""
+"""Convert the three forms of `graph=`, and stages, to the nodes and edges of a workflow."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -7,12 +7,12 @@ from typing import Any
 TYPE = "tool"
 
 type Graph = Sequence[str] | Mapping[str, Any]
-type Stages = tuple[tuple[str, ...], ...]  # names of nodes that run side by side, after those of the stage before
+type Stages = tuple[tuple[str, ...], ...]  # names of nodes that run in parallel, after the previous stage
 
 
 def definition(name: str, graph: Graph) -> dict[str, Any]:
-    """Return the body of `workflow.ensure`. `graph` is a list of names, each after the one before it; or a mapping from
-    each node to the nodes before it, as graphlib takes it; or {"nodes": [...], "edges": [...]} as in the API."""
+    """Return the body of `workflow.ensure`. `graph` is a list of names in the order of execution; or a mapping from
+    each node to its predecessors, as graphlib takes it; or {"nodes": [...], "edges": [...]} as in the API."""
     if isinstance(graph, Mapping) and graph.keys() <= {"nodes", "edges"}:
         return {"name": name, "nodes": [_node(each) for each in graph.get("nodes", ())], "edges": [
             _edge(each) for each in graph.get("edges", ())
@@ -23,7 +23,7 @@ def definition(name: str, graph: Graph) -> dict[str, Any]:
 
 
 def addition(name: str, stages: Stages) -> dict[str, Any]:
-    """Return the body of `workflow.ensure` that adds what the workflow lacks of these stages."""
+    """Return the body of `workflow.ensure` that adds missing nodes and edges of these stages."""
     pairs = dict.fromkeys((a, b) for before, after in pairwise(stages) for a in before for b in after)
     return {**_of_pairs(name, (each for stage in stages for each in stage), pairs), "only_add": True}
 

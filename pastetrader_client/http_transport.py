@@ -1,4 +1,4 @@
-"""The ledger over HTTP."""
+"""Transport over HTTP."""
 
 import gzip
 import logging
@@ -26,17 +26,17 @@ from .transport import (
 )
 
 TIMEOUT = httpx.Timeout(30, connect=5)
-LONGEST_WAIT = 3600.0  # seconds that a Retry-After is believed
+LONGEST_WAIT = 3600.0  # seconds; a longer Retry-After is cut
 COMPRESSED_FROM = 4_000  # bytes of a body
-FAST = 1  # the level of gzip: lines become a tenth, in a tenth of the time that the default takes
-TRIES = 3  # of a definition that others change too, before all is sent again later
+FAST = 1  # gzip level: lines shrink to a tenth, in a tenth of the time of the default level
+TRIES = 3  # tries to define a workflow that others change too, before all is sent again later
 API = "/api/v1"
 
 logger = logging.getLogger("pastetrader_client")
 
 
 def _is_of_engine(record: logging.LogRecord) -> bool:
-    """Return whether a line of httpx is about a request of the engine's own. httpx logs each request at INFO."""
+    """Return whether a log record of httpx is about a request of the engine itself. httpx logs each request at INFO."""
     return record.levelno > logging.INFO or not is_of_own_request(record)
 
 
@@ -56,7 +56,7 @@ class HttpTransport:
 
     def send(self, bodies: Sequence[bytes]) -> Answer:
         body = b"[" + b",".join(bodies) + b"]"
-        # The ledger corrects the times of facts by it where the clock of this machine is wrong.
+        # The ledger corrects the times of facts by this time if the clock of this machine is wrong.
         headers = {"Content-Type": "application/json", "Date": formatdate(usegmt=True)}
         if len(body) >= COMPRESSED_FROM:
             body, headers["Content-Encoding"] = gzip.compress(body, FAST), "gzip"
@@ -99,8 +99,8 @@ class HttpTransport:
     def _add_nodes(
         self, name: str | None, there: Mapping[str, Any], missing: Sequence[Mapping[str, object]]
     ) -> httpx.Response:
-        """Add the nodes by the name of the workflow, without conflicts, or else by its id: a run that another process
-        has created may be of a workflow of somebody else, and a ledger of an earlier version knows no `only_add`."""
+        """Add the nodes by the name of the workflow, without conflicts, else by its id: the run of another process may
+        belong to a workflow of another user, and a ledger of an earlier version has no `only_add`."""
         if name is not None:
             wish = {"name": name, "nodes": missing, "only_add": True}
             added = self._call("POST", "/workflows/ensure/", json=wish)
@@ -150,8 +150,8 @@ class HttpTransport:
 
     @property
     def http(self) -> httpx.Client:
-        """Return the client of this process, made where it is first needed: its TLS context takes milliseconds. A
-        thread that ends may still be here when the next one begins."""
+        """Return the client of this process, created on first use, as its TLS context takes milliseconds. A thread that
+        is ending may still be here when the next one starts."""
         with self._lock:
             if self._http is None:
                 self._http = httpx.Client(
@@ -170,7 +170,7 @@ class HttpTransport:
 
 
 def _is_id(text: object) -> bool:
-    """Return whether the ledger takes the text for an id, not for a name."""
+    """Return whether the ledger reads the text as an id, not as a name."""
     try:
         return isinstance(text, str) and bool(UUID(text))
     except ValueError:
@@ -178,7 +178,7 @@ def _is_id(text: object) -> bool:
 
 
 def _document(response: httpx.Response) -> Any:
-    """Return the JSON of an answer. Raises Unavailable where it is none: a proxy's page."""
+    """Return the JSON of a response. Raises Unavailable if it is not JSON, such as the page of a proxy."""
     try:
         return response.json()
     except ValueError:
@@ -195,7 +195,7 @@ def _unavailable(response: httpx.Response, base: str) -> Unavailable:
 
 
 def _retry_after(value: str) -> float | None:
-    """Return the seconds of a number or of a date."""
+    """Return the seconds of a Retry-After, which is a number or a date."""
     try:
         seconds = float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
     except ValueError:
@@ -204,7 +204,7 @@ def _retry_after(value: str) -> float | None:
 
 
 def detail_of(response: httpx.Response) -> str:
-    """Return what an error says, in a sentence."""
+    """Return the message of an error response, in a sentence."""
     try:
         found = response.json()
         return str(found.get("detail", found))[:500]

@@ -1,5 +1,5 @@
-"""Leases of the attempts that this process executes: when their heartbeats are due, and which the ledger has given to
-other workers. A lease is held from the delivery of its start to the delivery of its end."""
+"""Leases of the attempts that this process executes: which heartbeats are due, and which attempts the ledger has given
+to other workers. A lease is held from the delivery of its start to the delivery of its end."""
 
 import time
 from collections.abc import Iterable
@@ -10,10 +10,10 @@ from weakref import WeakSet
 from .bounded_dict import remember
 from .encoding import Fact, Identified, encode_transition
 
-IN_A_LEASE = 3  # heartbeats
-AGAIN, IN_A_LEASE_AGAIN = 5.0, 9  # seconds after which one that did not arrive is sent again, or that part of the lease
-ACTS = {"start", "complete", "fail", "heartbeat"}  # that have the token of a lease
-MAX_SECONDS = 86_400  # as the ledger has it
+IN_A_LEASE = 3  # heartbeats within the time of a lease
+AGAIN, IN_A_LEASE_AGAIN = 5.0, 9  # a lost heartbeat is sent again after these seconds, or this part of the lease
+ACTS = {"start", "complete", "fail", "heartbeat"}  # verbs with the token of a lease
+MAX_SECONDS = 86_400  # the limit of the ledger
 MOST_FENCED = MOST_ATTACHED = 10_000
 
 
@@ -31,7 +31,7 @@ class Leased(Identified, Protocol):
 
 @dataclass(slots=True)
 class Lease:
-    """`due` is when its next heartbeat is to be sent."""
+    """`due` is the time of the next heartbeat."""
 
     run: Leased
     node: Leased | None
@@ -41,23 +41,23 @@ class Lease:
 
 
 class Leases:
-    """Belongs to the sending thread, all but forget(). Leases are found by their tokens."""
+    """Leases by their tokens. Used in the sending thread only, except forget()."""
 
     def __init__(self) -> None:
-        self.begun: dict[str, Lease] = {}  # their start is not delivered
+        self.begun: dict[str, Lease] = {}  # leases whose start is not delivered
         self.held: dict[str, Lease] = {}
-        # Runs that this process reports of, by their tokens: several objects may be the same run.
+        # Runs by their tokens that this process reports facts of. Several objects may be the same run.
         self.attached: dict[str, WeakSet[Leased] | None] = {}
         self.fenced: dict[str, None] = {}
 
     def begin(self, run: Leased, node: Leased | None) -> None:
-        """Note a start, which may ask for a lease."""
+        """Note a start, perhaps with a lease."""
         of = node or run
         if of.token is not None and of.lease_seconds:
             self.begun[of.token] = Lease(run, node, of.token, of.lease_seconds)
 
     def attach(self, run: Leased) -> None:
-        """Note a run with a token, of which this process may have no lease. If its token is fenced, so is the run."""
+        """Note a run with a token, whose lease another process may hold. If the token is fenced, fence the run."""
         if not run.token:
             return
         there = self.attached.get(run.token)
@@ -69,11 +69,12 @@ class Leases:
             self._fence_attached(run.token)
 
     def is_own(self, token: str) -> bool:
-        """Return whether the attempt of a token is executed by this process."""
+        """Return whether this process executes the attempt with this token."""
         return token in self.begun or token in self.held or token in self.attached
 
     def attempt_of_run(self, token: str) -> int | None:
-        """Return the attempt of the run that a lease is of, or whose token it is; None of an unknown token."""
+        """Return the attempt of the run to which the token belongs, itself or as the lease of a node; None for an
+        unknown token."""
         lease = self.held.get(token) or self.begun.get(token)
         if lease is not None:
             return lease.run.attempt
@@ -88,7 +89,7 @@ class Leases:
                 run.hear_fenced()
 
     def note_delivered(self, facts: Iterable[Fact]) -> None:
-        """Hold the leases of starts that the ledger has, and let go of those whose end it has."""
+        """Hold the leases whose start is delivered, and release those whose end is delivered."""
         for fact in facts:
             act = act_of_lease(fact)
             if act == "start" and (lease := self.begun.pop(fact.token, None)) is not None:
@@ -98,17 +99,18 @@ class Leases:
                 self.let_go(fact)
 
     def let_go(self, fact: Fact) -> None:
-        """Forget the lease that a start, an end or a heartbeat is of."""
+        """Forget the lease of a start, an end or a heartbeat."""
         if act_of_lease(fact):
             self.forget(fact.token)
 
     def forget(self, token: str) -> None:
-        """Hold the lease no longer, if there is one. Any thread may do so."""
+        """Release the lease, if there is one. Any thread may call it."""
         self.begun.pop(token, None)
         self.held.pop(token, None)
 
     def fence(self, token: str) -> None:
-        """Forget a lease that was given to another worker, for a run those of its nodes too, and mark its objects."""
+        """Forget the lease of an attempt that another worker has, for a run with the leases of its nodes, and mark the
+        objects."""
         remember(self.fenced, token, most=MOST_FENCED)
         lease = self.held.pop(token, None) or self.begun.pop(token, None)
         if lease is not None:
@@ -120,7 +122,7 @@ class Leases:
                 self.fence(of_node.token)
 
     def heartbeats(self) -> list[Fact]:
-        """Return the heartbeats that are due, those of runs first: a run that is fenced takes its nodes with it."""
+        """Return the heartbeats that are due. Runs come first: if a run is fenced, so are its nodes."""
         now, ns = time.monotonic(), time.time_ns()
         due = [lease for lease in list(self.held.values()) if lease.due <= now]
         for lease in due:
@@ -134,13 +136,13 @@ class Leases:
         ]  # fmt: skip
 
     def note_missed(self, heartbeats: Iterable[Fact]) -> None:
-        """Let heartbeats that did not arrive be sent again soon."""
+        """Make heartbeats that did not arrive due again soon."""
         for heartbeat in heartbeats:
             if (lease := self.held.get(heartbeat.token)) is not None:
                 lease.due = time.monotonic() + min(AGAIN, lease.seconds / IN_A_LEASE_AGAIN)
 
     def seconds_to_next(self, most: float) -> float:
-        """Return how long no heartbeat is due, `most` at the most."""
+        """Return the seconds until a heartbeat is due, at most `most`."""
         now = time.monotonic()
         return min([most, *(lease.due - now for lease in list(self.held.values()))])
 
@@ -152,7 +154,7 @@ def act_of_lease(fact: Fact) -> str:
 
 
 def checked_seconds(seconds: int) -> int:
-    """Return the seconds of a lease, 0 for none. Raises ValueError for a number that no lease has."""
+    """Check the seconds of a lease; 0 is no lease. Raises ValueError."""
     if not 0 <= seconds <= MAX_SECONDS:
         raise ValueError(f"lease_seconds: expected 1 to {MAX_SECONDS}, or 0 for no lease.")
     return int(seconds)

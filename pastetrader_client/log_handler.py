@@ -1,4 +1,4 @@
-"""A logging.Handler that records what is logged as lines of a run."""
+"""A logging.Handler that records log records as lines of a run."""
 
 import logging
 from collections.abc import Callable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 OWN = "pastetrader_client"
-OF_REQUESTS = ("httpx", "httpcore")  # whose lines of the reporter's requests are its own: each would make another
+OF_REQUESTS = ("httpx", "httpcore")  # they log the reporter's requests: recording these causes more
 
 
 class RunHandler(logging.Handler):
@@ -25,7 +25,7 @@ class RunHandler(logging.Handler):
         self.run = run
 
     def createLock(self) -> None:  # noqa: N802  # a name of logging
-        """Make no lock: what records is safe in several threads, and logging holds the lock while emit() runs."""
+        """Create no lock: recording is thread-safe, and logging would hold the lock while emit() runs."""
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -38,12 +38,12 @@ class RunHandler(logging.Handler):
             self.handleError(record)
 
     def reporter(self) -> "Reporter | None":
-        """Return what the line is recorded of."""
+        """Return the run or node that gets the line."""
         return self.run.innermost()
 
 
 class CurrentNodeHandler(RunHandler):
-    """Records lines of whatever node is executed where they are logged, and no others. `current` returns that node."""
+    """Records lines of the node in whose block they are logged, and no others. `current` returns the node."""
 
     def __init__(self, current: "Callable[[], Reporter | None]", level: int = logging.NOTSET) -> None:
         logging.Handler.__init__(self, level)
@@ -51,7 +51,7 @@ class CurrentNodeHandler(RunHandler):
 
 
 def is_own(record: logging.LogRecord, client: "Client") -> bool:
-    """Return whether the reporter itself has logged the line."""
+    """Return whether the reporter itself has logged the record."""
     package = record.name.partition(".")[0]
     is_of_request = package in OF_REQUESTS and is_of_own_request(record)
     return package == OWN or is_of_request or client.is_sending_thread(record.thread)
@@ -69,7 +69,7 @@ def level_of(number: int) -> str:
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # noqa: BLE001  # the arguments do not fit: show both
+    except Exception:  # noqa: BLE001  # the arguments do not fit the message: show both
         return f"{record.msg} {record.args!r}"
 
 

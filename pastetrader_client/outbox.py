@@ -1,4 +1,4 @@
-"""Facts that wait in memory. Threads of the engine add, the sending thread takes."""
+"""Queue of facts in memory. Threads of the engine add facts, the sending thread takes them."""
 
 import logging
 import time
@@ -11,10 +11,10 @@ from threading import RLock
 from .encoding import Draft, Fact, Identified, draft_of, fact_of, moment
 from .ids import uuid7
 
-COUNT = 500  # facts that are sent without waiting for more
+COUNT = 500  # with so many facts, a batch is sent without waiting for more
 BYTES = 256_000
 DELAY = 0.2  # seconds that the first fact waits for others
-TICK = 0.05  # seconds between looks at what waits
+TICK = 0.05  # seconds between two checks for facts
 LULL = 10.0  # seconds without facts after which the thread sleeps until it is woken
 DROPPED = "%d facts of this run were dropped by the reporter: the ledger could not be reached, and there was no room."
 
@@ -22,13 +22,14 @@ logger = logging.getLogger("pastetrader_client")
 
 
 class Outbox:
-    """At most `max_bytes` of log lines, and twice as much of other facts, which no later one replaces.
+    """Holds at most `max_bytes` of log lines, and twice as much of other facts, because no later fact replaces these.
 
-    add() takes no lock, makes no system call and wakes nobody: after 2 ms of a pause, a lock is 5 µs and a wake 13. The
-    thread looks every TICK, and is woken only from the sleep after a LULL; that of the files is woken where memory is
-    half full. A deque may be used by several threads, and no thread of CPython is interrupted within `+=`; in an
-    interpreter where it can be, the size is a little wrong until the outbox is next empty. A signal handler or a
+    add() takes no lock, makes no system call and wakes no thread: after a pause of 2 ms, a lock costs 5 µs and a
+    wake-up 13. The sending thread checks every TICK, and is woken only from the sleep after a LULL; the thread that
+    writes files is woken when memory is half full. A deque is thread-safe, and CPython interrupts no thread within
+    `+=`; in an interpreter that does, the size is slightly wrong until the outbox is next empty. A signal handler or a
     __del__ may report while add() runs.
+
     """
 
     wake: Callable[[], object]
@@ -42,13 +43,13 @@ class Outbox:
         self.is_urgent = False
         self.last_taken = 0.0
         self.dropped: Counter[Identified | str] = Counter()
-        self.dropped_lock = RLock()  # taken where there is no room, and for as long as it takes to count
+        self.dropped_lock = RLock()  # taken only without room, for the time of counting
         self.wakes: SimpleQueue[None] = SimpleQueue()
         self.is_filling = False
         self.fillings: SimpleQueue[None] = SimpleQueue()
 
     def add(self, draft: Draft) -> bool:
-        """Add a fact, or count it as dropped. Return whether it was added."""
+        """Add a fact, or count it as dropped if there is no room. Return whether it was added."""
         held = self.added - self.taken + draft[0]
         if 2 * held > self.max_bytes and not self._has_room(draft, held):
             self.drop([draft[2]])
@@ -60,7 +61,7 @@ class Outbox:
         return True
 
     def _has_room(self, draft: Draft, held: int) -> bool:
-        """Return whether a fact finds room beside so many bytes, and have files written if few are left."""
+        """Return whether a fact fits beside `held` bytes. Wake the thread that writes files if memory is half full."""
         if not self.is_filling:
             self.is_filling = True
             self.fillings.put(None)
@@ -80,7 +81,7 @@ class Outbox:
 
     @property
     def size(self) -> int:
-        """Return the bytes that wait."""
+        """Return the number of bytes in memory."""
         return self.added - self.taken
 
     def drop(self, runs: list[Identified | str]) -> None:
@@ -88,12 +89,12 @@ class Outbox:
             self.dropped.update(runs)
 
     def end_wait(self) -> None:
-        """Let the thread go on at once."""
+        """End the wait of the thread."""
         self.is_urgent = True
         self.wakes.put(None)
 
     def wait(self, seconds: float) -> None:
-        """Wait, at most so long, for end_wait()."""
+        """Wait at most `seconds` for end_wait()."""
         with suppress(Empty):
             self.wakes.get(timeout=max(0.0, seconds))
 
@@ -122,7 +123,7 @@ class Outbox:
         return self.is_urgent or len(self.facts) >= COUNT or self.size >= BYTES
 
     def take(self, count: int, size: int) -> list[Draft]:
-        """Return the oldest facts, up to this number and size, but one at least."""
+        """Remove and return the oldest facts, up to this number and size, but at least one."""
         self.is_urgent = False
         taken: list[Draft] = []
         while self.facts and len(taken) < count and (not taken or size >= self.facts[0][0]):
@@ -137,22 +138,22 @@ class Outbox:
         return taken
 
     def first(self, count: int) -> list[Draft]:
-        """Return the oldest facts, and let them wait."""
+        """Return the oldest facts without removing them."""
         return list(self.facts)[:count]
 
     def put_back(self, drafts: Sequence[Draft]) -> None:
-        """Let facts that were taken wait again, before all others."""
+        """Put taken facts back, before all others."""
         self.facts.extendleft(reversed(drafts))
         self.taken -= sum(draft[0] for draft in drafts)
 
     def report_dropped(self) -> None:
-        """Add a line to each run that facts were dropped of, once there is room."""
+        """Add a log line to each run with dropped facts, once there is room."""
         if not self.is_half_full:
             for line in self.take_lines_of_dropped():
                 self.add(draft_of(line))
 
     def take_lines_of_dropped(self) -> list[Fact]:
-        """Return a line for each run that facts were dropped of, and forget these."""
+        """Return a log line for each run with dropped facts, and forget these runs."""
         if not self.dropped:
             return []
         with self.dropped_lock:

@@ -25,18 +25,18 @@ class Sender(Protocol):
 
 
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
-_senders: set[Sender] = set()  # that have a thread: their clients may be gone while facts wait
+_senders: set[Sender] = set()  # senders with a thread: their clients may be gone while facts wait
 
 
 def register(client: Client, *, sigterm: bool) -> None:
-    """Begin the client anew in a forked process."""
+    """Reset the client in a forked process, and handle SIGTERM if wanted."""
     _clients.add(client)
     if sigterm and threading.current_thread() is threading.main_thread():
         exit_on_sigterm()
 
 
 def exit_on_sigterm() -> None:
-    """Turn SIGTERM into SystemExit, unless the program handles it: runs fail with that, and exit handlers run."""
+    """Turn SIGTERM into SystemExit, unless the program handles it: runs fail with SystemExit, and exit handlers run."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _exit)
 
@@ -46,7 +46,7 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 def hold(sender: Sender) -> None:
-    """Close the sender at the end of the process, unless it is released before."""
+    """Close the sender at the end of the process, unless release() is called before."""
     _senders.add(sender)
     _finish_in_child()
 
@@ -63,7 +63,7 @@ def _finish_in_child() -> None:
 
 @atexit.register
 def _close_all() -> None:
-    began = time.monotonic()  # all have their seconds at the same time
+    began = time.monotonic()  # the seconds of all senders run at the same time
     for sender in list(_senders):
         sender.close(max(0.0, began + sender.exit_seconds - time.monotonic()))
 

@@ -1,12 +1,12 @@
-"""The name of the program, by which the files of one are apart from those of another."""
+"""The name of the program, by which programs have separate files."""
 
 import os
 import sys
 
 
 def name_of_program() -> str:
-    """Return the name of the file that is run, of the module of `python -m MODULE`, or of the package."""
-    first = sys.argv[0] if sys.argv else ""  # a text that may be no path
+    """Return the name of the executed file, module (`python -m MODULE`) or package."""
+    first = sys.argv[0] if sys.argv else ""  # may be a text that is not a path
     if first == "-m":
         return _name_of_module()
     folder, program = os.path.split(first)
@@ -16,9 +16,9 @@ def name_of_program() -> str:
 
 
 def _name_of_module() -> str:
-    """Return the name of the module that `-m` names. Python puts its path in place of `-m` only after it has imported
-    the package around it, whose code may make a client."""
-    module, *_rest = sys.orig_argv[-len(sys.argv) :] or [""]  # what follows it is in sys.argv too
+    """Return the name of the module after `-m`. Python replaces `-m` by its path only after importing the package
+    around it, whose code may create a client."""
+    module, *_rest = sys.orig_argv[-len(sys.argv) :] or [""]  # the arguments after it are in sys.argv too
     if module.startswith("-"):  # -mMODULE, also behind other options of one letter
         module = module.partition("m")[2]
     return module.removesuffix(".__main__").rpartition(".")[2] or "python"

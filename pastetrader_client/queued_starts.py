@@ -1,5 +1,5 @@
-"""Runs that wait for their turn (`queue=True`). The sending thread sends their starts again and again until the ledger
-takes them. They are never kept in a file: a start that nobody waits for any more must not arrive."""
+"""Start queued runs (`queue=True`). The sending thread repeats their starts until the ledger accepts them. The starts
+are never kept in a file: a start must not arrive after the engine has stopped waiting for it."""
 
 import logging
 import math
@@ -15,10 +15,10 @@ from .leases import Leased, Leases
 from .run_watch import RunWatch, Watched
 from .transport import Refusal, TooLarge, Transport, Unavailable
 
-EVERY = 1.0  # seconds between two asks
-MOST_AT_ONCE = 500  # of one call
-FEW = 3  # calls in a row that fail, after which one start is asked for in a call
-LOOK = 0.2  # seconds between two looks of a waiting thread whether the client is closed
+EVERY = 1.0  # seconds between two requests
+MOST_AT_ONCE = 500  # starts of one call
+FEW = 3  # successive failed calls after which a call has one start
+LOOK = 0.2  # seconds between two checks of a waiting thread for a closed client
 WAITS, NOT_YET, FENCED = {"queued", "concurrent_execution"}, "not_found", "fenced"
 CANCELLED = "cancelled"
 MAX_LOGGED, MOST_SETTLED = 1_000, 10_000
@@ -40,8 +40,7 @@ class TurnTimedOut(TimeoutError):
 
 
 class TurnRefused(Exception):
-    """Raised by the start of a queued run that the ledger does not let wait or start, and of a client that sends
-    nothing any more."""
+    """Raised by the start of a queued run if the ledger refuses it, or if the client has stopped sending."""
 
     def __init__(self, run: str, reason: str) -> None:
         super().__init__(f"Run {run} is not started: {reason}")
@@ -49,12 +48,13 @@ class TurnRefused(Exception):
 
 
 class Queued(Watched, Leased, Protocol):
-    """A run of the engine that waits."""
+    """A run of the engine that waits for its turn."""
 
 
 class Turn:
-    """The wait of one run: a thread of the engine waits for what the sending thread hears. `refusal` is why the run
-    will not start; "" if it has started, or was cancelled or given to another worker, which the run itself knows."""
+    """The wait of one run: a thread of the engine waits for the answer that the sending thread gets. `refusal` is the
+    reason why the run will not start. It is "" if the run has started, was cancelled or was given to another worker;
+    the run object has that state."""
 
     def __init__(
         self, run: Queued, fields: Mapping[str, object], seconds: float | None, silence: Callable[[], str]
@@ -64,11 +64,11 @@ class Turn:
         self.is_over = threading.Event()
         self.refusal = ""
         self.due = 0.0
-        self.is_known = False  # to the ledger, by its answer
+        self.is_known = False  # by the ledger, according to its answer
 
     def has_come(self) -> bool:
         """Return whether the run has started, was cancelled, or has another worker. Raises TurnTimedOut or TurnRefused
-        where that is not to be waited for."""
+        if waiting is useless."""
         if self.is_over.is_set() and not self.refusal:
             return True
         if reason := self.refusal or self.silence():
@@ -78,14 +78,14 @@ class Turn:
         return False
 
     def wait(self) -> None:
-        """Wait a moment for it in this thread."""
+        """Wait a moment in this thread."""
         self.is_over.wait(max(0.0, min(LOOK, self.until - time.monotonic())))
 
 
 class Turns:
-    """`wake` lets the sending thread look at once; `silence` returns why it sends nothing, "" if it does. `gone` has
-    the runs that the ledger does not take. `lock` decides between a start that has succeeded and an engine that gives
-    up at the same time."""
+    """The waits of all queued runs. `wake` wakes the sending thread; `silence` returns why the thread sends nothing, ""
+    if it sends. `gone` has the runs that the ledger refuses. `lock` decides if a start succeeds while the engine gives
+    up."""
 
     def __init__(
         self, transport: Transport, watch: RunWatch, leases: Leases, gone: Container[str], *,
@@ -96,18 +96,18 @@ class Turns:
         self.waiting: dict[str, Turn] = {}
         self.lock = threading.RLock()
         self.logged: dict[str, None] = {}
-        self.settled: dict[str, None] = {}  # runs of which the creation waits for its delivery no more
+        self.settled: dict[str, None] = {}  # runs whose creation was delivered, refused or dropped
         self.failures, self.rests_until = 0, 0.0
 
     # --- called by threads of the engine --------------------------------------
     def begin(self, run: Queued, fields: Mapping[str, object], seconds: float | None) -> Turn:
-        """Ask for the start of the run from now on, until it is over or the engine gives up."""
+        """Request the start of the run repeatedly, until the wait is over or the engine gives up."""
         turn = self.waiting[run.id] = Turn(run, fields, seconds, self.silence)
         self.wake()
         return turn
 
     def give_up(self, run: Queued) -> None:
-        """Ask no more for the start of the run. If it has started meanwhile, its lease is not held."""
+        """Stop requesting the start of the run. If it has started meanwhile, release its lease."""
         with self.lock:
             turn = self.waiting.pop(run.id, None)
             if run.token is not None:
@@ -117,10 +117,10 @@ class Turns:
 
     # --- the sending thread ---------------------------------------------------
     def ask(self) -> None:
-        """Ask the ledger to start the runs that are due, and note what it says. Raises Stopped."""
+        """Request the starts that are due, and handle the answer. Raises Stopped."""
         now = time.monotonic()
         due = sorted((turn for turn in list(self.waiting.values()) if turn.due <= now), key=lambda turn: turn.due)
-        turns = due[: MOST_AT_ONCE if self.failures < FEW else 1]  # one alone, as the ledger may fail at another
+        turns = due[: MOST_AT_ONCE if self.failures < FEW else 1]  # one alone: the ledger may fail at another
         if not turns or now < self.rests_until:
             return
         ns = time.time_ns()
@@ -133,10 +133,10 @@ class Turns:
             self._rest(error.retry_after if isinstance(error, Unavailable) else None)
             return
         self.failures = 0
-        self._hear(turns, facts, {each.index: each for each in answer.refusals})
+        self._handle_answer(turns, facts, {each.index: each for each in answer.refusals})
 
     def _rest(self, retry_after: float | None) -> None:
-        """Ask less and less often a ledger that takes nothing now."""
+        """Back off while the ledger is unavailable."""
         self.failures += 1
         self.rests_until = time.monotonic() + seconds_to_wait(2 * EVERY, self.failures, retry_after)
 
@@ -147,11 +147,11 @@ class Turns:
                 remember(self.settled, fact.run, most=MOST_SETTLED)
 
     def seconds_to_next(self, most: float) -> float:
-        """Return how long no ask is due, `most` at the most."""
+        """Return the seconds until a request is due, at most `most`."""
         now = time.monotonic()
         return min([most, *(max(turn.due, self.rests_until) - now for turn in list(self.waiting.values()))])
 
-    def _hear(self, turns: Sequence[Turn], facts: Sequence[Fact], refused: Mapping[int, Refusal]) -> None:
+    def _handle_answer(self, turns: Sequence[Turn], facts: Sequence[Fact], refused: Mapping[int, Refusal]) -> None:
         for index, (turn, fact) in enumerate(zip(turns, facts, strict=True)):
             refusal = refused.get(index)
             if refusal is not None and self._must_wait(turn, refusal):
@@ -170,7 +170,7 @@ class Turns:
         return refusal.code == NOT_YET and not (turn.is_known or run in self.settled or run in self.gone)
 
     def _take_out(self, turn: Turn, start: Fact | None) -> bool:
-        """End the wait, and hold the lease of a start. Return False if the engine has given up before."""
+        """End the wait, and hold the lease of a successful start. Return False if the engine gave up before."""
         with self.lock:
             if self.waiting.get(turn.run.id) is not turn:
                 return False
@@ -182,7 +182,7 @@ class Turns:
             return True
 
     def _note(self, turn: Turn, refusal: Refusal | None) -> None:
-        """Let the run, or who waits for it, know why it does not start."""
+        """Note why the run does not start, in the run or in its turn."""
         if refusal is None:
             return
         if refusal.code == FENCED:

@@ -49,13 +49,13 @@ class NodeFenced(Exception):
 
 
 NO_LEASE: Mapping[str, object] = {}
-current: ContextVar["Reporter | None"] = ContextVar("pastetrader_client", default=None)  # in whose block this code is
+current: ContextVar["Reporter | None"] = ContextVar("pastetrader_client", default=None)  # the innermost open block
 
 
 class Id:
-    """The id of a run or a node execution, of the time at which the object was made. It is made where it is first
-    needed, normally by the sending thread: it costs more than the rest of a call. Of two threads, the first makes it;
-    both processes after a fork make the same.
+    """The id of a run or a node execution, with the time at which the object was created. It is computed on first use,
+    normally in the sending thread, as it costs more than the rest of a call. If two threads use it, the first one
+    computes it; both processes after a fork compute the same.
     """
 
     def __get__(self, reporter: "Reporter", _owner: object = None) -> str:
@@ -70,13 +70,13 @@ class Reporter:
     made_at = 0  # in nanoseconds
     id_bits = 0
     attempt: int
-    attempt_of_lines: int  # the one that was started last, 0 for the one that is current in the ledger
+    attempt_of_lines: int  # the last started attempt, 0 for the current one in the ledger
     client: "Client"
     output: Any = None
     has_started = has_ended = has_failed = is_cancelled = is_fenced = False
     is_stopped = False  # cancelled or fenced
     lease_seconds: int
-    token: str | None = None  # of the attempt, if it has a lease
+    token: str | None = None  # token of the attempt, if it has a lease
     _has_raised = False
     _before: "Token[Reporter | None] | None" = None
     _create: Mapping[str, object] | None = None
@@ -99,7 +99,7 @@ class Reporter:
         self.record("error", message_of(message, args), data)
 
     def log(self, level: str, message: object, *args: object, **data: object) -> None:
-        """Record a line. The arguments are put into the message as logging does it; keywords are its data."""
+        """Record a line. Arguments are formatted into the message as by logging; keywords are the data."""
         self.check_stopped()
         self.record(level, message_of(message, args), data)
 
@@ -107,12 +107,12 @@ class Reporter:
         raise NotImplementedError
 
     def check_stopped(self) -> None:
-        """Raise, once for this object, RunCancelled or NodeCancelled after somebody has cancelled the run or node,
-        RunFenced or NodeFenced after another worker has got it."""
+        """Raise RunCancelled or NodeCancelled if somebody has cancelled the run or node, RunFenced or NodeFenced if
+        another worker has it; once for this object."""
         raise NotImplementedError
 
     def raise_stop(self) -> None:
-        """Raise the reason for which the engine has to stop, once for this object."""
+        """Raise the exception for which the engine has to stop, once for this object."""
         if not self._has_raised:
             self._has_raised = True
             raise self.reason_to_stop()
@@ -121,7 +121,7 @@ class Reporter:
         raise NotImplementedError
 
     def begin_lease(self) -> Mapping[str, object]:
-        """Return the fields of a start under a lease, if it has one. An attempt has one token, however often its
+        """Return the fields for the lease of a start, if it has one. An attempt keeps its token, however often its
         start is reported."""
         if not self.lease_seconds:
             return NO_LEASE
@@ -166,7 +166,7 @@ class Reporter:
         if self._before is not None:
             try:
                 current.reset(self._before)
-            except ValueError:  # the block of a generator was left by another context
+            except ValueError:  # the block of a generator is left in another context
                 current.set(None)
 
 

@@ -13,8 +13,8 @@ from .encoding import Fact, Identified, encode_transition
 from .transport import Notice
 
 ENDS = {"complete", "fail", "cancel", "skip"}
-MOST_FAILED = 100  # failed runs that are watched, the newest
-MOST_ASKED = 2_000  # runs of one call, and nodes: a call takes 10,000 facts
+MOST_FAILED = 100  # the newest failed runs, which are watched
+MOST_POLLED = 2_000  # runs, and nodes, of one call: the ledger takes 10,000 facts
 MOST_ATTACHED = 10_000
 
 
@@ -49,21 +49,21 @@ class Entry:
 
 
 class RunWatch:
-    """Belongs to the sending thread, which sees what the engine reports in its order. `on_retry` is called with the id
-    of the run and the number of its new attempt."""
+    """The watched runs and nodes. The sending thread owns it, and sees facts in the order of the engine's calls.
+    `on_retry` is called with the id of the run and the number of its new attempt."""
 
     def __init__(self, seconds: float, on_retry: Callable[[str, int], object] | None) -> None:
         self.seconds = seconds
         self.on_retry = on_retry
         self.lock = RLock()
-        self.entries: dict[str, Entry] = {}  # in the order of the time at which the ledger was last asked
+        self.entries: dict[str, Entry] = {}  # the run that was polled longest ago is first
         self.failed: dict[str, None] = {}
         self.nodes: dict[str, WatchedNode] = {}
-        # Runs that this process has not started, by their ids: several objects may be the same run.
+        # Runs by their ids that this process has not started. Several objects may be the same run.
         self.attached: dict[str, WeakSet[Watched] | None] = {}
 
     def see(self, kind: str, run: Watched, node: WatchedNode | None) -> None:
-        """Note what the engine has reported."""
+        """Watch or forget a run or node, by the kind of a fact that the engine has reported."""
         noun, _dot, act = kind.partition(".")
         if node is not None and noun == "node":
             if act == "start":
@@ -107,7 +107,7 @@ class RunWatch:
                 self.forget(next(iter(self.failed)))
 
     def forget(self, run: str) -> Entry | None:
-        """Stop watching a run and its nodes. Return what was known of it."""
+        """Stop watching a run and its nodes. Return the entry of the run."""
         for node in [each.id for each in list(self.nodes.values()) if each.run.id == run]:
             self.forget_node(node)
         self.attached.pop(run, None)
@@ -116,7 +116,7 @@ class RunWatch:
             return self.entries.pop(run, None)
 
     def heard(self, runs: set[str]) -> None:
-        """Note that the ledger has answered about these runs just now."""
+        """Note that the ledger has just answered about these runs."""
         with self.lock:
             for run in runs & self.entries.keys():
                 self._put_last(run)
@@ -127,8 +127,8 @@ class RunWatch:
         self.entries[run] = entry
 
     def due(self) -> list[Fact]:
-        """Return the starts to send again, of the idle runs, and of running nodes: lines do not ask about these. Of
-        very many, those that have waited longest."""
+        """Return the starts to send again, for idle runs and for running nodes, of which lines bring no notices. If
+        they are too many, return those that were polled longest ago."""
         now = time.monotonic()
         before = now - self.seconds
         now_ns = time.time_ns()
@@ -140,17 +140,17 @@ class RunWatch:
 
     def _idle_runs(self, before: float) -> list[Watched]:
         with self.lock:
-            first = islice(self.entries.values(), MOST_ASKED)
+            first = islice(self.entries.values(), MOST_POLLED)
             found = [entry.run for entry in takewhile(lambda entry: entry.last < before, first)]
             for run in found:
                 self._put_last(run.id)
             return found
 
     def _starts_of_nodes(self, before: float, now: float, now_ns: int) -> list[Fact]:
-        found = [node for node in list(self.nodes.values()) if node.watched_at < before][:MOST_ASKED]
+        found = [node for node in list(self.nodes.values()) if node.watched_at < before][:MOST_POLLED]
         for node in found:
             node.watched_at = now
-            self.nodes[node.id] = self.nodes.pop(node.id, node)  # behind those that were not asked about
+            self.nodes[node.id] = self.nodes.pop(node.id, node)  # moved to the end, behind nodes that were not polled
         return [
             encode_transition(
                 "node.start", node.run, node, {"attempt": node.attempt, "run_token": node.run_token}, now_ns

@@ -1,4 +1,4 @@
-"""Runs and nodes as an engine reports them: with a block each, or with one method for each transition."""
+"""Run and Node, for engines: with a `with` block each, or with a method for each transition."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ DONE = {"completed", "skipped"}
 
 
 def current_run() -> "Run | None":
-    """Return the run in whose block this code is."""
+    """Return the run of the innermost open block."""
     found = current.get()
     if isinstance(found, Node):
         return found.run
@@ -30,15 +30,15 @@ def current_run() -> "Run | None":
 
 
 def current_node() -> "Node | None":
-    """Return the node in whose block this code is."""
+    """Return the node of the innermost open block."""
     found = current.get()
     return found if isinstance(found, Node) else None
 
 
 class Run(Reporter):
-    """A run. `id` is an id of version 7; the same id again, from any process, is the same run."""
+    """A run. `id` is a UUID of version 7. Objects with the same id, in any process, are the same run."""
 
-    is_queued = False  # its start waits for its turn, at most so many seconds
+    is_queued = False  # its start waits for its turn, at most `queue_seconds`
     queue_seconds: float | None = None
     _failed: tuple[BaseException, str] | None = None
 
@@ -69,14 +69,14 @@ class Run(Reporter):
         self.client.add((size, kind, self, encode_transition, (None, fields, time_ns())))
 
     def create(self) -> None:
-        """Create the run as pending, unless this object has done it."""
+        """Create the run as pending, unless this object has created it."""
         if self._create is not None:
             fields, self._create = self._create, None
             self.send("execution.create", self._create_size, workflow=self.workflow, **fields)
 
     def start(self, at: str | None = None) -> None:
-        """Start the run. `at` is the time of it, in ISO 8601, if that is not now. The start of a queued run waits for
-        its turn; it raises TurnTimedOut, TurnRefused, RunCancelled or RunFenced where that does not come."""
+        """Start the run. `at` is the time of the start, in ISO 8601, by default now. The start of a queued run waits
+        for its turn; it raises TurnTimedOut, TurnRefused, RunCancelled or RunFenced if the turn does not come."""
         if self._create is not None:
             self.create()
         if self.is_queued:
@@ -93,8 +93,8 @@ class Run(Reporter):
 
     @contextmanager
     def wait_for_turn(self, at: str | None = None) -> Iterator[Turn]:
-        """Ask for the turn that the block waits for. A run that nobody waits for any more is cancelled: those behind it
-        in the queue would wait for it."""
+        """Request the turn; the block waits for it. If the engine stops waiting, the run is cancelled, so that it does
+        not block the queue."""
         self.create()
         try:
             fields = {"attempt": self.attempt, "at": at, **self.begin_lease()}
@@ -139,8 +139,8 @@ class Run(Reporter):
         order: int | None = None, retries: int | None = None, lease_seconds: int | None = None,
     ) -> "Node":  # fmt: skip
         """Return a node execution, to be used as a block. A node that the workflow does not have is added to it, with
-        so many retries. Its lease is by default as long as that of the run. Raises RunCancelled after somebody has
-        cancelled the run, RunFenced after another worker has got it."""
+        `retries`. Its lease is by default as long as that of the run. Raises RunCancelled if somebody has cancelled the
+        run, RunFenced if another worker has it."""
         if self.is_stopped:
             raise self.reason_to_stop()
         seconds = self.lease_seconds if lease_seconds is None else checked_seconds(lease_seconds)
@@ -154,7 +154,7 @@ class Run(Reporter):
         )
 
     def handler(self, level: int = 0) -> RunHandler:
-        """Return a logging.Handler that records lines of this run, and of the node in whose block they are logged."""
+        """Return a logging.Handler that records lines of this run, or of the node in whose block they are logged."""
         return RunHandler(self, level)
 
     def record(self, level: str, message: str, data: Mapping[str, Any], nanoseconds: int | None = None) -> None:
@@ -163,8 +163,8 @@ class Run(Reporter):
         self.client.add_line(self, None, level, message, data, nanoseconds, self.token, attempt=self.attempt_of_lines)
 
     def innermost(self) -> Reporter | None:
-        """Return the node of this run in whose block this code is, the run itself outside of blocks, None in a block of
-        another run."""
+        """Return the node of this run with the innermost open block, the run itself outside of blocks, None in a block
+        of another run."""
         found = current.get()
         if found is None or found is self:
             return self
@@ -180,7 +180,7 @@ class Run(Reporter):
         self.client.call_on_fenced(self)
 
     def note_failure(self, error: BaseException, node: str) -> None:
-        """Remember which node an exception came from, for the error of the run."""
+        """Note the node that raised the exception, for the error of the run."""
         self._failed = (error, node)
 
     def __repr__(self) -> str:
@@ -188,7 +188,7 @@ class Run(Reporter):
 
 
 class Node(Reporter):
-    """One execution of a node. A failed one that is entered again is retried."""
+    """One execution of a node. If a failed node is entered again, it is retried."""
 
     watched_at = 0.0
 
@@ -225,7 +225,7 @@ class Node(Reporter):
 
     @property
     def run_token(self) -> str | None:
-        """Return the token of the run where the node has none of its own."""
+        """Return the token of the run if the node has no token."""
         return self.run.token if self.token is None else None
 
     @property
@@ -237,7 +237,7 @@ class Node(Reporter):
         self.client.add((size, kind, self.run, encode_transition, (self, fields, time_ns())))
 
     def create(self) -> None:
-        """Create the node execution as pending, unless this object has done it."""
+        """Create the node execution as pending, unless this object has created it."""
         if self._create is not None:
             self.run.create()
             fields, self._create = self._create, None

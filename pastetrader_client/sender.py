@@ -1,4 +1,4 @@
-"""The thread that sends. The engine's threads only add to the outbox."""
+"""The sending thread. The engine's threads only add to the outbox."""
 
 import logging
 import threading
@@ -21,10 +21,10 @@ from .spool import Spool
 from .timers import Timers
 from .transport import THREAD, Stopped, Transport, Unavailable
 
-MOST, MOST_BYTES = 2_000, 2_000_000  # of one call
-IDLE = 1.0  # seconds between looks at the runs that nothing was heard of
-FIRST = 0.25  # seconds of backing off
-CLOSING = 0.3  # the longest of them while the process waits for the end
+MOST, MOST_BYTES = 2_000, 2_000_000  # facts and bytes of one call
+IDLE = 1.0  # seconds between checks for idle runs
+FIRST = 0.25  # seconds of the first backoff
+CLOSING = 0.3  # longest backoff while the process waits to end
 POLL = 0.005
 NOT_ALL = "not everything was delivered: %s keep the rest, %d facts are lost, the count is missing for %d runs"
 
@@ -32,9 +32,9 @@ logger = logging.getLogger("pastetrader_client")
 
 
 class Sender:
-    """Facts taken but not delivered are in `pending` or at the head of the spool. `lock` protects these two; no call
-    over the network is made while it is held. Facts are encoded and files read and written while it is: of the calls of
-    an engine only flush() and close() take it."""
+    """Taken but undelivered facts are in `pending` or at the head of the spool. `lock` protects these two. No network
+    call is made while it is held, but facts are encoded and files read and written: of the engine's calls, only flush()
+    and close() take it."""
 
     def __init__(
         self, outbox: Outbox, spool: Spool, transport: Transport, watch: RunWatch, exit_seconds: float
@@ -52,7 +52,7 @@ class Sender:
         outbox.wake = self.wake
         self.pending: list[Fact] = []
         self.from_spool = self.is_early = False
-        self.patience = PATIENCE  # seconds for which runs are awaited that files are about
+        self.patience = PATIENCE  # seconds for which facts from files wait for the creation of their run
         self.failures, self.said = 0, ""
         self.closing = self.is_new = self.is_abandoned = False
         self.thread: threading.Thread | None = None
@@ -65,11 +65,11 @@ class Sender:
         if self.thread is None:
             self.start()
         else:
-            self.outbox.is_asleep = False  # one call wakes it
+            self.outbox.is_asleep = False  # a single call wakes it
             self.outbox.wakes.put(None)
 
     def wake_now(self) -> None:
-        """Let the thread look at once for what it has to do."""
+        """Let the thread check at once for work."""
         if self.thread is None:
             self.start()
         self.outbox.end_wait()
@@ -78,7 +78,7 @@ class Sender:
         return self.stopped or ("the client is closed" if self.closing else "")
 
     def start(self) -> None:
-        """Start the thread. An interpreter that ends starts none: the facts go to the spool."""
+        """Start the thread. If the interpreter is ending, no thread starts, and the facts go to the spool."""
         if not self._start_thread():
             self._take_over()
             self._spill()
@@ -99,7 +99,7 @@ class Sender:
             return True
 
     def call_later(self, seconds: float, function: Callable[[Any], object]) -> None:
-        """Call the function in the thread, with what the transport has for calls of its own."""
+        """Call the function in the sending thread, with `http` of the transport."""
         self.timers.add(seconds, function)
         self.wake_now()
 
@@ -112,13 +112,13 @@ class Sender:
         return idle
 
     def close(self, seconds: float) -> None:
-        """Deliver what can be delivered in that time; the rest goes to the spool."""
+        """Deliver facts for at most `seconds`; the rest goes to the spool."""
         if self.thread is None and self.is_idle():
             return
         self.closing = True
         self.flush(seconds)
         with self.lock:
-            with self.start_lock:  # not for as long as files are written: add() takes it to start the thread anew
+            with self.start_lock:  # not held while files are written: add() takes it to start the thread again
                 self.thread = None
                 self.outbox.is_asleep = True
                 release(self)
@@ -135,7 +135,7 @@ class Sender:
         self.outbox.end_filling()
 
     def end_when_idle(self) -> None:
-        """Let the thread end after it has delivered everything: nobody refers to the client any more."""
+        """Let the thread end after it has delivered everything, because nothing refers to the client any more."""
         self.is_abandoned = True
         self.outbox.end_wait()
 
@@ -155,7 +155,7 @@ class Sender:
     # --- the thread ------------------------------------------------------------
     @property
     def is_over(self) -> bool:
-        """Return whether this thread has to end; another one may have been started since."""
+        """Return whether the current thread has to end. Another one may have been started since."""
         return self.thread is not threading.current_thread()
 
     def _run(self) -> None:
@@ -166,7 +166,7 @@ class Sender:
             except Stopped as error:
                 logger.error("%s. Nothing is sent any more.", error)
                 self.stopped = str(error)  # flush() returns after this
-            except Exception:  # a fault of ours must not end the reports of a process
+            except Exception:  # an error of the reporter must not end the thread
                 logger.exception("the reporter failed; it tries again")
                 self.outbox.wait(IDLE)
         if self.thread is None:
@@ -196,7 +196,7 @@ class Sender:
         return self.turns.seconds_to_next(self.leases.seconds_to_next(self.timers.seconds_to_next(IDLE)))
 
     def _take(self) -> list[Fact]:
-        """Return the facts that are to be delivered next: what is pending, what is in files, what is in memory."""
+        """Return the facts to deliver next: pending ones, else from files, else from memory."""
         with self.lock:
             if self.is_over:
                 return []
@@ -212,7 +212,7 @@ class Sender:
         return [fact for draft in self.outbox.take(MOST, MOST_BYTES) if (fact := self._encode(draft)) is not None]
 
     def _encode(self, draft: Draft) -> Fact | None:
-        """Encode a fact, and watch what it is about. One that cannot be encoded must not stop the others."""
+        """Encode a fact, and watch its run or node. A fact that cannot be encoded must not stop the others."""
         try:
             self.batches.note_reported(draft)
             return encode(draft)
@@ -241,8 +241,8 @@ class Sender:
                 self.outbox.wait(AGAIN)
 
     def _settle(self, waiting: list[Fact]) -> None:
-        """Let go of what was delivered. What waits for its run is sent again: from memory with what came since, from a
-        file with all that was read with it, as nothing else holds it."""
+        """Forget delivered facts. Facts that wait for their run are sent again: those from memory with newer facts,
+        those from a file with all facts that were read with them, because only the file holds them."""
         with self.lock:
             if self.is_over:
                 return
@@ -269,14 +269,15 @@ class Sender:
 
     # --- the spool -------------------------------------------------------------
     def _take_over(self) -> None:
-        """Take over the files of earlier processes, first of all: a thread of the engine need not wait for that."""
+        """Take over the files of earlier processes. The thread does this first, so that no thread of the engine waits
+        for it."""
         with self.lock:
             self.is_new = False
             if not self.is_over:
                 self.spool.take_over()
 
     def _keep(self) -> None:
-        """Let a thread move facts to files, if there are any."""
+        """Start the thread that moves facts to files, if there is a directory for them."""
         if self.spool.directory is not None:
             thread = self.thread
             self.spill_thread = SpillThread(
@@ -288,7 +289,7 @@ class Sender:
             self._spill()
 
     def _spill(self) -> None:
-        """Move what is in memory to the spool, behind what is pending, as far as there is room."""
+        """Move the facts in memory to the spool, after the pending ones, as far as there is room."""
         with self.lock:
             if self.pending and not self.from_spool:
                 self.from_spool = self.spool.write_sent(self.pending)

@@ -1,4 +1,5 @@
-"""The thread that moves facts to files while memory fills: the one that sends may wait for an answer."""
+"""The thread that moves facts to files while memory fills up, because the sending thread may be waiting for an
+answer."""
 
 import logging
 import threading
@@ -25,6 +26,6 @@ class SpillThread:
             self.outbox.wait_until_half_full()
             try:
                 self.spill()
-            except Exception:  # a fault of ours must not end the reports of a process
+            except Exception:  # an error of the reporter must not end the thread
                 logger.exception("the reporter failed to write files; it tries again")
-            time.sleep(TICK)  # the files may have no room
+            time.sleep(TICK)  # pause, as the files may be full

@@ -1,4 +1,4 @@
-"""Facts that wait in a file, for as long as the ledger cannot be reached, and for the next process of the same name.
+"""Keep facts in files while the ledger cannot be reached, and for the next process of the same name.
 
 The folder has files of each process, of mode 0600 and locked while the process lives. A process takes over the files of
 those that are gone. The name of a file begins with the time of its first fact: a run may be created in one file and
@@ -22,20 +22,20 @@ from typing import BinaryIO
 
 from .encoding import Fact, of_body
 
-if sys.platform != "win32":  # which has no lock that ends with its process, and so no spool
+if sys.platform != "win32":  # Windows has no lock that ends with its process, and so no spool
     import fcntl
 
 logger = logging.getLogger("pastetrader_client")
 
 FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 SUFFIX = ".facts"
-FILES = 8  # of one process, if they are full
-RESERVE = 64  # of so many bytes one is for what is written last
-DIGITS = 20  # of the time in the name of a file, in nanoseconds
+FILES = 8  # full files of one process
+RESERVE = 64  # one of so many bytes is reserved for the last write
+DIGITS = 20  # digits of the time in a file's name, in nanoseconds
 
 
 def folder(directory: str | Path | None, name: str, url: str) -> Path | None:
-    """Return the folder of a client: below the given directory or the user's for state. None without files."""
+    """Return the folder of a client, below the given directory or the user's state directory; None without files."""
     if sys.platform == "win32":
         return None
     base = Path(directory) if directory else _state_directory()
@@ -49,8 +49,8 @@ def _state_directory() -> Path:
 
 
 class Spool:
-    """The files of one client, oldest first: those of earlier processes, then its own. They have at most `max_bytes`:
-    what was sent of a file is removed with it, so that the process begins a new one after a part of that."""
+    """The files of one client, oldest first: files of earlier processes, then its own. They have at most `max_bytes`.
+    Sent facts are removed only with their file, so the process starts a new file after a part of `max_bytes`."""
 
     def __init__(self, directory: Path | None, max_bytes: int) -> None:
         self.directory = directory
@@ -58,7 +58,7 @@ class Spool:
         self.files: list[SpoolFile] = []
         self.own: SpoolFile | None = None
         self.has_failed = False
-        self.last = 0  # time of a file of this process
+        self.last = 0  # time of the newest file of this process
 
     def __bool__(self) -> bool:
         return bool(self.files)
@@ -67,7 +67,7 @@ class Spool:
         return self.directory is not None and any(self.directory.glob(f"*{SUFFIX}"))
 
     def take_over(self) -> None:
-        """Lock the files that processes have left."""
+        """Lock the files of processes that have ended."""
         if self.directory is None or not self.directory.is_dir():
             return
         try:
@@ -78,8 +78,8 @@ class Spool:
         self.files += [file for path in paths if (file := SpoolFile.of_another(path)) is not None]
 
     def write(self, facts: Sequence[Fact], *, is_last: bool = False) -> bool:
-        """Write facts behind those that are there. Return whether there was room: what is written last, at the end of
-        the process, has some more. What prevents it is logged once."""
+        """Append facts. Return whether there was room; the last write, at the end of the process, has reserved room. An
+        error is logged once."""
         if not facts:
             return True
         size = sum(len(fact.body) + 1 for fact in facts)
@@ -96,7 +96,7 @@ class Spool:
         return True
 
     def write_last(self, facts: Sequence[Fact]) -> int:
-        """Write what has room, at the end of the process. Return how many facts had none."""
+        """Write as many facts as fit, at the end of the process. Return the number of facts that did not fit."""
         return sum(not self.write([fact], is_last=True) for fact in facts)
 
     def _write(self, directory: Path, facts: Sequence[Fact]) -> None:
@@ -108,7 +108,7 @@ class Spool:
         self.own.write(facts)
 
     def write_sent(self, facts: Sequence[Fact]) -> bool:
-        """Write facts that are being sent, as if read() had returned them, to files that are empty."""
+        """Write facts that are being sent to empty files, as if read() had returned them."""
         if self.files or not self.write(facts):
             return False
         self.files[0].next = self.files[0].size
@@ -119,7 +119,7 @@ class Spool:
         return sum(file.size for file in self.files)
 
     def read(self, count: int, size: int) -> list[Fact]:
-        """Return the oldest facts. They stay until advance()."""
+        """Return the oldest facts. They stay in the files until advance()."""
         while self.files:
             if facts := self.files[0].read(count, size):
                 return facts
@@ -140,14 +140,14 @@ class Spool:
         file.remove()
 
     def leave(self) -> None:
-        """Let go of the files: another process may take them over."""
+        """Close the files, so that another process may take them over."""
         for file in self.files:
             file.close()
         self.files, self.own = [], None
 
 
 class SpoolFile:
-    """An open and locked file. `offset` is where what has not been sent begins."""
+    """An open and locked file. `offset` is the position of the first unsent fact."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path, self.file = path, file
@@ -164,7 +164,8 @@ class SpoolFile:
 
     @classmethod
     def of_another(cls, path: Path) -> "SpoolFile | None":
-        """Return the file, None if its process lives, if it is gone, or if it is another user's."""
+        """Open the file of another process. Return None if that process lives, the file is gone, or it belongs to
+        another user."""
         try:
             found = cls._open(path, 0)
         except OSError:
@@ -177,7 +178,7 @@ class SpoolFile:
     @classmethod
     def _open(cls, path: Path, more: int) -> "SpoolFile | None":
         descriptor = os.open(path, FLAGS | more, 0o600)
-        file = FileIO(descriptor, "r+")  # os.fdopen() imports a module, which an interpreter that ends refuses
+        file = FileIO(descriptor, "r+")  # os.fdopen() imports a module, which fails while the interpreter ends
         try:
             if sys.platform != "win32":
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,7 +191,7 @@ class SpoolFile:
         return cls(path, file)
 
     def write(self, facts: Sequence[Fact]) -> None:
-        """Append lines. A write that fails leaves nothing behind."""
+        """Append lines. A failed write leaves nothing in the file."""
         data = b"".join(fact.body + b"\n" for fact in facts)
         try:
             view = memoryview(data)
@@ -202,7 +203,7 @@ class SpoolFile:
         self.size += len(data)
 
     def end_last_line(self) -> None:
-        """Cut off what a killed process has not finished writing."""
+        """Cut off a last line that a killed process has not finished."""
         self.file.seek(max(0, self.size - (1 << 22)))
         self.size = self.file.tell() + self.file.read().rfind(b"\n") + 1
         self.file.truncate(self.size)
@@ -231,7 +232,7 @@ class SpoolFile:
 
 
 def _fact(line: bytes) -> Fact | None:
-    """Return the fact of a line, None if it is none."""
+    """Return the fact of a line, None if the line is not a fact."""
     try:
         return of_body(json.loads(line), line.rstrip(b"\n"))
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -239,7 +240,7 @@ def _fact(line: bytes) -> Fact | None:
 
 
 def _began(path: Path) -> int:
-    """Return the time in the name; of a file of an earlier version, whose name has none, when it was written last."""
+    """Return the time in the file's name. A file of an earlier version has none: return its time of modification."""
     began = path.name.partition("-")[0]
     if len(began) == DIGITS and began.isdecimal():
         return int(began)
@@ -249,7 +250,7 @@ def _began(path: Path) -> int:
 
 
 def _time_of(fact: Fact) -> int:
-    """Return the time of the fact, which is not later than now."""
+    """Return the time of the fact, at most now."""
     now = time.time_ns()
     try:
         return max(0, min(now, int(datetime.fromisoformat(json.loads(fact.body)["at"]).timestamp() * 1e9)))

@@ -1,4 +1,5 @@
-"""Functions that the sending thread calls later. One that fails lets the others wait: the ledger may be away."""
+"""Functions that the sending thread calls later. If one fails, the others wait, because the ledger may be
+unavailable."""
 
 import heapq
 import logging
@@ -10,15 +11,15 @@ from typing import Any
 
 from .backoff import seconds_to_wait
 
-AT_ONCE = 0.5  # seconds after which no further function is called before facts are sent
-FIRST = 0.25  # seconds of backing off
+AT_ONCE = 0.5  # seconds of calls, after which facts are sent before further calls
+FIRST = 0.25  # seconds of the first backoff
 
 logger = logging.getLogger("pastetrader_client")
 _count = count()
 
 
 class Timers:
-    """Functions, by the time at which they are due."""
+    """Functions by the time at which they are due."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple[float, int, Callable[[Any], object]]] = []
@@ -33,7 +34,8 @@ class Timers:
             heapq.heappush(self.waiting, (time.monotonic() + seconds, next(_count), function))
 
     def call_due(self, http: Callable[[], Any]) -> None:
-        """Call what is due, until one fails or it has taken long enough: facts and heartbeats wait meanwhile."""
+        """Call the functions that are due, until one fails or AT_ONCE is over, because facts and heartbeats wait
+        meanwhile."""
         until = time.monotonic() + AT_ONCE
         while time.monotonic() < until and (function := self._take_due()) is not None:
             try:
@@ -50,7 +52,8 @@ class Timers:
             return heapq.heappop(self.waiting)[2]
 
     def _rest(self, error: Exception) -> None:
-        """Call nothing for a while, longer after each failure in a row. Only the first is logged with its traceback."""
+        """Call nothing for a while, longer after each successive failure. Only the first failure is logged with its
+        traceback."""
         self.failures += 1
         self.rests_until = time.monotonic() + seconds_to_wait(FIRST, self.failures, None)
         logger.error(
@@ -59,7 +62,7 @@ class Timers:
         )  # fmt: skip
 
     def seconds_to_next(self, most: float) -> float:
-        """Return how long no function is called, `most` at the most."""
+        """Return the seconds until a function is due, at most `most`."""
         with self.lock:
             if not self.waiting:
                 return most

@@ -1,4 +1,4 @@
-"""The traceparent (W3C Trace Context) of the code that makes a run."""
+"""The traceparent (W3C Trace Context) of the code that creates a run."""
 
 import re
 import sys
@@ -7,8 +7,8 @@ TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-
 
 
 def traceparent_of(given: str | None) -> str | None:
-    """Return the one that is given, else that of the current span of OpenTelemetry; None if it is not one. A program
-    that has a span has imported OpenTelemetry."""
+    """Return the given traceparent, else that of OpenTelemetry's current span; None if it is invalid. OpenTelemetry is
+    not imported here: a program with a span has imported it."""
     found = given
     if found is None and (trace := sys.modules.get("opentelemetry.trace")) is not None:
         span = trace.get_current_span().get_span_context()

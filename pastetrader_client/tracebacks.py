@@ -1,5 +1,5 @@
-"""Exceptions of the engine. What a traceback is made of is copied at the call; the sending thread reads the source and
-writes the text. Frames are not kept: what they hold would live for as long as the ledger is away."""
+"""Tracebacks of the engine's exceptions. Their parts are copied at the call; the sending thread reads the source and
+formats the text. Frames are not kept: their objects would live for as long as the ledger is unavailable."""
 
 import linecache
 import traceback
@@ -13,8 +13,8 @@ from .safe_text import cut, text_of
 CAUSE = "\nThe above exception was the direct cause of the following exception:\n\n"
 CONTEXT = "\nDuring handling of the above exception, another exception occurred:\n\n"
 HEADER = "Traceback (most recent call last):\n"
-MAX_LINKS = 50  # of a chain of exceptions, which may be a circle
-OF_FRAME = 300  # bytes of its text
+MAX_LINKS = 50  # exceptions of a chain, which may be circular
+OF_FRAME = 300  # bytes of a frame's text
 # Their texts have more parts, or suggest a name that is found in the frames.
 WITH_MORE = (SyntaxError, BaseExceptionGroup, NameError, AttributeError, ImportError)
 
@@ -22,7 +22,7 @@ type Place = tuple[CodeType, int, int, dict[str, object]]  # code, line, instruc
 
 
 class Link(NamedTuple):
-    """One exception of a chain. `before` is the sentence that joins it to the one before."""
+    """One exception of a chain. `before` is the sentence that links it to the previous one."""
 
     kind: type[BaseException]
     message: str
@@ -32,7 +32,7 @@ class Link(NamedTuple):
 
 
 class CapturedTraceback:
-    """The parts of a traceback. Its text is that of traceback.format_exception()."""
+    """The parts of a traceback. str() gives the text of traceback.format_exception()."""
 
     def __init__(self, links: list[Link]) -> None:
         self.links = links
@@ -46,12 +46,12 @@ class CapturedTraceback:
 
 
 def capture_error(error: BaseException | str) -> tuple[str, CapturedTraceback | str | None]:
-    """Return the message and, of an exception, the traceback."""
+    """Return the message and, for an exception, the traceback."""
     if isinstance(error, str):
         return cut(error), None
     try:
         return _capture(error)
-    except Exception:  # noqa: BLE001  # whatever properties of its own raise
+    except Exception:  # noqa: BLE001  # its own properties may raise anything
         return cut(f"{type(error).__name__}: {text_of(error)}"), None
 
 

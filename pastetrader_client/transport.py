@@ -1,4 +1,4 @@
-"""Interface of a transport, its errors, and the marks of its threads."""
+"""Interface of a transport, its errors, and the marks of its own requests."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,13 +7,13 @@ from logging import LogRecord
 from threading import local
 from typing import Any, Protocol
 
-THREAD = "pastetrader-client"  # the name of threads that send
+THREAD = "pastetrader-client"  # name of sending threads
 _marks = local()
 
 
 @contextmanager
 def own_request() -> Iterator[None]:
-    """Mark what this thread does meanwhile as a request of the reporter's: resume() makes one in the engine's."""
+    """Mark requests of this thread as requests of the reporter: resume() makes one in a thread of the engine."""
     _marks.is_own = True
     try:
         yield
@@ -22,13 +22,13 @@ def own_request() -> Iterator[None]:
 
 
 def is_of_own_request(record: LogRecord) -> bool:
-    """Return whether a line of httpx, which this thread has just logged, is about a request of the reporter's."""
+    """Return whether a log record of httpx is about a request of the reporter."""
     return record.threadName == THREAD or getattr(_marks, "is_own", False)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A fact that was refused. `index` is its place in the batch."""
+    """A refused fact. `index` is its index in the batch."""
 
     index: int
     code: str
@@ -56,9 +56,10 @@ class Answer:
 
 
 class Unavailable(Exception):
-    """The ledger did not take the batch now: the same is sent again. `retry_after` is in seconds, if it was named."""
+    """The ledger did not take the batch now; the same batch is sent again. `retry_after` is in seconds, None if
+    unknown."""
 
-    sentence = "the ledger cannot be reached, facts are kept: %s"  # of the log
+    sentence = "the ledger cannot be reached, facts are kept: %s"  # message of the log
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -66,25 +67,25 @@ class Unavailable(Exception):
 
 
 class Failed(Unavailable):
-    """The ledger failed at the batch (500): at one of its facts, or at everything."""
+    """The ledger failed (500): at a fact of the batch, or at everything."""
 
     sentence = "the ledger fails, facts are kept: %s"
 
 
 class NoLedger(Unavailable):
-    """The address is not that of a ledger, or something in between changes what is sent."""
+    """The address is not that of a ledger, or a proxy changes the messages."""
 
     sentence = "no ledger takes facts at this address, they are kept until one does: %s"
 
 
 class Contended(Unavailable):
-    """Others change at the same time what this call changes."""
+    """Others change the same workflow at the same time."""
 
     sentence = "facts are kept and sent again: %s"
 
 
 class Stopped(Exception):
-    """The ledger will not take anything of this client: a wrong token, or one without the scope."""
+    """The ledger takes nothing of this client: its token is wrong, or lacks a scope."""
 
 
 class TooLarge(Exception):
@@ -92,7 +93,7 @@ class TooLarge(Exception):
 
 
 class Transport(Protocol):
-    """`http` is what functions of Client.call_later() are given."""
+    """`http` is the argument of functions of Client.call_later()."""
 
     @property
     def http(self) -> Any: ...
@@ -108,7 +109,7 @@ class Transport(Protocol):
         """Return `attempt` and `workflow` of the run, and `nodes`: id, name, status and attempt of each."""
 
     def close(self) -> None:
-        """Close connections; a later call makes new ones."""
+        """Close connections. A later call opens new ones."""
 
     def forget_connections(self) -> None:
-        """Begin anew in a forked process."""
+        """Forget the parent's connections in a forked process."""

@@ -22,7 +22,7 @@ def asked(of: RunWatch) -> list[str]:
 
 @pytest.fixture
 def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_watch, "MOST_ASKED", 2)
+    monkeypatch.setattr(run_watch, "MOST_POLLED", 2)
 
 
 def test_a_call_asks_about_some_of_very_many_runs_and_the_next_about_others(few_at_once: None) -> None:
