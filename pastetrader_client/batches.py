@@ -107,7 +107,7 @@ class Batches:
             if fact.kind == "execution.create":  # the run that was not found before is created now
                 self.gone.pop(fact.run, None)
             if self._would_be_refused(fact):
-                self.leases.let_go(fact)
+                self.leases.release(fact)
             else:
                 wanted.append(without_node(fact) if fact.kind == "log" and fact.node in self.gone else fact)
         return wanted
@@ -146,7 +146,7 @@ class Batches:
         left: list[Fact] = []
         for fact in facts:
             if fact.kind != "log" and fact.attempt > last.get(fact.node or fact.run, fact.attempt):
-                self.leases.let_go(fact)
+                self.leases.release(fact)
             else:
                 left.append(fact)
         return left
@@ -157,7 +157,7 @@ class Batches:
             self._fence(fact)
         else:
             self._note_refused(fact, refusal)
-        self.leases.let_go(fact)
+        self.leases.release(fact)
         subject = _subject(fact)
         key = (subject, fact.kind, refusal.code)
         if key not in self.logged:

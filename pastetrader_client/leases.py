@@ -26,7 +26,7 @@ class Leased(Identified, Protocol):
     has_ended: bool
     is_fenced: bool
 
-    def hear_fenced(self) -> None: ...
+    def mark_fenced(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Leases:
     def _fence_attached(self, token: str) -> None:
         for run in self._attached_runs(token):
             if not run.has_ended and not run.is_fenced:
-                run.hear_fenced()
+                run.mark_fenced()
 
     def note_delivered(self, facts: Iterable[Fact]) -> None:
         """Hold the leases whose start is delivered, and release those whose end is delivered."""
@@ -96,9 +96,9 @@ class Leases:
                 lease.due = time.monotonic() + lease.seconds / IN_A_LEASE
                 self.held[fact.token] = lease
             elif act in {"complete", "fail"}:
-                self.let_go(fact)
+                self.release(fact)
 
-    def let_go(self, fact: Fact) -> None:
+    def release(self, fact: Fact) -> None:
         """Forget the lease of a start, an end or a heartbeat."""
         if act_of_lease(fact):
             self.forget(fact.token)
@@ -114,7 +114,7 @@ class Leases:
         remember(self.fenced, token, most=MOST_FENCED)
         lease = self.held.pop(token, None) or self.begun.pop(token, None)
         if lease is not None:
-            (lease.node or lease.run).hear_fenced()
+            (lease.node or lease.run).mark_fenced()
         self._fence_attached(token)
         if lease is not None and lease.node is None:
             nodes = [*self.held.values(), *self.begun.values()]

@@ -29,7 +29,6 @@ class Outbox:
     writes files is woken when memory is half full. A deque is thread-safe, and CPython interrupts no thread within
     `+=`; in an interpreter that does, the size is slightly wrong until the outbox is next empty. A signal handler or a
     __del__ may report while add() runs.
-
     """
 
     wake: Callable[[], object]

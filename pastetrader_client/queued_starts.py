@@ -186,9 +186,9 @@ class Turns:
         if refusal is None:
             return
         if refusal.code == FENCED:
-            turn.run.hear_fenced()
+            turn.run.mark_fenced()
         elif refusal.state == CANCELLED:
-            turn.run.hear_cancel()
+            turn.run.mark_cancelled()
         else:
             turn.refusal = f"{refusal.code}: {refusal.detail}"
 

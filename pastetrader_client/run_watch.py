@@ -24,7 +24,7 @@ class Watched(Identified, Protocol):
     attempt: int
     is_cancelled: bool
 
-    def hear_cancel(self) -> None: ...
+    def mark_cancelled(self) -> None: ...
 
 
 class WatchedNode(Identified, Protocol):
@@ -39,7 +39,7 @@ class WatchedNode(Identified, Protocol):
     @property
     def run(self) -> Watched: ...
 
-    def hear_cancel(self) -> None: ...
+    def mark_cancelled(self) -> None: ...
 
 
 @dataclass
@@ -162,7 +162,7 @@ class RunWatch:
         """Pass a notice on to the engine, once. Return whether the run was cancelled in the ledger."""
         if notice.act == "cancel_node":
             if (node := self.nodes.pop(notice.node, None)) is not None:
-                node.hear_cancel()
+                node.mark_cancelled()
             return False
         if notice.act == "cancel":
             return self._cancel_objects(notice.run)
@@ -194,5 +194,5 @@ class RunWatch:
             found.append(entry.run)
         left = [run for run in dict.fromkeys(found) if not run.is_cancelled]
         for run in left:
-            run.hear_cancel()
+            run.mark_cancelled()
         return bool(left)

@@ -170,12 +170,12 @@ class Run(Reporter):
             return self
         return found if isinstance(found, Node) and found.run is self else None
 
-    def hear_cancel(self) -> None:
+    def mark_cancelled(self) -> None:
         if not self.has_ended:
             self.is_cancelled = self.is_stopped = True
             self.client.call_on_cancel(self)
 
-    def hear_fenced(self) -> None:
+    def mark_fenced(self) -> None:
         self.is_fenced = self.is_stopped = True
         self.client.call_on_fenced(self)
 
@@ -214,12 +214,12 @@ class Node(Reporter):
             return self.run.reason_to_stop()
         return NodeFenced(self.id) if self.is_fenced else NodeCancelled(self.id)
 
-    def hear_cancel(self) -> None:
+    def mark_cancelled(self) -> None:
         if not self.has_ended:
             self.is_cancelled = self.is_stopped = self.has_ended = True
             self.client.call_on_node_cancel(self)
 
-    def hear_fenced(self) -> None:
+    def mark_fenced(self) -> None:
         self.is_fenced = self.is_stopped = self.has_ended = True
         self.client.call_on_fenced(self)
 
