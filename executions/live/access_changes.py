@@ -1,4 +1,4 @@
-"""Notices within seconds when the caller of an open stream may have lost access.
+"""Detect within seconds that the caller of an open stream may have lost access.
 
 One statement for all streams of a process reads the rows that their access depends on. A caller is checked in full,
 which takes several statements, only if one of its rows has changed. The cost hardly grows with the number of streams.
@@ -38,7 +38,7 @@ class Wakeable(Protocol):
 
 @dataclass(eq=False)
 class StreamAccess:
-    """The access of one open stream. `needs_check` is set by the first look, which has nothing to compare with, and
+    """The access of one open stream. `needs_check` is set by the first reading, which has nothing to compare with, and
     whenever one of the rows has changed; the full check clears it."""
 
     topic: Wakeable
@@ -54,12 +54,12 @@ class AccessWatch:
         self.held: set[StreamAccess] = set()
 
     def add(self, topic: Wakeable, grounds: Iterable[AccessRow]) -> StreamAccess:
-        held = StreamAccess(topic, tuple(grounds))
-        self.held.add(held)
-        return held
+        access = StreamAccess(topic, tuple(grounds))
+        self.held.add(access)
+        return access
 
-    def remove(self, held: StreamAccess) -> None:
-        self.held.discard(held)
+    def remove(self, access: StreamAccess) -> None:
+        self.held.discard(access)
 
     async def run(self) -> None:
         """Check until the task is cancelled."""

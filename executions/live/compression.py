@@ -13,7 +13,7 @@ from typing import ClassVar, cast
 HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"  # gzip, deflate; no file name, no time, unknown system
 EMPTY = b"\x03\0"  # an empty last block
 LEVEL = 1  # a higher level takes twice the time for a tenth fewer bytes
-ONE, X, POLYNOMIAL = 1 << 31, 1 << 30, 0xEDB88320  # of CRC-32; the highest bit is the lowest power
+ONE, X, POLYNOMIAL = 1 << 31, 1 << 30, 0xEDB88320  # polynomials of CRC-32; the highest bit is the lowest power
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PlainBody:
         return text
 
     def encode_next(self, piece: object) -> bytes:
-        return cast("bytes", piece)  # of make()
+        return cast("bytes", piece)  # the result of make()
 
 
 class GzipBody:
@@ -58,7 +58,7 @@ class GzipBody:
         self.crc = self.length = 0
 
     def encode_next(self, piece: object) -> bytes:
-        member = cast("GzipMember", piece)  # of make()
+        member = cast("GzipMember", piece)  # the result of make()
         self.crc = _product(member.shift, self.crc) ^ member.crc
         self.length += member.length
         return member.packed

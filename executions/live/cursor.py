@@ -1,7 +1,7 @@
 """Position of a reader in a stream: the `id` of an event, which the client sends back as `Last-Event-ID`.
 
 It contains snapshots of PostgreSQL ("xmin:xmax:running transactions"), from which it follows for every transaction
-whether its rows were visible. An id or a time cannot tell: both are assigned before the commit, and an older
+whether its rows were visible. An id or a time does not show this: both are assigned before the commit, and an older
 transaction may commit last.
 """
 
@@ -30,7 +30,7 @@ class Cursor:
     """A reader that has received all transitions visible in the snapshot `moves` and all log lines visible in `lines`.
     NOTHING is the snapshot in which nothing is visible.
 
-    If the news are split into several events, `until` is the snapshot that the last of them reaches, and `after` the
+    If the new rows are split into several events, `until` is the snapshot that the last event reaches, and `after` the
     current place: (writing transaction, time, id) in that order. `ended`: the end was sent too.
     """
 

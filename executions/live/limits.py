@@ -10,7 +10,7 @@ _open = SharedCounts()
 
 
 class TooManyStreams(Exception):  # not an error: API and admin each return their own response
-    """A limit on open streams is reached. The message says whose, and what to do."""
+    """A limit on open streams is reached. The message names the limit and what to do."""
 
     WAIT = 5  # seconds
 

@@ -20,8 +20,8 @@ WATCH_SECONDS = 60  # a watch expires, unless it is renewed
 QUIET_SECONDS = 3.0  # how long notifications about a busy run are suppressed
 RENEW_EVERY = 20  # seconds
 DELIVERY_TIMEOUT = 2.0  # seconds within which a listener must receive its own notification
-RETRY_LISTENING = 60.0  # seconds until it tries again after it did not
-PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between tries to connect; the last again and again
+RETRY_LISTENING = 60.0  # seconds until the next try after a notification did not arrive
+PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between tries to connect; the last is repeated
 
 LISTEN = f"LISTEN {CHANNEL}"
 NOTIFY = "SELECT pg_notify(%s, %s)"
@@ -36,8 +36,8 @@ logger = logging.getLogger(__name__)
 
 
 def watch(ids: Collection[UUID]) -> bool:
-    """Let commits that touch these runs notify for the next minute. Return whether notifications of one of them are
-    suppressed at the moment."""
+    """Watch these runs for a minute: commits that change them notify. Return whether notifications about one of them
+    are suppressed now."""
     with connection.cursor() as cursor:
         cursor.execute(WATCH_RUNS, {"ids": list(ids), "seconds": WATCH_SECONDS})
         return any(is_quiet for (is_quiet,) in cursor.fetchall())

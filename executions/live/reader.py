@@ -1,6 +1,6 @@
-"""Reading, in steps, the rows that are visible since a cursor. No line is missed, and none is read twice.
+"""Read, in steps, the rows that became visible since a cursor. No line is missed, and none is read twice.
 
-A row stores the id of the transaction that wrote it (`written_by`, 64 bits), and a snapshot says of each id whether
+A row stores the id of the transaction that wrote it (`written_by`, 64 bits), and a snapshot shows for each id whether
 that transaction had ended. The rows between two snapshots are exactly those that the later one sees and the earlier one
 does not, however late a transaction commits, and no reader waits for a transaction that stays open. The later snapshot
 is taken first and the rows are read afterwards, when everything that it sees is committed. Rows of a rolled back

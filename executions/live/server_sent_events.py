@@ -1,4 +1,4 @@
-"""One stream as server-sent events, with heartbeats and an end."""
+"""Send one stream as server-sent events, with heartbeats and an end."""
 
 import random
 import weakref

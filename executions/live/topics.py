@@ -122,7 +122,7 @@ class Topic:
             self.busy_until = self.registry.loop.time() + QUIET_SECONDS + BUSY_MARGIN
 
     async def _suppress_notifications(self) -> None:
-        """Called after a step with news. A busy source is polled, and its writers stop notifying."""
+        """Suppress notifications about a busy source, which is polled instead. Called after a step with events."""
         now = self.registry.loop.time()
         self.busy_steps = self.busy_steps + 1 if now - self.last_news_at < BUSY_GAP + self._pause() else 1
         self.last_news_at = now

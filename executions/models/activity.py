@@ -25,8 +25,8 @@ from .recorded_act import RecordedActName
 from .run_note import NoteAct
 from .workflow_execution import WorkflowExecution
 
-LAST_USE = timedelta(minutes=2)  # of a token is noted once a minute
-# The verbs in the language of the page.
+LAST_USE = timedelta(minutes=2)  # the last use of a token is written once a minute
+# Names of the acts in the language of the page.
 SHOWN_ACTS = {
     **dict(BulkVerb.choices), **dict(ChangeAct.choices), **dict(NoteAct.choices), **dict(RecordedActName.choices),
     "new": pgettext_lazy("act", "new"),
@@ -64,7 +64,7 @@ PERMISSIONS: dict[str, list[str]] = {
 
 
 def may_view_activity(user: User) -> bool:
-    """Return whether the user may view some of it, as staff."""
+    """Return whether the user, as staff, may view any kind of activity."""
     return any(map(user.has_perm, PERMISSIONS))
 
 
@@ -76,22 +76,23 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
         return rows if can_view_all(user, "executions.view_nodeexecution") else rows.filter(node_id=None)
 
     def by_user(self, usernames: Collection[str]) -> "ActivityQuerySet":
-        """Filter to what a user did without a token, as it was named then: these rows have an index in the history."""
+        """Filter to what users did without a token, by their names at that time: these rows have an index in the
+        history."""
         return self.filter(username__in=usernames, token_id=None).exclude(username="")
 
     def by_token(self, pk: UUID) -> "ActivityQuerySet":
-        """Filter by a token. The last use bounds the search for those of a token that is seldom used."""
+        """Filter by a token. The time of its last use bounds the search: it may be long ago."""
         last = Token.objects.filter(pk=pk).values_list("last_used_at", flat=True).first()
         bound = {"id__lt": partitions.bound(last + LAST_USE)} if last else {}
         return self.filter(token_id=pk, **bound)
 
     def of_workflows(self, pks: Collection[UUID]) -> "ActivityQuerySet":
-        """Filter to definitions of these workflows, to their runs, to those that were deleted, and to groups of errors
-        of these workflows alone."""
-        # A look by key for each row: with IN or EXISTS below OR, all runs of the workflows would be read first.
+        """Filter to definitions of these workflows, to their runs, deleted ones too, and to error groups of these
+        workflows alone."""
+        # A lookup by key for each row: with IN or EXISTS below OR, all runs of the workflows would be read first.
         workflow = WorkflowExecution.objects.filter(pk=OuterRef("run_id")).order_by().values("workflow")
         groups = ErrorGroup.objects.of_workflows_alone(Q(workflow__in=pks)).order_by().values("pk")
-        # The array is made once, before the rows are read: a workflow has few groups.
+        # The array is built once, before the rows are read: a workflow has few groups.
         place = Func(ArraySubquery(groups), F("subject_id"), function="array_position", output_field=IntegerField())
         of_groups = Q(IsNull(place, False), kind=ActivityKind.ERROR_GROUP)
         return self.filter(Q(subject_id__in=pks) | of_groups | Q(In(Subquery(workflow, UUIDField()), list(pks))))
@@ -100,8 +101,8 @@ class ActivityQuerySet(models.QuerySet["Activity"]):
 class Activity(AuditFields):
     """A view of the database (sql/activity_error_groups.sql). The ids are ordered by time, and so are its rows.
 
-    `run_id` and `node_id` are those of an execution, `subject_id` and `subject_name` those of a workflow or a token,
-    of the workflow of a deleted run, of a bulk action, or of a group of errors."""
+    `run_id` and `node_id` name an execution. `subject_id` and `subject_name` name a workflow, a token, the workflow of
+    a deleted run, a bulk action or an error group."""
 
     kind = models.CharField(_("kind"), choices=ActivityKind)
     act = models.CharField(_("act"))

@@ -18,8 +18,8 @@ class ArchiveKind(models.TextChoices):
 
 
 class ArchiveFile(UUID7Model):
-    """A complete file of the archive. `snapshot` is the one of PostgreSQL in which its rows were read: rows that were
-    written later are not in it. It is one of `cluster`, the system identifier."""
+    """A complete file of the archive. `snapshot` is the PostgreSQL snapshot in which its rows were read: rows that were
+    written later are not in the file. `cluster` is the system identifier of the database cluster."""
 
     name = models.TextField(_("name"), unique=True)
     kind = models.CharField(_("kind"), max_length=20, choices=ArchiveKind)
@@ -46,7 +46,7 @@ class ArchiveFile(UUID7Model):
 
 class ArchivedRunQuerySet(models.QuerySet["ArchivedRun"]):
     def visible_to(self, user: User) -> Self:
-        """Filter to runs that the user could see before they were deleted, by the owner that their workflow has now."""
+        """Filter to runs that the user could see before they were deleted, by the current owner of their workflow."""
         if can_view_all(user, "executions.view_workflowexecution"):
             return self
         own = Workflow.objects.filter(owner=user.pk).values("pk")
@@ -54,8 +54,8 @@ class ArchivedRunQuerySet(models.QuerySet["ArchivedRun"]):
 
 
 class ArchivedRun(models.Model):
-    """The newest file that contains a run. `version` is a number that differs once a row of the run was changed or
-    added which has no stamp (VERSION in executions/archive/recording.py)."""
+    """The newest file that contains a run. `version` changes when a row of the run without a stamp is changed or added
+    (VERSION in executions/archive/recording.py)."""
 
     workflow_execution_id = models.UUIDField(_("workflow execution"), primary_key=True)
     version = models.PositiveIntegerField(_("version"))

@@ -1,8 +1,8 @@
 """Shared parts of a run and a node execution: status, times, and the one statement that changes the status.
 
 A verb masks its texts by the secrets that were read with the run, and the statement compares these: one call of the
-database, without a transaction around it. Only where the run has other secrets by then is it locked first. To lock it
-each time costs a complete with an output 0.7 to 1.3 ms more of processor time (docs/decisions.md).
+database, without a transaction around it. The run is locked first only if it has other secrets by then. Locking it each
+time costs 0.7 to 1.3 ms more processor time for a complete with an output (docs/decisions.md).
 """
 
 from collections.abc import Mapping, Set
@@ -93,7 +93,7 @@ class Execution(MaskedTexts, VersionedModel, Timed):
         self.check_documents()
 
     def check_documents(self) -> None:
-        """Check the JSON fields that were read. Raises ValidationError, with the place, for what is not JSON."""
+        """Check the loaded JSON fields. Raises ValidationError, which names the place of an invalid value."""
         for field in self._meta.concrete_fields:
             if isinstance(field, models.JSONField) and field.attname in self.__dict__:
                 json_validation.check(field.name, self.__dict__[field.attname])
@@ -110,12 +110,12 @@ class Execution(MaskedTexts, VersionedModel, Timed):
 
     @property
     def is_terminal(self) -> bool:
-        """Return whether it is completed, failed, skipped or cancelled. A failed one may be retried."""
+        """Return whether it is completed, failed, skipped or cancelled. A failed execution may be retried."""
         return self.status in ENDED
 
     def heartbeat(self, token: UUID, lease_seconds: int | None = None) -> "Lease":
-        """Extend the lease of the attempt whose token this is, and return it. Raises FencedExecution if the attempt was
-        replaced or ended because its lease expired, InvalidTransition if it has ended otherwise."""
+        """Extend the lease with this token, and return it. Raises FencedExecution if the attempt was replaced or ended
+        because its lease expired, InvalidTransition if it has ended otherwise."""
         return leases.extend(self, token, lease_seconds)
 
     def fail_over_time(self, code: ErrorCode, error_message: str) -> None:
@@ -137,14 +137,14 @@ class Execution(MaskedTexts, VersionedModel, Timed):
     ) -> None:
         """Change the status by one call of the database (sql/transitions.sql), whose UPDATE matches the states from
         which the verb may be called and the attempt of this object. Only retries (sql/retry_run.sql) and facts
-        (facts/row_storage.py) change it otherwise, in rows that they have locked. Of callers who race, the row lock
-        lets one match; the WHERE of the next one is then evaluated on the changed row and matches nothing.
+        (facts/row_storage.py) change it otherwise, in rows that they have locked. If callers race, the row lock admits
+        one; the WHERE of the next caller is evaluated on the changed row and matches nothing.
 
-        If it raises, the row and this object are unchanged. Work outside the database, such as a webhook, does not
-        belong there: it would hold the row's lock (docs/development.md).
+        If it raises, the row and this object are unchanged. Do no work outside the database here, such as a webhook: it
+        would hold the row's lock (docs/development.md).
 
-        `at` is the time of the transition by the engine's clock. Raises ValidationError if it is in the future, or is
-        that of an end before the start. Raises FencedExecution if `token` is not that of the attempt.
+        `at` is the time of the transition by the engine's clock. Raises ValidationError if it is in the future, or
+        before the start. Raises FencedExecution if `token` is not that of the attempt.
         """
         texts = texts or {}
         json_validation.check("output_data", texts.get("output_data"))
@@ -181,7 +181,7 @@ class Execution(MaskedTexts, VersionedModel, Timed):
             return self._move(act, texts, at, known)
 
     def _move_locked(self, act: str, texts: Changes, at: datetime | None) -> Changes:
-        """Lock the run and move the row, with texts masked by the secrets that the run has then. Store those that are
+        """Lock the run and move the row, with texts masked by the secrets that the run has then. Store the secrets
         found in the texts. Raises InvalidTransition if the row does not match."""
         with transaction.atomic():
             has_texts = any(texts.values())

@@ -43,13 +43,13 @@ class BulkActionQuerySet(models.QuerySet["BulkAction"]):
         return self.filter(user_id=str(user.pk)) if user.pk else self.none()
 
     def open(self) -> "BulkActionQuerySet":
-        """Filter to those that are not at their end, the oldest first."""
+        """Filter to actions that are not finished, the oldest first."""
         return self.filter(ended_at=None).order_by("happened_at", "id")
 
 
 class BulkAction(AuditFields):
-    """The audit fields are those of the confirmation: the verbs are called in this name and for this reason. `number`
-    runs were chosen then. `done` and `refused` are counted again after each second of work."""
+    """The audit fields belong to the confirmation: the verbs are called in that name and for that reason. `number` is
+    the number of runs chosen then. `done` and `refused` are updated after each second of work."""
 
     verb = models.CharField(_("action"), max_length=20, choices=BulkVerb)
     filters = models.JSONField(_("filters"), db_default=json_value({}))
@@ -89,7 +89,7 @@ class BulkAction(AuditFields):
         return self.number - self.done - self.refused
 
     def counts(self) -> Counts:
-        """Return the number of runs in each state, as it is now."""
+        """Count the runs in each state now."""
         rows = self.runs.order_by().values_list("state").annotate(Count("id"))
         return dict.fromkeys(BulkState.values, 0) | {str(state): number for state, number in rows}
 

@@ -1,7 +1,7 @@
 """ErrorGroup: equal failures, their state and their history; ErrorFingerprint: what makes them equal, in one workflow.
 
-A group consists of fingerprints, so that to merge and to split groups is to move fingerprints, and holds for later
-failures too. Counts are those of the fingerprints; triggers add them up (sql/error_groups.sql).
+A group consists of fingerprints: merging and splitting groups moves fingerprints, and so applies to later failures too.
+The counts of a group are the sums over its fingerprints, kept by triggers (sql/error_groups.sql).
 """
 
 from typing import Self
@@ -50,8 +50,8 @@ class ErrorGroupQuerySet(VersionedQuerySet["ErrorGroup"]):
 
 
 class ErrorGroup(VersionedModel):
-    """`opened_at` is when its first failure was, or when it came back after it was resolved (`is_regression`).
-    `version` counts what people change, not failures."""
+    """`opened_at` is the time of the first failure, or of the first one after the group was resolved (`is_regression`).
+    `version` counts changes by people, not failures."""
 
     title = models.TextField(_("error"), default="", db_default="")
     state = models.CharField(
@@ -109,7 +109,8 @@ class ErrorGroup(VersionedModel):
 
 
 class ErrorFingerprint(UUID7Model):
-    """The features that failures of a workflow have in common. `values` are those by which `rule` grouped them."""
+    """The features that failures of a workflow have in common. `values` are the values that `rule` has grouped them
+    by."""
 
     workflow = models.ForeignKey(
         Workflow, on_delete=models.DB_CASCADE, db_index=False, related_name="+", verbose_name=_("workflow")
@@ -164,7 +165,7 @@ class ErrorGroupChange(AuditFields):
         ordering = ["-happened_at", "-id"]
         indexes = [
             Index(fields=["group", "-happened_at", "-id"], name="idx_error_group_changes_group"),
-            # For the activity of a user. Those of upkeep are most rows, and are found soon without an index.
+            # For the activity of a user. Most rows are of upkeep, and are found fast without an index.
             Index(
                 fields=["username", "id"],
                 name="idx_error_group_changes_username",

@@ -16,8 +16,8 @@ from .workflow_execution import WorkflowExecution
 
 
 class ErrorOccurrence(UUID7Model):
-    """An attempt of a run, once for each fingerprint, however many of its nodes failed so: `node_execution` is the
-    first of them, NULL for the error of the run itself. It goes with its run; the counts stay."""
+    """An attempt of a run, once for each fingerprint, however many of its nodes failed with it: `node_execution` is the
+    first of these nodes, NULL for the error of the run itself. It is deleted with its run; the counts stay."""
 
     fingerprint = models.ForeignKey(
         ErrorFingerprint, on_delete=models.DB_CASCADE, db_index=False, related_name="occurrences",
@@ -53,7 +53,7 @@ class ErrorOccurrence(UUID7Model):
 
 
 class ErrorDay(UUID7Model):
-    """Number of occurrences of a day of UTC."""
+    """Number of occurrences on a day of UTC."""
 
     fingerprint = models.ForeignKey(
         ErrorFingerprint, on_delete=models.DB_CASCADE, db_index=False, related_name="days",
@@ -74,7 +74,7 @@ class ErrorDay(UUID7Model):
 
 
 class ErrorNode(UUID7Model):
-    """Number of occurrences at the nodes of a name, of at most 100 names for each fingerprint."""
+    """Number of occurrences at the nodes with a name, for at most 100 names of a fingerprint."""
 
     fingerprint = models.ForeignKey(
         ErrorFingerprint, on_delete=models.DB_CASCADE, db_index=False, related_name="nodes",
@@ -96,9 +96,9 @@ class ErrorNode(UUID7Model):
 
 
 class ErrorScan(models.Model):
-    """The only row of its table. `since` and `until` are snapshots of PostgreSQL (executions/live/cursor.py): what is
-    between them is being read, and is read up to `place`. `backfill_from` is the end of the oldest failed run that was
-    read of those from before the first scan; NULL when all of them were."""
+    """The only row of its table. `since` and `until` are snapshots of PostgreSQL (executions/live/cursor.py): the rows
+    between them are being read, and are read up to `place`. `backfill_from` is the end of the oldest run read so far
+    among those that failed before the first scan; NULL when all of these were read."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     scanned_at = models.DateTimeField(_("time"), db_default=Now())

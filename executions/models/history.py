@@ -48,7 +48,7 @@ class HistoryEntry(AuditFields):
         ordering = ["happened_at", "id"]
         indexes = [
             Index(fields=["workflow_execution", "happened_at", "id"], name="idx_execution_history_workflow_execution"),
-            # Of what people did: the reports of engines, which have a token, are in neither.
+            # For acts of people: reports of engines, which have a token, are in neither index.
             Index(
                 fields=["username", "id"],
                 name="idx_execution_history_username",
@@ -96,7 +96,7 @@ class Deletion(AuditFields):
                 name="idx_execution_deletions_workflow",
                 condition=~models.Q(through="in_process", username="upkeep"),
             ),
-            # For the activity of a user. Those of upkeep are most rows, and are found soon without an index.
+            # For the activity of a user. Most rows are of upkeep, and are found fast without an index.
             Index(
                 fields=["username", "id"],
                 name="idx_execution_deletions_username",

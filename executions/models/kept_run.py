@@ -21,8 +21,8 @@ CLOCK = models.Func(
 
 
 class KeptRun(models.Model):
-    """The user who keeps a run, since when and why. A table of its own, because few runs are kept. The name of the user
-    or the token is a copy: both may be deleted."""
+    """The user who keeps a run, with time and reason. It has its own table, because few runs are kept. The name of the
+    user or the token is a copy, because both may be deleted."""
 
     workflow_execution = models.OneToOneField(
         "executions.WorkflowExecution",
@@ -49,8 +49,8 @@ class KeptRun(models.Model):
         """Keep the run from now on, with the masked reason. If it is kept already, user and reason are replaced.
 
         The run is locked, so that upkeep does not delete it at the same moment and it gets no other secret. Raises
-        DoesNotExist if it is gone. While upkeep removes lines, the statement waits for it: the time is then that after
-        the removal.
+        DoesNotExist if the run was deleted. While upkeep removes lines, the statement waits; its time is then after the
+        removal.
         """
         with transaction.atomic():
             type(run).objects.select_for_update(no_key=True).only("pk").get(pk=run.pk)
@@ -67,7 +67,7 @@ class KeptRun(models.Model):
 
     @classmethod
     def release(cls, run: "WorkflowExecution") -> bool:
-        """Remove the mark, and record who did. Return whether there was one."""
+        """Remove the mark, and record who removed it. Return whether there was one."""
         with transaction.atomic():
             was_kept = bool(cls._default_manager.filter(workflow_execution_id=run.pk).delete()[0])
             if was_kept:

@@ -22,7 +22,7 @@ from ledgerkit.db.models import Octets, SaveArguments, UUID7Model
 
 from .base import MaskedTexts
 
-# Lines whose message an index searches. Of all lines, the index would double the processor time of each list of lines
+# Lines in the search index of messages. An index of all lines would double the processor time for each list of lines
 # that an engine sends (docs/decisions.md, "Searching across runs").
 INDEXED_LEVELS = (LogLevel.WARNING, LogLevel.ERROR)
 

@@ -1,5 +1,5 @@
-"""LogRemoval and DroppedLines: log lines that are not there, because their time was over, or because they were below
-the level that their workflow stores."""
+"""LogRemoval and DroppedLines: log lines that are not stored, because retention removed them, or because they were
+below the level of their workflow."""
 
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,8 @@ class Int8MultiRange(Field):
 
 
 class LogRemoval(UUID7Model):
-    """Lines of a period that retention removed: all, or those of some levels. `number` is an estimate of the planner's
-    statistics, or a count. Lines that come later are removed later (`removed_at`, the last time)."""
+    """Lines of a period that retention removed: all, or those of some levels. `number` is an estimate by the planner's
+    statistics, or a count. Lines that arrive afterwards are removed later (`removed_at` is the last removal)."""
 
     start = models.DateTimeField(_("from"))
     end = models.DateTimeField(_("to"))

@@ -1,7 +1,7 @@
 """NodeExecution: the execution of one node within one run.
 
-A new one is inserted by one call of the database where that is possible, else by save() in a transaction that locks the
-run: 2.7 ms of processor time for `POST nodes/`, and 5.1 with save() alone (docs/decisions.md).
+A new row is inserted by one call of the database if possible, else by save() in a transaction that locks the run: `POST
+nodes/` takes 2.7 ms of processor time, and 5.1 with save() alone (docs/decisions.md).
 """
 
 from collections.abc import Callable
@@ -154,7 +154,8 @@ class NodeExecution(Execution):
 
     def insert_as_read(self) -> bool:
         """Insert the row by one call of the database (sql/add_node.sql), masked by the secrets that were read with the
-        run. Return whether that was possible: it is not if the run has ended, or has other secrets or gets one."""
+        run. Return whether that was possible. It is not if the run has ended, has other secrets by now, or gets a new
+        one."""
         known = run_secrets.as_read(self.workflow_execution)
         masked = None if known is None else masking.mask_by_known({"input_data": self.input_data}, known)
         if known is None or masked is None:
@@ -184,8 +185,8 @@ class NodeExecution(Execution):
         """pending → running. Raises InvalidTransition unless its run is running. With a worker or a lease, return the
         token of the attempt (executions/leases.py).
 
-        `run_token`, here and below, is that of the run's attempt, for a worker whose node has none of its own. Raises
-        FencedExecution if it is not."""
+        `run_token`, here and below, is the token of the run's attempt, for a worker whose node has no token. Raises
+        FencedExecution if it is another one."""
         return self._of_run("start", run_token, partial(self._start, at, worker, lease_seconds))
 
     def complete(

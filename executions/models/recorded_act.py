@@ -62,7 +62,7 @@ class RecordedAct(AuditFields):
 
     @classmethod
     def record_for_run(cls, run: UUID, act: RecordedActName, texts: ActorColumns) -> None:
-        """Record what the current actor did to a run. `texts` are those of the actor without secrets of the run."""
+        """Record what the current actor did to a run. `texts` are the actor's texts without secrets of the run."""
         columns = audit.current().columns() | texts
         cls._default_manager.create(kind=RecordedKind.EXECUTION, act=act, workflow_execution_id=run, **columns)
 

@@ -26,7 +26,7 @@ class RollupPeriod(UUID7Model):
 
     start = models.DateTimeField(_("from"))
     until = models.DateTimeField(_("to"))
-    seen_by = TransactionIdField()  # the first transaction that found it to be over
+    seen_by = TransactionIdField()  # the first transaction that found the period to be over
     is_closed = models.BooleanField(_("closed"), db_default=False)
 
     class Meta:
@@ -41,8 +41,8 @@ class RollupPeriod(UUID7Model):
 
 
 class RollupResult(UUID7Model):
-    """Results of the runs of a workflow that ended in a period. `numbers` are those of the durations in each of
-    `buckets`. No foreign key to the workflow: it would make the deletion of one wait for upkeep."""
+    """Results of the runs of a workflow that ended in a period. `numbers` counts the durations in each of `buckets`.
+    There is no foreign key to the workflow: its deletion would wait for upkeep."""
 
     period = models.ForeignKey(
         RollupPeriod,

@@ -1,4 +1,4 @@
-"""RunNote: what people note on a run, each version of it."""
+"""RunNote: the notes of people on a run, with every version."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -14,8 +14,8 @@ class NoteAct(models.TextChoices):
 
 
 class RunNote(AuditFields):
-    """A version of a note: as it was written, edited, or removed, by whom and when. Its reason is the text. Rows are
-    only added; of those with one `number` the newest is what the note says now."""
+    """A version of a note: it was written, edited or removed, by whom and when. The reason is the text of the note.
+    Rows are only added; the newest row with a `number` is the current note."""
 
     workflow_execution = models.ForeignKey(
         "executions.WorkflowExecution",

@@ -1,8 +1,8 @@
 """WorkflowExecution: one execution of a workflow.
 
-A verb (`start()`, `complete()`, ...) changes the state of a row by one guarded UPDATE, `_transition()`. Its other work
-(to settle the nodes, to keep the attempt) is part of the same call of the database, under the same row lock. Locks are
-always taken first on the run and then on its nodes, so that verbs do not deadlock.
+A verb (`start()`, `complete()`, ...) changes the state of a row by one guarded UPDATE, `_transition()`. The other work
+(settle the nodes, keep the attempt) is part of the same database call, under the same row lock. Locks are always taken
+first on the run and then on its nodes, so that verbs do not deadlock.
 """
 
 from collections.abc import Iterator
@@ -178,7 +178,7 @@ class WorkflowExecution(Execution):
         except ConcurrentExecution as error:
             if not self.is_queued or isinstance(error, QueuedExecution):
                 raise
-        return self._start_alone(at, worker, lease_seconds)  # what it waited for has just ended
+        return self._start_alone(at, worker, lease_seconds)  # the run that it waited for has just ended
 
     def _start_alone(self, at: datetime | None, worker: str, lease_seconds: int | None) -> UUID | None:
         with self._one_running("start"):
@@ -217,7 +217,7 @@ class WorkflowExecution(Execution):
         self, input_data: dict[str, object] | None = None, *, from_node: str | None = None, id: UUID | None = None
     ) -> "WorkflowExecution":
         """Create a pending run with the input of this one, or another, and return it (executions/rerun.py). With the id
-        or name of a node, the engine is to start there and to use what the nodes before have completed."""
+        or name of a node, the engine should start there and use the outputs of the completed nodes before it."""
         return rerun.rerun(self, input_data, from_node, id)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
@@ -242,7 +242,7 @@ class WorkflowExecution(Execution):
         """
         if run_token is None:
             return self._add_node(node, execution_order, fields)
-        with transaction.atomic():  # or the run might be given to another worker before the row is inserted
+        with transaction.atomic():  # else another worker might get the run before the row is inserted
             type(self).objects.select_for_update(no_key=True).only("pk").get(pk=self.pk)
             leases.check(self, ADD_NODE, run_token)
             return self._add_node(node, execution_order, fields)
@@ -282,7 +282,7 @@ class WorkflowExecution(Execution):
         return self
 
     def _call_move(self, act: str, **arguments: object) -> Changes | None:
-        """Move the run and its nodes. Raises InvalidTransition if nodes are running that have to end first."""
+        """Move the run and its nodes. Raises InvalidTransition if running nodes have to end first."""
         pending, running = SETTLED.get(act, (None, None))
         settled = {"settled_pending": pending and str(pending), "settled_running": running and str(running)}
         del arguments["trace"]  # a run has none

@@ -32,7 +32,7 @@ class Reading:
         self._offsets: Offsets | None = None
 
     def after(self, step: "Step") -> "Reading | None":
-        """Return the decoded reading, or None where the step changes nothing."""
+        """Return the decoded reading, or None if the step changes nothing."""
         text = step[0].sub(step[1], self.text)
         return None if text == self.text else Reading(text, self, step)
 

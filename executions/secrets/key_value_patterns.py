@@ -1,5 +1,5 @@
-"""Secrets in a text that are announced by the words before them: `password=...`, `"api_key": "..."`, `Bearer ...`. No
-database access.
+"""Find secrets in a text by the words before them: `password=...`, `"api_key": "..."`, `Bearer ...`. No database
+access.
 
 Each pattern starts at the beginning of a word and consumes a bounded number of characters without backtracking, so a
 search is one pass.

@@ -1,7 +1,7 @@
 """A large request body, masked before the request takes a database connection or opens a transaction.
 
-Everything stored still passes masking.mask(). It finds here which values were masked already, and with which secrets,
-and masks again only if more secrets of the run were stored since.
+Everything stored still passes masking.mask(), which looks up here the values that are masked already, and by which
+secrets, and masks them again only if more secrets of the run were stored since.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -49,7 +49,7 @@ def forget() -> None:
 
 
 def remember(sent: object, body: object, scrubber: Scrubber, found: frozenset[str]) -> None:
-    """Keep for this request that `body` is `sent` masked with `scrubber`. `found` are the secrets that it contained."""
+    """Record for this request that `body` is `sent` masked by `scrubber`. `found` has the secrets in it."""
     texts: dict[str, str] = {}
     documents: dict[int, tuple[object, object]] = {}
     for before, item in zip(_items(sent), _items(body), strict=True):

@@ -46,7 +46,7 @@ COLUMNS = ("encrypted_secrets", "status", "ended_at", "version")
 
 @lru_cache(4)
 def without_secrets(extra: tuple[str, ...]) -> RunSecrets:
-    """Return what is known of a run without secrets. All of them share its scrubber, and what that has cached."""
+    """Return the RunSecrets of a run without secrets. All such runs share its scrubber, with its caches."""
     return RunSecrets(Scrubber(extra=extra))
 
 

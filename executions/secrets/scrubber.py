@@ -37,9 +37,9 @@ MANY = 1_000
 SHORT = 40  # characters; such texts repeat on many log lines, like a host name
 ROUNDS = 3  # a mask next to other text may look like another secret
 INSIDE = 1_000_000  # characters; longer JSON inside a string is not parsed
-SHAPES = 500  # texts without their digits, cached
+SHAPES = 500  # cached texts without their digits
 DIGITS = b"0123456789"
-BETWEEN = "\n"  # of texts that are searched together: nothing that is looked for spans two of them
+BETWEEN = "\n"  # separates texts that are searched together: no match spans two of them
 ATOMS = frozenset({bool, int, float, type(None)})
 
 IN_NUMBERS = frozenset("0123456789.e+-")

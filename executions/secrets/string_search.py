@@ -13,7 +13,7 @@ BITS = 21  # bits of a code point
 
 
 class Matcher:
-    """Finds every occurrence of `needles`, those that overlap included."""
+    """Finds every occurrence of `needles`, also overlapping ones."""
 
     def __init__(self, needles: Iterable[str]) -> None:
         self.needles = sorted(set(needles), key=len)

@@ -1,5 +1,5 @@
-"""Secrets in a text that no key announces: tokens of a known format, private keys, passwords in command options. No
-database access.
+"""Find secrets in a text without a key before them: tokens of a known format, private keys, passwords in command
+options. No database access.
 
 Each pattern consumes a bounded number of characters, or characters that no later match reads again: one pass.
 """

@@ -1,4 +1,4 @@
-"""Values that are secret because of their key. No database access.
+"""Find values in documents that are secret because of their key. No database access.
 
 `workflows.secret_keys` defines which keys name a secret, because definitions of workflows are masked too.
 """
@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from workflows.secret_keys import MASK, hidden_in, hidden_items, should_mask
 
 SHORTEST = 6  # characters; a shorter value would match ordinary words
-LINE = 12  # characters; such a line of a value of several lines is a secret by itself
+LINE = 12  # characters; a line of this length in a multi-line value is a secret by itself
 
 SCHEME = re.compile(r"(?:basic|bearer|token|digest|negotiate|apikey)\s+(\S.*)", re.IGNORECASE | re.DOTALL)
 NESTED = (dict, list, tuple)
