@@ -18,7 +18,7 @@ class RateLimitedLogger:
         self.kinds: dict[tuple[str, ...], RateLimitedLogger] = {}
 
     def __call__(self, *values: object, error: BaseException | None = None) -> None:
-        """Log it with the traceback of the error, if there is one."""
+        """Log the event, with the traceback of the error if there is one."""
         self.count += 1
         if time.monotonic() - self.last >= ledgerkit_settings.LOG_EVERY_SECONDS:
             again = f" ({self.count} times since the last such line)" if self.count > 1 else ""

@@ -1,23 +1,23 @@
-"""The order of the boxes and bends in the columns of a layout, with few crossings of edges. Pure functions."""
+"""Order the boxes and bends in the columns of a layout, with few crossings of edges. Pure functions."""
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
 type Order = list[list[int]]  # the items of each column, from the top
 
-SWEEPS = 24  # over all columns, to have fewer crossings
+SWEEPS = 24  # sweeps over all columns
 PATIENCE = 6  # sweeps without a gain
 SWAPS = 8  # rounds of exchanging neighbours
-BEND = 0.45  # the height of a bend, where a box has 1
+BEND = 0.45  # the height of a bend; a box has 1
 STEPS = 2_000_000  # steps of work to reduce crossings, about a second; a larger graph keeps more crossings
 
 
 @dataclass
 class Spot:
-    """A node, or a bend of the long edges of one, with its neighbours in the next column."""
+    """A node, or a bend of a node's long edges, with its neighbours in the next column."""
 
     column: int
-    source: int  # the place of the node in the list of nodes; of a bend, of the node that it leads from
+    source: int  # index of the node in the list of nodes; for a bend, of the node where its edges begin
     is_bend: bool = False
     before: list[int] = field(default_factory=list)
     after: list[int] = field(default_factory=list)

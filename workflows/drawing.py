@@ -1,4 +1,4 @@
-"""Drawing of a graph as boxes and lines of an SVG, in pixels, for _preview.html and the charts of runs."""
+"""Draw a graph as boxes and lines of an SVG, in pixels, for _preview.html and the charts of runs."""
 
 import re
 from collections import defaultdict
@@ -24,9 +24,9 @@ MARGIN, HEAD = 8, 7  # HEAD is the length of an arrowhead
 LETTERS = 21  # characters of a name that fit into a box
 CAPITAL = 1.25  # width of a capital letter relative to others
 MOST_NODES, MOST_EDGES = 1_000, 5_000  # a larger drawing is useless
-QUICK = 200  # up to so many nodes and edges, drawing takes a few milliseconds
-MAP_FROM = 50  # boxes of a drawing that has a map
-MAP_WIDTH, MAP_HEIGHTS = 144, (64, 384)  # of the map, in pixels: a long graph is squeezed
+QUICK = 200  # with at most so many nodes and edges, drawing takes a few milliseconds
+MAP_FROM = 50  # a drawing with so many boxes has a map
+MAP_WIDTH, MAP_HEIGHTS = 144, (64, 384)  # of the map, in pixels: a long graph is compressed
 PATH = re.compile(
     r"[^\s./:]+([./:]+[^\s./:]+)+"
 )  # such as a function of Python, a model of dbt or a job of OpenLineage
@@ -82,7 +82,7 @@ class Drawing[B: Box]:
 
     @property
     def map_size(self) -> tuple[int, int] | None:
-        """Return width and height of the map; None for a drawing that needs none."""
+        """Return width and height of the map; None if the drawing needs no map."""
         least, most = MAP_HEIGHTS
         height = round(MAP_WIDTH * self.height / self.width)
         return (MAP_WIDTH, min(max(height, least), most)) if len(self.boxes) >= MAP_FROM else None
@@ -147,8 +147,8 @@ def _wide(text: str) -> float:
 
 @lru_cache(maxsize=32)
 def _plan(nodes: tuple[str, ...], edges: tuple[tuple[str, str], ...]) -> Plan:
-    """Compute the plan of nodes, which come in the order of their names. Cached, because most runs of a workflow share
-    a graph. Releases the database connection first."""
+    """Compute the plan of nodes in the order of their names. Cached, because most runs of a workflow share a graph.
+    Releases the database connection first."""
     if len(nodes) + len(edges) > QUICK:
         release_connection(read_alias())
     layout = layered_layout(nodes, edges)

@@ -1,5 +1,5 @@
-"""Fan-outs of equals: nodes of a graph with the same predecessors, successors and type, whose names differ only by
-their numbers, or by what stands in brackets at their end. A drawing folds each into one box.
+"""Find fan-outs: nodes of a graph with the same predecessors, successors and type, whose names differ only in numbers,
+or in a part in brackets at the end. A drawing folds each into one box.
 
 The cost is linear in nodes and edges."""
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .models import Graph
 from .natural_order import NUMBERS, natural_key
 
-LEAST = 5  # nodes that are folded
+LEAST = 5  # fewer nodes are not folded
 TITLE_NAMES = 20
 BRACKETS = {")": "(", "]": "["}
 ANY = "…"
@@ -18,7 +18,8 @@ ANY = "…"
 
 @dataclass(frozen=True)
 class FanOut:
-    """The ids and names of equal nodes, in the order of their names. `name` is what the names have in common."""
+    """The ids and names of the nodes of a fan-out, in the order of their names. `name` is the common part of the
+    names."""
 
     name: str
     nodes: tuple[str, ...]
@@ -26,22 +27,23 @@ class FanOut:
 
     @property
     def first(self) -> str:
-        """Return the node in whose place the box of all stands."""
+        """Return the node whose place the common box takes."""
         return self.nodes[0]
 
     @property
     def key(self) -> str:
-        """Return a short name for addresses: the random end of the first id."""
+        """Return a short key for URLs: the random end of the first id."""
         return self.first[-8:]
 
     @property
     def title(self) -> str:
-        """Return the first names, which are shown under the pointer."""
+        """Return the first names, for the tooltip."""
         return ", ".join([*self.names[:TITLE_NAMES], *["…"] * (len(self.names) > TITLE_NAMES)])
 
 
 def find_fan_outs(graph: Graph) -> list[FanOut]:
-    """Return the fan-outs of at least LEAST nodes, in the order of their names. Nodes without an edge are in none."""
+    """Return the fan-outs of at least LEAST nodes, in the order of their names. Nodes without an edge are in no
+    fan-out."""
     before, after = defaultdict(set), defaultdict(set)
     for edge in graph.edges:
         before[edge["target_node"]].add(edge["source_node"])
@@ -55,7 +57,8 @@ def find_fan_outs(graph: Graph) -> list[FanOut]:
 
 
 def common_name(name: str) -> str:
-    """Return the name with a mark for each number and for what is in brackets at its end: "load_…", "process(…)"."""
+    """Return the name with a mark in place of each number and of a part in brackets at its end: "load_…",
+    "process(…)"."""
     opening = BRACKETS.get(name[-1:], "")
     if opening and (cut := name.find(opening)) > 0:
         name = name[: cut + 1] + ANY + name[-1]
@@ -63,7 +66,7 @@ def common_name(name: str) -> str:
 
 
 def fold(graph: Graph, fan_outs: Iterable[FanOut]) -> Graph:
-    """Return the graph with one node for each of these fan-outs. It is not saved."""
+    """Return a graph, not saved, with one node for each of these fan-outs."""
     fan_outs = list(fan_outs)
     names = {each.first: each.name for each in fan_outs}
     hidden = {node for each in fan_outs for node in each.nodes[1:]}

@@ -15,7 +15,7 @@ from .secret_keys import mask_document, mask_schema
 
 
 class MaskedDocument(dict[str, object]):
-    """A JSON object whose secrets are masked: a DefinitionField does not mask it again."""
+    """A JSON object with masked secrets, which a DefinitionField does not mask again."""
 
 
 class DefinitionField(models.JSONField):

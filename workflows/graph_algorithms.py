@@ -27,7 +27,7 @@ def check_acyclic[K: Hashable](nodes: Iterable[K], edges: Iterable[Pair[K]]) -> 
 
 
 def additions[K: Hashable](edges: Collection[Pair[K]], wanted: Collection[Pair[K]]) -> set[Pair[K]]:
-    """Return the wanted pairs, taken in their order, that close no cycle with the edges and the pairs before them. The
+    """Return the wanted pairs, in their order, that close no cycle with the edges and the pairs accepted before. The
     work grows with the product of nodes and wanted pairs. Raises CyclicGraph if the edges alone have a cycle."""
     nodes = dict.fromkeys(node for pair in (*edges, *wanted) for node in pair)
     own = {node: 1 << number for number, node in enumerate(nodes)}
@@ -58,7 +58,8 @@ def descendants[K: Hashable](starts: Iterable[K], edges: Iterable[Pair[K]]) -> s
 
 
 def _reach[K: Hashable](own: dict[K, int], edges: Iterable[Pair[K]]) -> dict[K, int]:
-    """Return the bits of each node and of all that it leads to: numbers, as a set for each node takes too much."""
+    """Return, for each node, the bits of the node and of all its descendants: a set for each node takes too much
+    memory."""
     before = _predecessors(own, edges)
     reach = dict(own)
     for node in reversed(_topological_order(before)):

@@ -1,5 +1,5 @@
-"""Merge of nodes and edges into the graph of a workflow. Existing ones are neither changed nor removed: of several
-programs that each know a part of the graph, none undoes what another has added."""
+"""Merge nodes and edges into the graph of a workflow. Existing ones are neither changed nor removed: if several
+programs each know a part of the graph, none removes the parts of the others."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -13,24 +13,24 @@ from .exceptions import CyclicGraph
 from .models import Edge, Node, Workflow
 from .submitted_graph import SubmittedGraph, too_many
 
-MOST_CHOSEN = 1_000  # new edges of which those that would close a cycle are left out; more are refused with the cycle
+MOST_CHOSEN = 1_000  # up to so many new edges, an edge that closes a cycle is left out; more are refused
 NONE_LEFT_OUT = _(
     "Of more than %(most)s new edges none is left out: send fewer at once, or none that would close a cycle."
 )
 
 
 class AddedGraph(SubmittedGraph):
-    """The graph of the workflow with what it lacks of the submitted nodes and edges. An edge that would close a cycle
-    with those before it is left out: a task that is twice in a chain is one node."""
+    """The graph of the workflow with the submitted nodes and edges that it lacks. An edge that would close a cycle with
+    earlier ones is left out: a task that occurs twice in a chain is one node."""
 
     def __init__(
         self, workflow: Workflow | None, nodes: list[dict[str, object]] | None, edges: list[dict[str, Any]] | None
     ) -> None:
-        self.places: dict[UUID, int] = {}  # of new rows in the submitted lists
+        self.places: dict[UUID, int] = {}  # indices of new rows in the submitted lists
         super().__init__(workflow, nodes, edges)
 
     def too_many(self) -> dict[str, list[str]]:
-        """Return the errors of a graph that would get too many nodes or edges."""
+        """Return the errors if the graph would have too many nodes or edges."""
         grown = {"nodes": self.nodes, "edges": self.edges} if self.is_new else {}
         return {kind: [sentence] for kind, rows in grown.items() if (sentence := too_many(kind, rows))}
 
@@ -44,7 +44,7 @@ class AddedGraph(SubmittedGraph):
         return [*self.there.values(), *self._place(new)]
 
     def _fill[M: Node | Edge](self, row: M, fields: dict[str, object]) -> M:
-        """Fill new nodes, and retired ones, which are not in the graph and come back as submitted."""
+        """Set the fields of new nodes, and of retired ones, which return to the graph as submitted."""
         return row if row.pk in self.there else super()._fill(row, fields)
 
     def _resolve_edges(self, edges: list[dict[str, Any]]) -> list[Edge]:
@@ -61,7 +61,7 @@ class AddedGraph(SubmittedGraph):
         return [row for _index, row in rows]
 
     def _rows_to_measure(self) -> Iterator[tuple[str, int | None, Node | Edge]]:
-        """Yield the rows, those that are there first, unless nothing is added."""
+        """Yield the rows, existing ones first; none if nothing is added."""
         if self.is_new:
             rows: list[tuple[str, Node | Edge]] = [("nodes", node) for node in self.nodes]
             rows += [("edges", edge) for edge in self.edges]
@@ -69,13 +69,13 @@ class AddedGraph(SubmittedGraph):
             yield from ((kind, self.places[row.pk], row) for kind, row in rows if row.pk in self.places)
 
     def _cycle(self) -> str:
-        """Return the error of a cycle, which is there if the new edges are too many to choose from."""
+        """Return the error of a cycle. There can be one only if the new edges are too many to leave some out."""
         cycle = super()._cycle()
         return f"{cycle} {NONE_LEFT_OUT % {'most': f'{MOST_CHOSEN:,}'}}" if cycle else ""
 
 
 def _without_cycles(old: list[Edge], new: list[Edge]) -> list[Edge]:
-    """Return the new edges without those that would close a cycle; all of them if they are too many to choose from."""
+    """Return the new edges without those that would close a cycle; all of them if they are more than MOST_CHOSEN."""
     there, wanted = [*map(_ends, old)], [*map(_ends, new)]
     if len(new) > MOST_CHOSEN or _is_acyclic([*there, *wanted]):
         return new

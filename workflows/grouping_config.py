@@ -1,4 +1,4 @@
-"""Key of a workflow's config that says what makes two of its failures equal (executions/error_groups)."""
+"""The key of a workflow's config with the rule that groups its failures (executions/error_groups)."""
 
 from collections.abc import Mapping
 

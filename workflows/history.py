@@ -88,11 +88,11 @@ class DefinitionChange(AuditFields):
 
     @classmethod
     def last_switch(cls, workflow: models.OuterRef) -> models.Subquery:
-        """Return when a workflow was last switched on or off, or moved to or from the trash; None if it never was."""
+        """Return the time when a workflow was last switched on or off, or moved to or from the trash; None if never."""
         switches = cls._default_manager.filter(SWITCHES, subject_id=workflow).order_by("-happened_at")
         return models.Subquery(switches.values("happened_at")[:1])
 
     @classmethod
     def of_workflows(cls) -> models.QuerySet["DefinitionChange"]:
-        """Return the changes of workflows themselves. Their `subject_name` is a name that the workflow has or had."""
+        """Return the changes of workflows themselves. `subject_name` is the current or a former name."""
         return cls._default_manager.filter(kind=ChangedKind.WORKFLOW).order_by()

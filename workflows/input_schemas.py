@@ -1,7 +1,7 @@
-"""The JSON Schemas of a run's input: `input_schema` of each node that no edge leads to.
+"""Check a run's input against the JSON Schemas of its first nodes: `input_schema` of each node without a predecessor.
 
-Checked are the keywords below. `$ref`, `pattern` and `uniqueItems` are not: their work is not bounded by the sizes of
-schema and input, and jsonschema follows `$ref` and `$schema` wherever they lead (docs/decisions.md).
+The keywords below are checked. `$ref`, `pattern` and `uniqueItems` are not: their cost is not bounded by the sizes of
+schema and input, and jsonschema follows `$ref` and `$schema` to any address (docs/decisions.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -60,14 +60,14 @@ FORMS = ("allOf", "anyOf", "oneOf", "not")
 
 
 def schemas_of(workflow: "Workflow") -> list[tuple[str, object]]:
-    """Return the name and the schema of each node that no edge leads to and that has one."""
+    """Return the name and the schema of each node with a schema and without a predecessor."""
     later = workflow.edges.values("target_node_id")
     first = workflow.nodes.current().exclude(pk__in=later).exclude(input_schema={})
     return list(first.order_by("name").values_list("name", "input_schema"))
 
 
 def check(workflow: "Workflow", document: object) -> None:
-    """Raise ValidationError, with the places of the first faults, unless the document fits every schema."""
+    """Raise ValidationError, with the places of the first errors, unless the document is valid by every schema."""
     faults = [
         format_lazy(FAULT, place=place, fault=text, node=node)
         for node, schema in schemas_of(workflow)
@@ -78,7 +78,7 @@ def check(workflow: "Workflow", document: object) -> None:
 
 
 def find_faults(schema: object, value: object, place: str = "") -> Iterator[Fault]:
-    """Yield place and text of what does not fit. A keyword with a value that JSON Schema does not allow fits all."""
+    """Yield place and text of each error. A keyword whose value JSON Schema does not allow is ignored."""
     if schema is False:
         yield place, FORBIDDEN
     if not isinstance(schema, Mapping):
@@ -105,7 +105,7 @@ def _faults_of_value(schema: Schema, value: object) -> Iterator[object]:
 
 
 def _bounds(value: object) -> Iterator[tuple[str, float, Callable[[float, float], bool]]]:
-    """Yield the keywords that bound the value, with its number or size."""
+    """Yield the keywords that bound the value, with the value itself or its size, and the comparison."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield from ((keyword, value, holds) for keyword, holds in NUMBERS.items())
     elif isinstance(value, str | list | dict):
@@ -113,7 +113,7 @@ def _bounds(value: object) -> Iterator[tuple[str, float, Callable[[float, float]
 
 
 def _faults_of_forms(schema: Schema, value: object) -> Iterator[object]:
-    """Yield the faults of schemas of which the value has to fit all, one, exactly one or none."""
+    """Yield the errors of `allOf`, `anyOf`, `oneOf` and `not`."""
     fits = {name: [_fits(each, value) for each in _list(schema[name])] for name in FORMS if name in schema}
     if not all(fits.get("allOf", ())) or (fits.get("anyOf") and not any(fits["anyOf"])):
         yield NO_FORM

@@ -1,8 +1,8 @@
 """Layered layout of a graph, from left to right: a column per level, few crossings, straight long edges. Pure
 functions, in units of a grid: a column, and the height of a box with its gap.
 
-A long edge has a bend in each column that it passes, which keeps boxes off it. The long edges of one node share their
-bends, as branches share a trunk. This matches the drawing and makes their cost linear in the columns.
+A long edge has a bend in each column that it passes, so that no box covers it. The long edges of one node share their
+bends. This matches the drawing and makes their cost linear in the columns.
 
 The cost is linear in nodes and edges. Only the number of bends could grow quadratically (a chain whose every node leads
 to its end): there are at most BENDS per node, for the shortest long edges. The others are drawn straight across.
@@ -23,7 +23,7 @@ BENDS, FEW = 4, 2_000  # bends per node, and the number that any graph may have
 
 @dataclass
 class Layout[K: Hashable]:
-    """`spots` are the nodes in their order and then the bends; the row of a node is that of its middle, from 0.5.
+    """`spots` has the nodes in their order and then the bends. The row of a node is that of its middle, from 0.5.
     `direct` are the long edges without bends, as pairs of indices."""
 
     nodes: list[K]
@@ -101,7 +101,7 @@ def _leading_back(start: int, after: dict[int, list[int]], seen: set[int]) -> It
 def _join(spots: list[Spot], pairs: set[tuple[int, int]]) -> list[graph_algorithms.Pair[int]]:
     """Connect each pair through its bends. Return the pairs for which no bends are left."""
     ahead = sorted(pairs, key=lambda pair: (spots[pair[1]].column - spots[pair[0]].column, pair))
-    trunks: dict[int, list[int]] = {}  # of each source: itself, and its bends in the columns behind it
+    trunks: dict[int, list[int]] = {}  # for each source: itself, and its bends in the next columns
     left, direct = max(FEW, BENDS * len(spots)), []
     for a, b in ahead:
         trunk = trunks.setdefault(a, [a])
@@ -145,7 +145,7 @@ def _straighten(spots: list[Spot], order: Order) -> None:
 def _mean_row(spots: list[Spot], place: int, *, forward: bool) -> float:
     spot = spots[place]
     near = (spot.before if forward else spot.after) or spot.after or spot.before
-    if not near:  # it has direct edges alone
+    if not near:  # it has only direct edges
         return spot.row
     return sum(spots[other].row for other in near) / len(near)
 
@@ -153,7 +153,7 @@ def _mean_row(spots: list[Spot], place: int, *, forward: bool) -> float:
 def _balance(spots: list[Spot], column: list[int], wanted: list[float]) -> None:
     """Assign the rows nearest to the wanted ones by least squares, keeping order and heights: items that would overlap
     move as one block, to the mean of their wanted rows."""
-    blocks: list[tuple[float, float, int]] = []  # mean, weight, how many
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, number of items
     offsets = _offsets(spots, column)
     for place, want, offset in zip(column, wanted, offsets, strict=True):
         mean, weight, count = want - offset, float(STRAIGHT if spots[place].is_bend else 1), 1

@@ -13,13 +13,13 @@ from .exceptions import HasHistory
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser, AnonymousUser
 
-    from .models import Node, Workflow  # noqa: F401  # the bases below name them as texts
+    from .models import Node, Workflow  # noqa: F401  # the base classes below name them in quotes
 
 type User = AbstractUser | AnonymousUser
 
 
 def can_view_all(user: User, permission: str) -> bool:
-    """Return whether the user sees rows of all owners: staff with the view permission. Others see their own."""
+    """Return whether the user sees rows of all owners, as staff with the view permission. Other users see their own."""
     return user.is_active and user.is_staff and user.has_perm(permission)
 
 
@@ -33,7 +33,7 @@ class _GuardedDelete[M: models.Model](models.QuerySet[M]):
     delete.queryset_only = True  # type: ignore[attr-defined]  # Django's marks for templates and managers
 
 
-IDS = "(jsonb_path_query(%(expressions)s, '$[*].id') #>> '{}')::uuid"  # of the nodes of a graph
+IDS = "(jsonb_path_query(%(expressions)s, '$[*].id') #>> '{}')::uuid"  # ids of the nodes of a graph
 
 
 class WorkflowQuerySet(_GuardedDelete["Workflow"], AuditedQuerySet["Workflow"], VersionedQuerySet["Workflow"]):  # type: ignore[override, misc]  # methods of each
@@ -65,7 +65,7 @@ class NodeQuerySet(_GuardedDelete["Node"], AuditedQuerySet["Node"]):  # type: ig
         return self.filter(models.Q(pk__in=held) | models.Q(executions__isnull=False)).distinct()
 
     def leave(self) -> None:
-        """Remove the nodes from their graphs, with their edges: retire those that a run may refer to, delete the
+        """Remove the nodes from their graphs, with their edges. Retire nodes that a run may refer to, delete the
         others."""
         with transaction.atomic(using=self.db):
             all_of_them, kept = set(_keys(self)), set(_keys(self.with_history()))

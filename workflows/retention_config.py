@@ -29,5 +29,5 @@ def _faults(config: Mapping[str, object]) -> Iterator[ValidationError]:
 
 
 def is_days(value: object) -> bool:
-    """Return whether the value is a rule: rows from before the check may hold others, which are ignored."""
+    """Return whether the value is valid: rows from before the check may have invalid values, which are ignored."""
     return value is None or (type(value) is int and 1 <= value <= MOST_DAYS)

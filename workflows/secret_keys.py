@@ -20,7 +20,7 @@ WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 INNOCENT = re.compile(
     "tokeni[sz]|secretar|암호화(?!키)|(?:비밀번호|암호|토큰|인증키|비밀키|접속키)(?:수|개수|여부|길이|변경일시?|만료|만료일시?)$"
 )
-# A key that ends in one of them tells something about a secret, not the secret: `password_changed_at`, `token_count`.
+# A key that ends in one of these words describes a secret, but is not one: `password_changed_at`, `token_count`.
 ABOUT = {
     "at", "in", "time", "date", "timestamp", "age", "ttl", "expires", "expiry", "expiration", "expired",
     "lifetime", "timeout", "ms", "seconds", "minutes", "hours", "days", "count", "counts", "limit", "limits",
@@ -38,7 +38,7 @@ COUNTS = re.compile("tokens|tokencount|tokenlimit|tokenusage|tokenbudget")
 # Of a pair: {"name": "DB_PASSWORD", "value": ...}.
 NAMING = ("name", "Name", "key", "Key", "header", "variable", "field", "id")
 VALUES = frozenset({"value", "Value", "values", "val", "content"})
-LONGEST_KEPT = 200  # characters of a key that is remembered: callers choose keys, and may make each a megabyte long
+LONGEST_KEPT = 200  # characters of a cached key: callers choose keys, and may make each a megabyte long
 BARE_WORD = re.compile("[A-Za-z_]{1,40}")
 
 # JSON Schema keywords that are kept. Others (`default`, `const`, `enum`, `examples`) hold values.

@@ -29,7 +29,7 @@ from .query_plans import forget_plans
 
 # kind ("nodes", "edges") → index in the list → field → messages
 type Faults = dict[str, dict[int, dict[str, list[str]]]]
-MANY = 500  # edges that are new at once
+MANY = 500  # with so many new edges, cached query plans are dropped
 BATCH = 200  # rows per UPDATE: Django repeats each row for every column
 TOO_MANY_NODES = _("A workflow has at most %(most)d nodes, and these are %(count)d: split it into several workflows.")
 TOO_MANY_EDGES = _("A workflow has at most %(most)d edges, and these are %(count)d: split it into several workflows.")
@@ -38,7 +38,7 @@ TOO_LARGE = _(
     "shorten this one, or split the workflow into several."
 )
 ENDS = ("source_node_id", "target_node_id")
-CHANGEABLE = ("condition", "priority", "label")  # of an edge that is still the same one
+CHANGEABLE = ("condition", "priority", "label")  # fields that an existing edge may change
 
 
 def too_many(kind: str, rows: object) -> str:
@@ -55,7 +55,7 @@ class SubmittedGraph:
         self, workflow: Workflow | None, nodes: list[dict[str, object]] | None, edges: list[dict[str, Any]] | None
     ) -> None:
         """Validate the submitted graph. `None` keeps the existing nodes, or edges."""
-        self.changed: set[UUID] = set()  # ids of rows that are there, new ones among them
+        self.changed: set[UUID] = set()  # ids of new rows, and of existing rows with changes
         self.faults: Faults = defaultdict(lambda: defaultdict(dict))
         every = list(Node.objects.filter(workflow=workflow)) if workflow else []
         self.there = {node.pk: node for node in every if node.retired_at is None}
@@ -100,7 +100,7 @@ class SubmittedGraph:
         stored = self.there | self.retired
         changed = [node for node in self.nodes if node.pk in self.retired or node.pk in self.changed & stored.keys()]
         for node in changed:
-            node.retired_at, node.updated_at = None, timezone.now()  # the latter bulk_update() does not
+            node.retired_at, node.updated_at = None, timezone.now()  # bulk_update() does not set updated_at
         fields = [f.name for f in Node._meta.concrete_fields if f.name not in {"id", "workflow", "created_at"}]
         Node.objects.bulk_update(changed, fields, batch_size=BATCH)
         Node.objects.bulk_create(_of(workflow, [node for node in self.nodes if node.pk not in stored]))
@@ -131,8 +131,8 @@ class SubmittedGraph:
         return same or Node()
 
     def _refuse_too_large(self) -> None:
-        """Refuse the node or edge whose documents are the first that a body of the API has no room for: a field that is
-        left out keeps its value, and so a graph could grow by one body after the other."""
+        """Refuse the first node or edge whose documents exceed the size of one API body together with those before it.
+        Without this limit, a graph could grow by one body after the other, as omitted fields keep their values."""
         most = room = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         for kind, index, row in self._rows_to_measure():
             for name, size in _sizes(row):
@@ -142,7 +142,7 @@ class SubmittedGraph:
         return None
 
     def _rows_to_measure(self) -> Iterator[tuple[str, int | None, Node | Edge]]:
-        """Yield the rows with their kind and their place in the list, None for those that are not submitted."""
+        """Yield the rows with their kind and their index in the list, None for rows that are not submitted."""
         if self.changed_nodes:
             yield from (("nodes", *each) for each in enumerate(self.nodes))
         if self.changed_edges:

@@ -14,7 +14,7 @@ from workflows.models import Workflow
 
 @runtime_checkable
 class ColumnsOfRuns(Protocol):
-    """Columns about the runs of the listed workflows, by the app that has runs."""
+    """Columns about the runs of the listed workflows, provided by the app that has the runs."""
 
     @property
     def css(self) -> Sequence[str]: ...
@@ -29,7 +29,7 @@ class PagesChangeList(StrictChangeList):
     """Link a workflow's name to its page of runs instead of the form, if the user may see runs."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read the page, then what the columns about its runs show, all rows at once."""
+        """Read the page, then the data of the columns about runs, for all rows at once."""
         super().get_results(request)
         for column in self.list_display:
             if isinstance(columns := getattr(column, "__self__", None), ColumnsOfRuns):

@@ -51,7 +51,7 @@ class KindFilter(ConstantFilter):
 
 class ChangesList(StrictChangeList):
     def get_results(self, request: HttpRequest) -> None:
-        """Look the names up for all rows of the page at once."""
+        """Look up names for all rows of the page at once."""
         super().get_results(request)
         self.changes = present_changes(self.result_list)
 

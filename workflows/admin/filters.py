@@ -23,7 +23,7 @@ class TrashFilter(ConstantFilter):
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset if value == "all" else queryset.exclude(deleted_at=None)
 
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, object]]:  # type: ignore[override]  # as a dict it may get another title
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, object]]:  # type: ignore[override]  # a dict, so that it can get another title
         default, *others = super().choices(changelist)
         yield {**default, "display": _("In use")}
         yield from map(dict, others)

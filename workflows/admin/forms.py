@@ -38,7 +38,7 @@ EXAMPLE = (
 )
 type Path = tuple[object, ...]  # keys and indices that lead to an error
 
-MAX_FAULTS = 20  # faults of one text
+MAX_FAULTS = 20  # listed errors of one text
 # Error texts of the API, which are English there. They are listed for makemessages.
 OF_THE_API = (
     gettext_noop("Expected a string."),

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-AROUND = 30  # characters shown before and after a fault
+AROUND = 30  # characters shown before and after an error
 
 NOT_JSON = gettext_lazy("Line %(line)d, column %(column)d: this is no JSON from here on: “%(text)s”")
 

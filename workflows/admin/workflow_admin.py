@@ -45,7 +45,7 @@ NOT_IN_TRASH = _("It is not in the trash.")
 BETWEEN = _("Another change came in between, so nothing was saved. Repeat yours.")
 MISSING = _("There is no workflow with the id %(id)s, or you may not see it. Perhaps it was deleted.")
 PREVIEW = "_preview"
-LESS_IMPORTANT = ("version", "updated_at")  # than the columns of runs
+LESS_IMPORTANT = ("version", "updated_at")  # less important than the columns about runs
 OWNER_NAME = f"owner__{get_user_model().USERNAME_FIELD}"
 
 
@@ -67,7 +67,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     autocompletes = ("owner",)
     actions = ("move_to_trash", "restore", "delete_selected")
     page_view: Callable[..., HttpResponse] | None = None  # the page of a workflow's runs, set by the app that has them
-    run_columns: Callable[[User], ColumnsOfRuns] | None = None  # for a user; set by the same app
+    run_columns: Callable[[User], ColumnsOfRuns] | None = None  # called with the user; set by the same app
 
     @property
     def media(self) -> forms.Media:
@@ -86,7 +86,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         return seen
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Workflow | None:
-        """Return the row. Raises Http404, where Django's own views redirect to the front page."""
+        """Return the row. Raises Http404; Django's own views would redirect to the front page."""
         row: Workflow | None = super().get_object(request, object_id, from_field)
         if row is None and self.has_view_or_change_permission(request):
             raise Http404(MISSING % {"id": object_id})
@@ -101,7 +101,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         if not _may_see_runs(request):
             return tuple(shown)
         of_runs = self.run_columns(request.user).columns if self.run_columns else ()
-        if of_runs:  # there is no room for all
+        if of_runs:  # the table has no room for all columns
             shown = [name for name in shown if name not in LESS_IMPORTANT]
         return (shown[0], *of_runs, *shown[1:], "edit" if self.has_change_permission(request) else "definition")
 
@@ -186,7 +186,7 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
         request.changed_nothing = not add and not form.changes  # type: ignore[attr-defined]  # for what comes after
         return super().construct_change_message(request, form, formsets, add)
 
-    def log_change(self, request: HttpRequest, obj: Model, message: object) -> LogEntry | None:  # type: ignore[override]  # of no change there is none
+    def log_change(self, request: HttpRequest, obj: Model, message: object) -> LogEntry | None:  # type: ignore[override]  # no entry if nothing changed
         return None if getattr(request, "changed_nothing", False) else super().log_change(request, obj, message)
 
     def response_change(self, request: HttpRequest, obj: Model) -> HttpResponse:
@@ -210,8 +210,8 @@ class WorkflowAdmin(JSONMixin, ChangesMixin, StrictAdmin):
     def get_deleted_objects(
         self, objs: Sequence[Workflow] | QuerySet[Workflow], request: HttpRequest
     ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
-        """Return the workflows to delete. Raises HasHistory if one was executed. Django's would list each node and
-        edge."""
+        """Return the workflows to delete. Raises HasHistory if one was executed. Django's method would list each node
+        and edge."""
         for row in objs:
             if row.executions.exists():
                 raise HasHistory(format_lazy(EXECUTED, workflow=row))

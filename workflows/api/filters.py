@@ -15,5 +15,5 @@ class WorkflowFilters(df.FilterSet):  # type: ignore[misc]  # django-filter is u
 
 
 def normalize_name(name: str) -> str:
-    """Return a name as it is stored: in Unicode NFC, without the spaces around it."""
+    """Return the name in its stored form: in Unicode NFC, without surrounding spaces."""
     return names.nfc(name[: names.MAX_NORMALIZED].strip())

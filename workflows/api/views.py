@@ -161,7 +161,8 @@ class WorkflowViewSet(
 
     @transaction.atomic
     def find_or_make(self, body: object) -> tuple[Workflow, Literal["made", "changed", "found"]]:
-        """Return the caller's workflow of the name in the body, as the body says it should be, and what was done."""
+        """Return the caller's workflow with the name in the body, created or changed as the body requires, and what was
+        done."""
         found = self._mine_named(body)
         wish = EnsureSerializer(found, data=body, context=self.get_serializer_context())
         wish.is_valid(raise_exception=True)
@@ -193,7 +194,7 @@ class WorkflowViewSet(
         """Return the caller's first workflow with the name in the body. A lock prevents concurrent creation; what is
         only added waits for those who change the workflow, and does not conflict with them."""
         if not isinstance(body, dict) or not isinstance(body.get("name"), str):
-            return None  # which the serializer refuses
+            return None  # the serializer refuses it
         name = normalize_name(body["name"])
         lock(f"workflow {self.request.user.pk} {name}")
         own = Workflow.objects.filter(owner=self.request.user.pk, name=name).alive()
@@ -203,7 +204,8 @@ class WorkflowViewSet(
         return first
 
     def _refuse_change(self, request: Request) -> None:
-        """Reject a session's user without the permission to change workflows: `ensure` requires only the one to add."""
+        """Reject a session's user without the permission to change workflows: `ensure` itself requires only the
+        permission to add."""
         _scope, permission = self.grants["update"]
         if not isinstance(request.auth, Token) and not request.user.has_perm(permission):
             self.permission_denied(request, message=f"Your account lacks the permission {permission}.")
