@@ -125,13 +125,13 @@ def _define(workflow: str | None, run: str, nodes: Sequence[Mapping[str, object]
 
 def _add_nodes(workflow: Workflow, wanted: Sequence[Mapping[str, object]]) -> bool:
     row = Workflow.objects.with_graph().get(pk=workflow.pk)
-    there = WorkflowSerializer(row).data["nodes"]
-    known = {node["name"] for node in there} | {node["id"] for node in there}
+    stored = WorkflowSerializer(row).data["nodes"]
+    known = {node["name"] for node in stored} | {node["id"] for node in stored}
     missing = [node for node in wanted if node["name"] not in known]
-    wish = WorkflowSerializer(row, data={"nodes": [*there, *missing]}, partial=True)
+    serializer = WorkflowSerializer(row, data={"nodes": [*stored, *missing]}, partial=True)
     if not missing:
         return True
-    if not wish.is_valid():
+    if not serializer.is_valid():
         return False
-    wish.save()
+    serializer.save()
     return True

@@ -133,23 +133,23 @@ class Batches:
         runs = {facts[index].run for index in refused} - {""}
         invalid = [facts[index] for index, each in refused.items() if each.code == "invalid"]
         missing = self._define(facts, invalid, defined)
-        out = {index: each for index, each in refused.items() if facts[index].run not in missing}
-        for index, refusal in out.items():
+        final = {index: each for index, each in refused.items() if facts[index].run not in missing}
+        for index, refusal in final.items():
             self.leave_out(facts[index], refusal)
-        left = [fact for index, fact in enumerate(facts) if fact.run in runs and index not in out]
-        return self._keep_accepted(self._without_attempts_after(left, [facts[index] for index in out]))
+        remaining = [fact for index, fact in enumerate(facts) if fact.run in runs and index not in final]
+        return self._keep_accepted(self._without_attempts_after(remaining, [facts[index] for index in final]))
 
     def _without_attempts_after(self, facts: Sequence[Fact], refused: Sequence[Fact]) -> list[Fact]:
         """Return the facts without the transitions of attempts whose retry was refused. Lines are kept."""
         retries = [fact for fact in reversed(refused) if fact.kind in RETRIES and fact.attempt]
         last = {fact.node or fact.run: fact.attempt for fact in retries}
-        left: list[Fact] = []
+        remaining: list[Fact] = []
         for fact in facts:
             if fact.kind != "log" and fact.attempt > last.get(fact.node or fact.run, fact.attempt):
                 self.leases.release(fact)
             else:
-                left.append(fact)
-        return left
+                remaining.append(fact)
+        return remaining
 
     def leave_out(self, fact: Fact, refusal: Refusal) -> None:
         """Log a refused fact, once per kind and run, and note which other facts it affects."""
@@ -219,10 +219,10 @@ class Batches:
 def _refusals_of_facts(facts: Sequence[Fact], refusals: Sequence[Refusal]) -> dict[int, Refusal]:
     """Return the refusals by the index of their facts. The ledger names one fact of a run; if the caller has no right
     to report its kind, all facts of this kind and run are refused. The ledger names every definition."""
-    found = {each.index: each for each in refusals if each.index < len(facts)}
-    of_runs = [(index, each) for index, each in found.items() if each.code == DENIED and facts[index].run]
+    by_index = {each.index: each for each in refusals if each.index < len(facts)}
+    of_runs = [(index, each) for index, each in by_index.items() if each.code == DENIED and facts[index].run]
     denied = {(facts[index].run, facts[index].kind): each for index, each in of_runs}
-    of_facts = {index: found.get(index) or denied.get((fact.run, fact.kind)) for index, fact in enumerate(facts)}
+    of_facts = {index: by_index.get(index) or denied.get((fact.run, fact.kind)) for index, fact in enumerate(facts)}
     return {index: each for index, each in of_facts.items() if each is not None}
 
 

@@ -85,11 +85,11 @@ class RunWatch:
         self.nodes.pop(node, None)
 
     def attach(self, run: Watched) -> None:
-        there = self.attached.get(run.id)
-        if there is None:
-            there = WeakSet()
-            remember(self.attached, run.id, there, most=MOST_ATTACHED)
-        there.add(run)
+        objects = self.attached.get(run.id)
+        if objects is None:
+            objects = WeakSet()
+            remember(self.attached, run.id, objects, most=MOST_ATTACHED)
+        objects.add(run)
 
     def begin(self, run: Watched) -> None:
         with self.lock:
@@ -141,10 +141,10 @@ class RunWatch:
     def _idle_runs(self, before: float) -> list[Watched]:
         with self.lock:
             first = islice(self.entries.values(), MOST_POLLED)
-            found = [entry.run for entry in takewhile(lambda entry: entry.last < before, first)]
-            for run in found:
+            idle = [entry.run for entry in takewhile(lambda entry: entry.last < before, first)]
+            for run in idle:
                 self._put_last(run.id)
-            return found
+            return idle
 
     def _starts_of_nodes(self, before: float, now: float, now_ns: int) -> list[Fact]:
         found = [node for node in list(self.nodes.values()) if node.watched_at < before][:MOST_POLLED]
@@ -188,11 +188,11 @@ class RunWatch:
 
     def _cancel_objects(self, id: str) -> bool:
         """Mark each object of a run as cancelled, once. Return whether there is one."""
-        found = [node.run for node in list(self.nodes.values()) if node.run.id == id]
-        found += self.attached.pop(id, None) or ()
+        runs = [node.run for node in list(self.nodes.values()) if node.run.id == id]
+        runs += self.attached.pop(id, None) or ()
         if (entry := self.forget(id)) is not None:
-            found.append(entry.run)
-        left = [run for run in dict.fromkeys(found) if not run.is_cancelled]
-        for run in left:
+            runs.append(entry.run)
+        uncancelled = [run for run in dict.fromkeys(runs) if not run.is_cancelled]
+        for run in uncancelled:
             run.mark_cancelled()
-        return bool(left)
+        return bool(uncancelled)

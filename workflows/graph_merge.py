@@ -76,10 +76,10 @@ class AddedGraph(SubmittedGraph):
 
 def _without_cycles(old: list[Edge], new: list[Edge]) -> list[Edge]:
     """Return the new edges without those that would close a cycle; all of them if they are more than MOST_CHOSEN."""
-    there, wanted = [*map(_ends, old)], [*map(_ends, new)]
-    if len(new) > MOST_CHOSEN or _is_acyclic([*there, *wanted]):
+    existing, wanted = [*map(_ends, old)], [*map(_ends, new)]
+    if len(new) > MOST_CHOSEN or _is_acyclic([*existing, *wanted]):
         return new
-    added = graph_algorithms.additions(there, wanted)
+    added = graph_algorithms.additions(existing, wanted)
     return [edge for edge in new if _ends(edge) in added]
 
 

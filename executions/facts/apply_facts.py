@@ -47,7 +47,7 @@ def in_order_of_slots(facts: Mapping[UUID, Sequence[Reported]], runs: Mapping[UU
     first, those that the call leaves running last. The facts of several runs may be interleaved."""
 
     def rank(run: UUID) -> int:
-        if (there := runs.get(run)) is not None and there.status == ExecutionStatus.RUNNING:
+        if (row := runs.get(run)) is not None and row.status == ExecutionStatus.RUNNING:
             return 0
         moves = [type(each.fact) for each in facts[run] if isinstance(each.fact, kinds.RunMove)]
         return 2 if moves and moves[-1] is kinds.RunStart else 1

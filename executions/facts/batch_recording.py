@@ -170,8 +170,8 @@ class Batch:
 
     def _owner(self, run: UUID, facts: Sequence[Reported]) -> Any:
         """Return the owner of the run. Raises BadFact if it neither exists nor is created by its first fact."""
-        if (there := self.runs.get(run)) is not None:
-            return there.owner
+        if (existing := self.runs.get(run)) is not None:
+            return existing.owner
         first = facts[0].fact
         if type(first) is not kinds.RunCreate:
             raise BadFact("not_found", NO_RUN)
@@ -220,12 +220,12 @@ class Batch:
     def _lock_runs(self, outcome: Outcome, *, texts: bool) -> None:
         """Lock the runs in one statement, so in one order. For log lines alone, only prevent new secrets. Mask again
         where secrets were added since the runs were read."""
-        there = [run for run in self.masked if run in self.runs]
-        if not there:
+        existing = [run for run in self.masked if run in self.runs]
+        if not existing:
             return
         changes = self.facts.has_moves or self.masker.found
-        changed = lock_runs(self.runs, there, texts=texts) if changes else keep_secrets(self.runs, there)
-        for run in there:
+        changed = lock_runs(self.runs, existing, texts=texts) if changes else keep_secrets(self.runs, existing)
+        for run in existing:
             if run not in self.runs:
                 del self.masked[run]
                 self._refuse(outcome, run, self.admitted[run][0].index, BadFact("not_found", NO_RUN))
@@ -242,10 +242,10 @@ class Batch:
     def _starting(self) -> set[UUID]:
         """Return the workflows of started runs that may not run beside other runs."""
         starts = {each.id for each in self.facts.of_kinds(kinds.RunStart)}
-        alone = [run.workflow for run in self.runs.values() if run.id in starts and not run.allow_concurrent]
+        of_existing = [run.workflow for run in self.runs.values() if run.id in starts and not run.allow_concurrent]
         new = [each for each in self.facts.of_kinds(kinds.RunCreate) if each.id in starts and each.id not in self.runs]
-        found = [find_named(self.workflows, each.workflow) for each in new if not each.is_concurrent]
-        return {*alone, *(workflow.id for workflow in found if workflow)}
+        workflows_of_new = [find_named(self.workflows, each.workflow) for each in new if not each.is_concurrent]
+        return {*of_existing, *(workflow.id for workflow in workflows_of_new if workflow)}
 
     def _in_queue(self) -> set[UUID]:
         """Return the workflows of queued runs in the call: their engines get a notice when a run may start."""

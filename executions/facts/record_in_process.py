@@ -34,8 +34,8 @@ def record_body(body: bytes, *, user: Any = None, actor: Any = None) -> Outcome:
     with audit.act_as(user=actor or user):
         decoded = decode_array(body, imports=True)
         done = 0
-        for indexes, wish in decoded.workflows:
-            if fault := ensure_workflow(wish, user):
+        for indexes, definition in decoded.workflows:
+            if fault := ensure_workflow(definition, user):
                 decoded.refusals.extend(Refusal(index, "invalid", fault) for index in indexes)
             else:
                 done += len(indexes)
@@ -60,16 +60,16 @@ def ensure_workflow(body: Mapping[str, Any], user: Any) -> str:
     if (there := _find_by_name(name, user).first()) is not None and _is_unchanged(there, body):
         return ""
     found = lock_workflow_name(name, user, with_row=body.get("only_add") is True)
-    wish = EnsureSerializer(found, data=dict(body))
-    if not wish.is_valid():
-        return json.dumps(wish.errors, default=str)[:MAX_DETAIL]
-    wish.save(**({} if found else {"owner": user}))
+    serializer = EnsureSerializer(found, data=dict(body))
+    if not serializer.is_valid():
+        return json.dumps(serializer.errors, default=str)[:MAX_DETAIL]
+    serializer.save(**({} if found else {"owner": user}))
     return ""
 
 
 def _is_unchanged(workflow: Workflow, body: Mapping[str, Any]) -> bool:
-    wish = EnsureSerializer(workflow, data=dict(body))
-    return wish.is_valid() and wish.is_unchanged(workflow)
+    serializer = EnsureSerializer(workflow, data=dict(body))
+    return serializer.is_valid() and serializer.is_unchanged(workflow)
 
 
 def lock_workflow_name(name: str, user: Any, *, with_row: bool = False) -> Workflow | None:

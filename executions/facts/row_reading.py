@@ -81,15 +81,15 @@ def keep_secrets(runs: dict[UUID, RunRow], ids: Collection[UUID]) -> set[UUID]:
     return _update(runs, ids, [dict(zip(columns, values, strict=True)) for values in _rows(statement, [*ids])])
 
 
-def _update(runs: dict[UUID, RunRow], ids: Collection[UUID], found: list[dict[str, Any]]) -> set[UUID]:
+def _update(runs: dict[UUID, RunRow], ids: Collection[UUID], rows: list[dict[str, Any]]) -> set[UUID]:
     changed: set[UUID] = set()
-    for values in found:
+    for values in rows:
         run = runs[values["id"]]
         if run.encrypted_secrets != values["encrypted_secrets"]:
             changed.add(run.id)
         for name, value in values.items():
             setattr(run, name, value)
-    for gone in set(ids) - {values["id"] for values in found}:
+    for gone in set(ids) - {values["id"] for values in rows}:
         del runs[gone]
     return changed
 
@@ -101,17 +101,17 @@ def lock_nodes(
     if not ((ids and of_runs) or whole):
         return {}
     columns = (*MOVED, "retry_count", "settled", "node_name", *((*TEXTS, "error_traceback") if texts else ()))
-    among = Q(pk__in=ids, workflow_execution__in=of_runs) if ids else Q()
+    condition = Q(pk__in=ids, workflow_execution__in=of_runs) if ids else Q()
     if whole:
-        among |= Q(workflow_execution__in=whole)
-    rows = NodeExecution.objects.filter(among).order_by("pk").select_for_update(no_key=True, of=("self",))
+        condition |= Q(workflow_execution__in=whole)
+    rows = NodeExecution.objects.filter(condition).order_by("pk").select_for_update(no_key=True, of=("self",))
     config = ("node__retry_config",) if texts else ()
-    found: dict[UUID, NodeRow] = {}
+    nodes: dict[UUID, NodeRow] = {}
     for run, node, *values in rows.values_list("workflow_execution_id", "node_id", *columns, *config):
         row = NodeRow(run=run, node=node, **dict(zip(columns, values, strict=False)))
         row.retry_config = values[-1] if texts else None
-        found[row.id] = row
-    return found
+        nodes[row.id] = row
+    return nodes
 
 
 def runs_of_nodes(ids: Collection[UUID]) -> dict[UUID, UUID]:

@@ -87,10 +87,10 @@ class Plan:
         node = self.known.nodes_of_workflows.find(run.workflow, self.graph_of_run, fact.node)
         if self.known.taken_nodes.get(fact.id, self.id) != self.id:
             raise BadFact("exists_with_other_content", TAKEN)
-        if (there := self.nodes.get(fact.id)) is not None:
-            if there.node != node:
+        if (existing := self.nodes.get(fact.id)) is not None:
+            if existing.node != node:
                 raise BadFact("exists_with_other_content", TAKEN)
-            if not there.is_new:
+            if not existing.is_new:
                 self.default_attempts[fact.id] = 1
             return False
         if node is None:

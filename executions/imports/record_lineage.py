@@ -73,12 +73,12 @@ def record_documents(documents: Sequence[Document], owner: Any, *, dry_run: bool
     runs = {event.run for event in events}
     if dry_run:
         return Recorded(runs=len(runs))
-    there = WorkflowExecution.objects.filter(pk__in=runs).count()
+    known_runs = WorkflowExecution.objects.filter(pk__in=runs).count()
     with audit.act_as(user=owner):
         outcome = record(events, trusted_caller(owner), owner, imports=True)
     if outcome.refusals:
         raise NotImportable(outcome.refusals[0].detail)
-    return Recorded(len(runs) - there, there, outcome.applied, outcome.known)
+    return Recorded(len(runs) - known_runs, known_runs, outcome.applied, outcome.known)
 
 
 def _read(document: Document, number: int) -> Event | None:

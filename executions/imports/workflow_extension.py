@@ -27,19 +27,21 @@ type Pair = tuple[str, str]
 def extend(name: str, wanted: Definition, owner: object, may_write: Callable[[Workflow | None], None]) -> None:
     """Add missing nodes and edges to the owner's workflow of this name, or create it. Calls `may_write` with it before
     it is changed. Raises NotImportable."""
-    found = lock_workflow_name(name, owner)
-    row = Workflow.objects.with_graph().get(pk=found.pk) if found else None
-    there: Any = WorkflowSerializer(row).data if row else {"nodes": [], "edges": []}
-    nodes, is_new = _nodes(there["nodes"], wanted)
-    edges, has_new = _edges(there, nodes, wanted)
+    locked = lock_workflow_name(name, owner)
+    row = Workflow.objects.with_graph().get(pk=locked.pk) if locked else None
+    stored: Any = WorkflowSerializer(row).data if row else {"nodes": [], "edges": []}
+    nodes, is_new = _nodes(stored["nodes"], wanted)
+    edges, has_new = _edges(stored, nodes, wanted)
     if row is not None and not (is_new or has_new):
         return
     may_write(row)
     body = {"nodes": list(nodes.values()), "edges": edges}
-    wish = WorkflowSerializer(row, data=body, partial=True) if row else EnsureSerializer(data={"name": name, **body})
-    if not wish.is_valid():
-        raise NotImportable(f"workflow {name}: {json.dumps(wish.errors, default=str)[:MAX_DETAIL]}")
-    wish.save(**({} if row else {"owner": owner}))
+    serializer = (
+        WorkflowSerializer(row, data=body, partial=True) if row else EnsureSerializer(data={"name": name, **body})
+    )
+    if not serializer.is_valid():
+        raise NotImportable(f"workflow {name}: {json.dumps(serializer.errors, default=str)[:MAX_DETAIL]}")
+    serializer.save(**({} if row else {"owner": owner}))
 
 
 def _nodes(there: list[Any], wanted: Definition) -> tuple[dict[str, Any], bool]:

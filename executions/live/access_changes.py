@@ -71,13 +71,15 @@ class AccessWatch:
                 logger.warning("The rights of streams could not be read; the next look follows: %s", str(error).strip())
 
     async def _look(self) -> None:
-        held = list(self.held)
-        found = await in_thread(partial(read, {ground for each in held for ground in each.grounds}), READER_THREADS)
-        for each in held:
-            state = tuple(found.get(ground) for ground in each.grounds)
-            each.needs_check |= state != each.state
-            each.state = state
-        for topic in {each.topic for each in held if each.needs_check}:
+        accesses = list(self.held)
+        states = await in_thread(
+            partial(read, {ground for access in accesses for ground in access.grounds}), READER_THREADS
+        )
+        for access in accesses:
+            state = tuple(states.get(ground) for ground in access.grounds)
+            access.needs_check |= state != access.state
+            access.state = state
+        for topic in {access.topic for access in accesses if access.needs_check}:
             topic.wake_readers()
 
 

@@ -98,11 +98,11 @@ def clamp_snapshot(snapshot: str, newest: int) -> str:
 
 def _numbers(snapshot: str) -> tuple[int, int, list[int]]:
     """Parse a snapshot. Raises ValueError."""
-    found = SNAPSHOT.fullmatch(snapshot)
-    if not found:
+    match = SNAPSHOT.fullmatch(snapshot)
+    if not match:
         raise ValueError(snapshot)
-    oldest, newest = int(found[1]), int(found[2])
-    running = [int(number) for number in found[3].split(",") if number]
+    oldest, newest = int(match[1]), int(match[2])
+    running = [int(number) for number in match[3].split(",") if number]
     if not 0 < oldest <= newest < 2**63 or running != sorted(set(running)):
         raise ValueError(snapshot)
     if running and not oldest <= running[0] <= running[-1] < newest:

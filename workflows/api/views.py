@@ -163,25 +163,25 @@ class WorkflowViewSet(
     def find_or_make(self, body: object) -> tuple[Workflow, Literal["made", "changed", "found"]]:
         """Return the caller's workflow with the name in the body, created or changed as the body requires, and what was
         done."""
-        found = self._mine_named(body)
-        wish = EnsureSerializer(found, data=body, context=self.get_serializer_context())
-        wish.is_valid(raise_exception=True)
-        if found is None:
+        existing = self._mine_named(body)
+        serializer = EnsureSerializer(existing, data=body, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        if existing is None:
             self._refuse_bound()
-            return wish.save(owner=self.request.user), "made"
-        if wish.is_unchanged(found):
-            return found, "found"
+            return serializer.save(owner=self.request.user), "made"
+        if serializer.is_unchanged(existing):
+            return existing, "found"
         self._refuse_change(self.request)
-        return wish.save(), "changed"
+        return serializer.save(), "changed"
 
     @action(detail=True, methods=["post"])
     def duplicate(self, request: Request, pk: object) -> Response:
         """Create a workflow of the caller with the same definition."""
-        wish = self.get_serializer(data=request.data)
-        wish.is_valid(raise_exception=True)
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         original = self.get_object()
         self._refuse_bound()
-        new = original.duplicate(owner=request.user, **wish.validated_data)
+        new = original.duplicate(owner=request.user, **serializer.validated_data)
         shown = Workflow.objects.with_graph().get(pk=new.pk)
         return Response(WorkflowSerializer(shown, context=self.get_serializer_context()).data, status=201)
 
