@@ -87,7 +87,7 @@ def runs_over_time(now: datetime) -> Iterator[Event]:
 
 def late_runs() -> Iterator[Event]:
     """Yield an event for each running run that takes much longer than is usual for its workflow."""
-    runs = WorkflowExecution.objects.filter(attention.is_run("late")).select_related("workflow").order_by()
+    runs = WorkflowExecution.objects.filter(attention.run_condition("late")).select_related("workflow").order_by()
     for run in runs.only("attempt", "started_at", "status", "workflow"):
         facts = facts_of(
             run.workflow, _("A run takes longer than usual."), page(RUN_PAGE, run.pk), run_id=str(run.pk),
@@ -98,7 +98,7 @@ def late_runs() -> Iterator[Event]:
 
 def unstarted_runs() -> Iterator[Event]:
     """Yield an event for each queued run that is not started although its turn has come."""
-    runs = WorkflowExecution.objects.filter(attention.is_run("unstarted")).select_related("workflow").order_by()
+    runs = WorkflowExecution.objects.filter(attention.run_condition("unstarted")).select_related("workflow").order_by()
     for run in runs.only("attempt", "status", "workflow"):
         facts = facts_of(
             run.workflow, _("It is the turn of a queued run, and no engine has started it."), page(RUN_PAGE, run.pk),

@@ -111,12 +111,12 @@ def find_runs(user: User, most: int) -> Findings:
     return _by_row(_find(FIND_RUNS, among=None, owner=None if sees_all else str(user.pk), most=most))
 
 
-def is_run(question: str) -> Q:
+def run_condition(question: str) -> Q:
     """Return the condition of the runs that are overdue, unstarted, silent or late."""
     return Q(pk__in=_ids("run_id", *RUNS[question]))
 
 
-def is_node(question: str) -> Q:
+def node_condition(question: str) -> Q:
     """Return the condition of the node executions that are overdue or silent."""
     return Q(pk__in=_ids("node_execution_id", *NODES[question]))
 

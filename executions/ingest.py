@@ -35,9 +35,9 @@ class Encoded(str):
 def copy(model: type[models.Model], fields: Sequence[str], rows: Iterable[Row], using: str = DEFAULT_DB_ALIAS) -> None:
     """Write `rows`, whose values stand in the order of `fields`; other columns take the database's defaults.
 
-    Documents are masked by their keys. Else values are stored as they are, a secret inside a text too: this is for rows
-    that were made up, or made clear of secrets by `masking.mask_rows`. Of what verbs and serializers refuse, only what
-    the database refuses too is refused here. The partitions of log lines have to be there (`partitions.ensure`).
+    Documents are masked by their keys. Other values are stored as they are, with secrets in their texts: use it for
+    generated rows, or for rows masked by `masking.mask_rows`. Only the database validates the rows. The partitions of
+    log lines must exist (`partitions.ensure`).
     """
     columns: list[Column] = [model._meta.get_field(name) for name in fields]  # type: ignore[misc]  # no field of these models is a reverse relation
     documents = [index for index, field in enumerate(columns) if isinstance(field, models.JSONField)]

@@ -28,13 +28,13 @@ MERGED_ROWS = 5_000  # read to find one page of several nodes' executions
 FEW_ERRORS = 2_000  # of a workflow: all are read to find a text
 FEW_STARTS = 500  # within a period: all are read by the index of the starts
 VISIBLE_IDS = 2_000  # of workflows, or of their nodes, passed to a query of the API as ids
-NAMED_WORKFLOWS = 100  # by one filter of the API
-NAMED_NODES = 5_000  # of several of them, passed to a query as ids; the caller asked for these
+FILTER_VALUES = 100  # of one filter of the API
+NAMED_NODES = 5_000  # of several workflows, passed to a query as ids; the caller asked for these
 EXPANDED_LINES = 200  # `?expand=logs`
 STREAM_ROWS = 2_000  # log lines or transitions in one step of a stream
 OFFERED_WORKFLOWS = 30  # by a filter
 SEARCHED_WORKFLOWS = 8  # of a filter: from so many on it has a search field
-OWNED_WORKFLOWS = 1_000  # the same in the admin
+OWNED_WORKFLOWS = 1_000  # of the owner in a filter, passed to a query as ids; more of them are joined
 SHARED_VIEWS = 50
 FOUND_ROWS = 5  # of each kind, by the search for everything
 NODE_NAMES = 100  # that a part of a name is replaced by

@@ -2,7 +2,7 @@
 a lost line, or of one that is still under way. Nothing is stored for it: one query reads the numbers of the run in an
 index (idx_execution_logs_numbered). Lines behind the last one that arrived cannot be seen to be missing.
 
-Retention makes gaps too: log_removals.missing_lines() leaves these out.
+Retention makes gaps too: absent_log_lines.missing_lines() leaves these out.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from ledgerkit.db.read_database import read_alias
 
 MAX_GAPS = 1_000  # gaps that are listed
 
-# The first gaps, by source. Two lines of one number are no gap, nor are lines that were dropped (log_levels).
+# The first gaps, by source. Two lines of one number are no gap, nor are lines that were dropped (dropped_log_lines).
 FORM = """
 SELECT source, lower(gap), upper(gap) - 1 FROM (
     SELECT workflow_execution_id AS run, source, seq, {previous}

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from ledgerkit.db import json_validation, names
 
 from . import masking, partitions, text_limits
-from .log_levels import DroppedLine, count_dropped, is_below
+from .dropped_log_lines import DroppedLine, count_dropped, is_below
 from .secrets import run_secrets
 from .unsaved_log_lines import UnsavedLine
 

@@ -223,20 +223,18 @@ def _retry_on_lock_timeout(moment: datetime, using: str) -> tuple[Partition, boo
     """Create the partition for `moment`. ATTACH waits for every transaction that has written a run, and new ones queue
     behind it. So, unless the caller has a transaction open, it gives up after a second and tries again."""
     if connections[using].in_atomic_block:
-        return _outside_broken_transaction(moment, using)
+        return _create_in_savepoint(moment, using)
     for pause in PAUSES:
         try:
-            return _outside_broken_transaction(moment, using, lock_timeout="1s")
+            return _create_in_savepoint(moment, using, lock_timeout="1s")
         except OperationalError as error:
             if not isinstance(error.__cause__, LockNotAvailable):
                 raise
             time.sleep(pause)
-    return _outside_broken_transaction(moment, using, lock_timeout="10s")
+    return _create_in_savepoint(moment, using, lock_timeout="10s")
 
 
-def _outside_broken_transaction(
-    moment: datetime, using: str, lock_timeout: str | None = None
-) -> tuple[Partition, bool]:
+def _create_in_savepoint(moment: datetime, using: str, lock_timeout: str | None = None) -> tuple[Partition, bool]:
     with transaction.atomic(using=using):
         if lock_timeout:
             with connections[using].cursor() as cursor:

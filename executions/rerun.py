@@ -1,5 +1,5 @@
-"""A run again, as a new run: with the same input or another, from the beginning or from one node on; and the first run
-of that kind, which somebody starts by hand.
+"""New runs on request: a rerun, with the same input or another, from the beginning or from a node on; or a run of a
+workflow that somebody starts by hand.
 
 The new run is pending, and an engine starts it like any other. It names the old one as `rerun_of` in its metadata.
 """

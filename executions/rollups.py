@@ -1,7 +1,8 @@
-"""Figures of the runs that ended lately. The database adds them up from closed hours and from the runs of all others.
+"""Counts and durations of runs that ended lately. The database adds the stored counts of closed hours to those of the
+runs that ended in other hours.
 
-What each figure is, and how hours are closed, is defined in sql/rollups.sql. They count the runs that are there: one
-that was deleted counts no longer, and one that was retried only when it has ended again.
+Each figure, and how hours are closed, is defined in sql/rollups.sql. Only existing runs count: a deleted run counts no
+longer, a retried run only after it has ended again.
 """
 
 from collections.abc import Collection, Sequence

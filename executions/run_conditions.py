@@ -144,12 +144,12 @@ def is_of_owner(owner: int) -> Q:
 
 
 def by_starts(since: datetime | None, until: datetime | None, *, in_order: bool) -> Q:
-    """Return the bounds of a start once more, for the index of the starts, if few runs started within them or the list
-    is in this order.
+    """Return the bounds of a period of starts on the expression of the index of starts, if few runs started within it
+    or the list is in the order of starts; else no bounds. The caller filters by the column as well.
 
-    The index begins with the runs that never started. Where a period meets the beginning of the planner's histogram,
-    the planner reads that moment there, long ago, and takes the first day of a ledger for nearly empty. So the bounds
-    are those of the column, of which its statistics are right, and the index is named where it is the best one.
+    The index holds runs that never started as well, at a moment long ago (NEVER). The planner reads the ends of its
+    histogram from the index, so it would expect hardly any runs on the first day of a ledger. Its statistics of the
+    column are right, so only periods for which this index is the best one use the expression.
     """
     if not (since or until):
         return Q()

@@ -146,7 +146,7 @@ def _add(run: UUID, number: int, act: NoteAct, text: str) -> RunNote:
 
 
 def _mask(given: masking.Fields, run: UUID) -> masking.Fields:
-    """Mask the fields. Without a text, that of a removal, nothing else may keep it from being done."""
+    """Mask the fields. A removal has no text, and succeeds even if the run's secrets are unknown."""
     try:
         return masking.mask_for_all_runs(given, [run], DEFAULT_DB_ALIAS)
     except SecretsUnknown:

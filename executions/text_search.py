@@ -1,8 +1,8 @@
-"""The first rows of a list that is searched for a text: of several ways to find them, the one that is in time.
+"""Search for a text in a list: several queries are tried, each with a time limit.
 
-A search that many recent rows match is done soon in the list's order. One that only old or few rows match would read
-all rows in that order: sorted by an expression without an index, they come from the index on what is searched. The
-planner knows little of how frequent a part of a text is, so it cannot choose."""
+A walk reads rows in the list's order. It is fast if many recent rows match. If only few or old rows match, it would
+read all rows: the index on the text is faster then, and the rows that it finds are sorted. The planner cannot choose,
+because it does not know how frequent a part of a text is."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext

@@ -34,7 +34,7 @@ class ReplicaMiddleware:
         return self._read(request)
 
     def process_exception(self, _request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Return the place of a response that is not sent, so that Django does not log the exception."""
+        """Return a placeholder response, which is never sent, so that Django does not log the exception."""
         is_failed = isinstance(exception, ReplicaFailed)
         return HttpResponse(status=HTTPStatus.SERVICE_UNAVAILABLE) if is_failed else None
 

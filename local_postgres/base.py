@@ -16,9 +16,9 @@ from local_postgres.server import ensure, release_all
 
 
 class PreparingCursor(ServerBindingCursor):
-    """Cursor of a connection with a `prepare_threshold`. It prepares no lists and counts: they are planned at each
-    execution, because the right index depends on their values, such as a rare status. Prepared are lists whose LIMIT is
-    a parameter, which Django does not write."""
+    """Cursor of a connection with a `prepare_threshold`. Lists and counts are not prepared: they are planned at each
+    execution, because the right index depends on their values, such as a rare status. A list with a parameter as its
+    LIMIT is prepared; Django writes none."""
 
     def execute(self, query: object, params: object = None, *, prepare: bool | None = None, **options: object) -> Any:
         if prepare is None and _is_list(str(query)):

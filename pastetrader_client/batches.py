@@ -81,7 +81,7 @@ class Batches:
         _size, kind, run, _encode, args = draft
         if isinstance(run, Run) and kind != "log":
             node = args[0] if args and isinstance(args[0], Node) else None
-            self.watch.see(kind, run, node)
+            self.watch.note_fact(kind, run, node)
             if kind.endswith(".start"):
                 self.leases.begin(run, node)
             if node is not None or kind == "attach":
@@ -121,7 +121,7 @@ class Batches:
 
     def _note_answer(self, facts: Sequence[Fact], answer: Answer) -> None:
         self.taken += answer.applied + answer.known
-        self.watch.heard({fact.run for fact in facts})
+        self.watch.note_answered({fact.run for fact in facts})
         for notice in answer.notices:
             if self.watch.notice(notice):
                 logger.warning("run %s was cancelled in the ledger", notice.run)

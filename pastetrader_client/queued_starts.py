@@ -176,7 +176,7 @@ class Turns:
                 return False
             del self.waiting[turn.run.id]
             if start is not None:
-                self.watch.see("execution.start", turn.run, None)
+                self.watch.note_fact("execution.start", turn.run, None)
                 self.leases.begin(turn.run, None)
                 self.leases.note_delivered([start])
             return True

@@ -62,7 +62,7 @@ class RunWatch:
         # Runs by their ids that this process has not started. Several objects may be the same run.
         self.attached: dict[str, WeakSet[Watched] | None] = {}
 
-    def see(self, kind: str, run: Watched, node: WatchedNode | None) -> None:
+    def note_fact(self, kind: str, run: Watched, node: WatchedNode | None) -> None:
         """Watch or forget a run or node, by the kind of a fact that the engine has reported."""
         noun, _dot, act = kind.partition(".")
         if node is not None and noun == "node":
@@ -115,7 +115,7 @@ class RunWatch:
             self.failed.pop(run, None)
             return self.entries.pop(run, None)
 
-    def heard(self, runs: set[str]) -> None:
+    def note_answered(self, runs: set[str]) -> None:
         """Note that the ledger has just answered about these runs."""
         with self.lock:
             for run in runs & self.entries.keys():

@@ -15,7 +15,7 @@ CONTEXT = "\nDuring handling of the above exception, another exception occurred:
 HEADER = "Traceback (most recent call last):\n"
 MAX_LINKS = 50  # exceptions of a chain, which may be circular
 OF_FRAME = 300  # bytes of a frame's text
-# Their texts have more parts, or suggest a name that is found in the frames.
+# Errors whose text has more parts, or suggests a name that is found in the frames.
 WITH_MORE = (SyntaxError, BaseExceptionGroup, NameError, AttributeError, ImportError)
 
 type Place = tuple[CodeType, int, int, dict[str, object]]  # code, line, instruction and globals

@@ -17,11 +17,11 @@ from tokens.conf import tokens_settings
 from . import failed_attempts
 from .models import Token
 
-RIGHT = 3_600  # seconds for which a valid token is accepted although its address is throttled
+VALID_SECONDS = 3_600  # seconds for which a valid token is accepted although its address is throttled
 NOTED_EVERY = 60  # seconds: a write for each request would make the processes of a server wait for each other
 MAX_TOKENS = 10_000  # tokens that a process remembers
 
-_right: dict[str, float] = {}  # when a token was valid, so that the cache, which is a file, is asked once a minute
+_last_valid: dict[str, float] = {}  # when a token was valid, so that the cache, which is a file, is asked once a minute
 
 
 class TooManyWrongTokens(exceptions.Throttled):
@@ -45,7 +45,7 @@ class TokenAuthentication(authentication.TokenAuthentication):
             self.beside = getattr(request.parser_context.get("view"), "named_row", None)
         key = f"right:{hashlib.sha256(header).hexdigest()}"
         limits = tokens_settings.TOKEN_FAILURES
-        was_valid = _right.get(key, 0.0) if limits else 0.0  # when that was noted
+        was_valid = _last_valid.get(key, 0.0) if limits else 0.0  # when that was noted
         if is_due := limits and time.time() - was_valid > NOTED_EVERY:
             was_valid = caches[tokens_settings.CACHE].get(key, 0.0)
         if not was_valid and (wait := failed_attempts.token_attempt(django_request(request)).wait()):
@@ -75,10 +75,10 @@ def _note(key: str, was_valid: float) -> None:
     """Note for all processes that a token is valid, unless one of them has within a minute, and for this one."""
     if time.time() - was_valid > NOTED_EVERY:
         was_valid = time.time()
-        caches[tokens_settings.CACHE].set(key, was_valid, RIGHT)
-    if len(_right) >= MAX_TOKENS:
-        _right.clear()
-    _right[key] = was_valid
+        caches[tokens_settings.CACHE].set(key, was_valid, VALID_SECONDS)
+    if len(_last_valid) >= MAX_TOKENS:
+        _last_valid.clear()
+    _last_valid[key] = was_valid
 
 
 class BearerAuthentication(TokenAuthentication):

@@ -1,4 +1,4 @@
-"""Throttling of wrong passwords and tokens.
+"""Throttling of wrong passwords and tokens, and a limit on concurrent checks of passwords.
 
 Failures are counted in the cache. No password or token is stored.
 """
@@ -94,15 +94,15 @@ class Attempt:
         return max(counter.wait() for counter in self.counters)
 
     def count(self) -> bool:
-        """Count it as a failure, before it is known to be one: others at the same moment shall not pass the limit.
-        Return whether it may be made."""
+        """Count the attempt as a failure before its result is known, so that concurrent attempts cannot exceed the
+        limit. Return whether the attempt may be made."""
         is_within = [counter.add() for counter in self.counters]
         if not all(is_within):
             self.take_back()
         return all(is_within)
 
     def take_back(self) -> None:
-        """Do not count it."""
+        """Take the count of the attempt back."""
         for counter in self.counters:
             counter.take_back()
 

@@ -30,8 +30,8 @@ def retries_in(retry_config: object) -> int:
 
 def delay_before(retry_config: object, retries: int, *, of: str) -> float:
     """Return the seconds from a failure to the next retry after `retries` retries: the `delay` (1 by default), doubled
-    for each retry, an hour at most, and up to a quarter shorter or longer. Rows that fail together are so not retried
-    together. The random part is always the same for the row `of`."""
+    for each retry, an hour at most, and up to a quarter shorter or longer, so that rows that fail together are not
+    retried together. The random part depends only on `of` and `retries`."""
     delay = retry_config.get("delay", DELAY) if isinstance(retry_config, dict) else DELAY
     is_number = isinstance(delay, int | float) and not isinstance(delay, bool) and delay >= 0
     seconds = float(min(delay, MAX_DELAY)) if is_number else DELAY  # an int may be more than a float can hold

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from executions import limits, log_removals
+from executions import absent_log_lines, limits
+from executions.absent_log_lines import Removed
 from executions.admin import formatting
 from executions.admin.section_queries import query_or_none
 from executions.admin.types import JSON
 from executions.log_gaps import MissingLines
-from executions.log_removals import Removed
 from executions.models import NodeExecution, WorkflowExecution
 from executions.states import LogLevel
 
@@ -55,7 +55,7 @@ def newest_rows(lines: Any, *, shows_nodes: bool = True) -> list[LogLine]:
 
 def first_missing(run: WorkflowExecution, removed: Sequence[Removed]) -> MissingLines | None:
     """Return the first numbered lines that are missing; None if they could not be read."""
-    return query_or_none("gaps", partial(log_removals.missing_lines, run, removed, GAPS), limits.LOG_PAGE_MS)
+    return query_or_none("gaps", partial(absent_log_lines.missing_lines, run, removed, GAPS), limits.LOG_PAGE_MS)
 
 
 def present_lines(lines: Iterable[Any], *, shows_nodes: bool = True) -> list[LogLine]:

@@ -90,8 +90,8 @@ class ErrorNodeSerializer(serializers.Serializer[Row]):
 
 
 class ErrorGroupDetailSerializer(ErrorGroupSerializer):
-    """The 50 fingerprints and nodes that were seen last, and the last 30 days of UTC, without those on which nothing
-    failed so."""
+    """A group of errors with its 50 latest fingerprints, its 50 latest nodes, and its failures on each of the last 30
+    days of UTC; days without failures are left out."""
 
     fingerprints = ErrorFingerprintSerializer(many=True, read_only=True)
     nodes = ErrorNodeSerializer(many=True, read_only=True)

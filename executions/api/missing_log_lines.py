@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from executions import log_removals
+from executions import absent_log_lines
 from executions.models import LogLevel, WorkflowExecution
 from ledgerkit.rest.pagination import KeysetPagination
 
@@ -31,7 +31,7 @@ class LogPagination(KeysetPagination):
 
 def absent_lines(run: WorkflowExecution) -> dict[str, object]:
     found: dict[str, object] = {}
-    if removed := log_removals.removed_lines(run):
+    if removed := absent_log_lines.removed_lines(run):
         found["removed"] = [
             {
                 "before": part.before, "days": part.days, "levels": part.levels, "archived": part.archived,
@@ -39,7 +39,7 @@ def absent_lines(run: WorkflowExecution) -> dict[str, object]:
             }
             for part in removed
         ]  # fmt: skip
-    if dropped := log_removals.dropped_lines(run):
+    if dropped := absent_log_lines.dropped_lines(run):
         found["dropped"] = {"number": dropped.number, "level": dropped.level, "detail": dropped.sentence}
     return found
 

@@ -4,7 +4,7 @@ A file is complete, with its manifest, before the database says what is in it, a
 deleted. Whatever is interrupted leaves at most a file of which the database knows nothing: the next pass overwrites it.
 """
 
+from .archiving import ensure_archived, ensure_lines_archived
 from .exceptions import ArchiveError
-from .recording import ensure_archived, ensure_lines_archived
 
 __all__ = ["ArchiveError", "ensure_archived", "ensure_lines_archived"]

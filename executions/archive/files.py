@@ -73,7 +73,7 @@ class Manifest:
         return sum(self.rows.values())
 
 
-class Content:
+class LineWriter:
     """Writer of lines to a file, which counts them."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -125,7 +125,7 @@ def manifest_name(name: str) -> str:
 
 
 @contextmanager
-def writing(folder: Folder, manifest: Manifest) -> Iterator[Content]:
+def writing(folder: Folder, manifest: Manifest) -> Iterator[LineWriter]:
     """Write the file of a manifest, and then the manifest, whose other members are filled in. The name is the one given
     or, if it is taken in the folder, the next one that is free. Raises ArchiveError."""
     with errors_of_writing(folder):
@@ -134,10 +134,10 @@ def writing(folder: Folder, manifest: Manifest) -> Iterator[Content]:
             hashing = HashingStream(raw)
             packed = compression.writer(cast("BinaryIO", hashing))
             with packed, io.BufferedWriter(cast("io.RawIOBase", packed), BUFFER) as buffered:
-                content = Content(cast("BinaryIO", buffered))
-                yield content
-        manifest.rows, manifest.first, manifest.last = dict(content.counts), content.first, content.last
-        manifest.log_days = [str(EPOCH + timedelta(days=day)) for day in sorted(content.log_days)]
+                writer = LineWriter(cast("BinaryIO", buffered))
+                yield writer
+        manifest.rows, manifest.first, manifest.last = dict(writer.counts), writer.first, writer.last
+        manifest.log_days = [str(EPOCH + timedelta(days=day)) for day in sorted(writer.log_days)]
         manifest.sha256, manifest.bytes = hashing.hash.hexdigest(), hashing.size
         manifest.schema, manifest.created_at = _last_migration(), datetime.now(UTC).isoformat()
         with folder.write(manifest_name(manifest.name)) as stream:
@@ -165,7 +165,7 @@ def lines(folder: Folder, name: str) -> Iterator[bytes]:
 
 
 def digest(folder: Folder, name: str) -> tuple[str, int]:
-    """Return the SHA-256 and the bytes of a file. Raises ArchiveError."""
+    """Return the SHA-256 of a file and its size in bytes. Raises ArchiveError."""
     hashed, size = sha256(), 0
     try:
         with folder.open(name) as stream:

@@ -33,7 +33,7 @@ def has_manifest(folder: Folder, name: str) -> bool:
 
 
 def faults(folder: Folder, name: str) -> Iterator[object]:
-    """Yield what is wrong with a file: a sentence, or nothing."""
+    """Yield a sentence for each fault of a file."""
     try:
         yield from _faults(folder, name)
     except ArchiveError as error:

@@ -84,7 +84,7 @@ class Work:
 
     @transaction.atomic
     def do_next(self) -> bool:
-        """Call the verb for the next run. Return False if none is left, or others are at those that are."""
+        """Call the verb for the next run. Return False if no run waits, or other processes hold all that wait."""
         waiting = self.action.runs.filter(state=BulkState.WAITING, action__stopped_at=None).order_by("id")
         row = waiting.select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
         if row is None:

@@ -22,8 +22,8 @@ def find_group(groups: ErrorGroupQuerySet, pk: UUID) -> ErrorGroup | None:
 def runs_of(
     group: ErrorGroup, runs: WorkflowExecutionQuerySet, node: str | None = None, since: datetime | None = None
 ) -> WorkflowExecutionQuerySet:
-    """Filter to runs of which an attempt failed so: at the node of this name (empty: at none), at this time or
-    later."""
+    """Filter to runs with an attempt that failed with an error of the group: at the node of this name ("" for the run
+    itself), at `since` or later."""
     occurrences = _occurrences(node, since)
     if _is_small(group, since):
         return runs.filter(pk__in=_ids(group, occurrences, "workflow_execution"))
@@ -31,7 +31,7 @@ def runs_of(
 
 
 def nodes_of(group: ErrorGroup, nodes: NodeExecutionQuerySet) -> NodeExecutionQuerySet:
-    """Filter to the node executions that failed so, of each attempt the first."""
+    """Filter to node executions that failed with an error of the group, the first of each attempt and fingerprint."""
     occurrences = ErrorOccurrence.objects.exclude(node_execution=None)
     if group.seen <= limits.ERROR_GROUP_ROWS:
         return nodes.filter(pk__in=_ids(group, occurrences, "node_execution"))

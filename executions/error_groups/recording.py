@@ -1,5 +1,5 @@
-"""Failures are recorded: each as an occurrence of its fingerprint, once. The caller holds the lock of scan.py,
-so nothing else makes fingerprints or occurrences at that time."""
+"""Recording of failures: each one as an occurrence of its fingerprint, once. The caller holds the lock of scan.py, so
+nothing else makes fingerprints or occurrences at that time."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -57,7 +57,8 @@ def fingerprint_of(failure: Failure, rule: ErrorRule) -> Fingerprint:
 
 
 def rules_of(workflows: Iterable[UUID]) -> dict[UUID, ErrorRule]:
-    """Return the rule of each workflow. An unknown one, from before the check of the config, counts as none."""
+    """Return the rule of each workflow: TRACEBACK if its config has none, or an unknown one from before the check
+    of the config."""
     pks = set(workflows)
     rows = Workflow.objects.filter(pk__in=pks, config__has_key=KEY).values_list("pk", f"config__{KEY}")
     chosen = {pk: ErrorRule(rule) for pk, rule in rows if rule in ErrorRule.values}

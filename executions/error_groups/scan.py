@@ -33,7 +33,7 @@ RESTORED = timedelta(hours=1)
 ACTOR = "upkeep"
 
 
-class Read(NamedTuple):
+class StepResult(NamedTuple):
     """The number that a transaction stored, and whether there is more to be read."""
 
     number: int
@@ -52,7 +52,7 @@ def scan() -> int | None:
     return number + (older.number if older else 0)
 
 
-def _in_transaction(step: Callable[[ErrorScan], Read]) -> Read | None:
+def _in_transaction(step: Callable[[ErrorScan], StepResult]) -> StepResult | None:
     with audit.act_as(name=ACTOR), transaction.atomic():
         if not try_lock(LOCK):
             return None
@@ -60,21 +60,21 @@ def _in_transaction(step: Callable[[ErrorScan], Read]) -> Read | None:
             return step(ErrorScan.read())
 
 
-def _step(scan: ErrorScan) -> Read:
+def _step(scan: ErrorScan) -> StepResult:
     if not scan.until:
         _begin(scan)
     if not scan.until:  # the first scan
         scan.save()
-        return Read(0, is_more=False)
+        return StepResult(0, is_more=False)
     attempts = read_attempts(scan, scan.scanned_at - RESTORED, STEP)
     number = record(read_failures([(each.run, each.attempt) for each in attempts]))
     if len(attempts) == STEP:
         scan.place = attempts[-1].place
         scan.save(update_fields=["since", "until", "place"])
-        return Read(number, is_more=True)
+        return StepResult(number, is_more=True)
     _end_mutes()
     ErrorScan.objects.update(since=scan.until, until="", place=None, scanned_at=Now())
-    return Read(number, is_more=False)
+    return StepResult(number, is_more=False)
 
 
 def _begin(scan: ErrorScan) -> None:
@@ -93,10 +93,11 @@ def _end_mutes() -> None:
     over.update(state=ErrorState.OPEN, muted_until=None)
 
 
-def _backfill(scan: ErrorScan) -> Read:
-    """Read older failed runs, of the last 30 days, in the order of their end. Those that end together come together."""
+def _backfill(scan: ErrorScan) -> StepResult:
+    """Read some runs of the last 30 days that failed before the first scan, latest end first. Runs of the same end are
+    read in one step."""
     if scan.backfill_from is None:
-        return Read(0, is_more=False)
+        return StepResult(0, is_more=False)
     failed = WorkflowExecution.objects.failed().filter(
         ended_at__lt=scan.backfill_from, ended_at__gte=timezone.now() - BACKFILL
     )
@@ -105,7 +106,7 @@ def _backfill(scan: ErrorScan) -> Read:
     among = failed.filter(ended_at__gte=oldest) if oldest else failed
     number = record(read_failures(list(among.order_by().values_list("pk", "attempt")[: 10 * STEP])))
     ErrorScan.objects.update(backfill_from=oldest)
-    return Read(number, is_more=oldest is not None)
+    return StepResult(number, is_more=oldest is not None)
 
 
 def is_late() -> bool:

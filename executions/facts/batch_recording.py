@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from executions import audit, partitions
-from executions.log_levels import count_dropped
+from executions.dropped_log_lines import count_dropped
 from executions.secrets import run_secrets
 from executions.secrets.retention import purge_occasionally
 from executions.secrets.scrubber import RedactEverything, Scrubber

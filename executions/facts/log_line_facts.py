@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from executions import log_preparation
-from executions.log_levels import DroppedLine, is_below
+from executions.dropped_log_lines import DroppedLine, is_below
 
 from . import fact_kinds as kinds
 from .fact_kinds import Reported

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from executions import refusal_reasons, text_limits
+from executions.dropped_log_lines import DroppedLine
 from executions.exceptions import InvalidTransition, SecretsUnknown, StaleExecution
-from executions.log_levels import DroppedLine
 from executions.secrets import run_secrets
 from executions.secrets.scrubber import MASK
 from executions.states import ACTIVE, SETTLED, TARGETS, ExecutionStatus

@@ -26,7 +26,7 @@ LAST_EVENT_ID = "Last-Event-ID"  # the header in which a reconnecting client sen
 TYPE = "text/event-stream"
 HEARTBEAT = 15.0  # seconds of silence after which a comment is sent, because proxies close silent connections
 RETRY = 2_000  # milliseconds after which a browser reconnects
-CHECK_EVERY = 50.0  # seconds between two full checks if `rights` has noticed no change
+CHECK_EVERY = 50.0  # seconds between two full checks if AccessWatch (access_changes.py) saw no change
 STEPS = 10  # in one response to a poll; the next poll continues from there
 
 HEAD = f"retry: {RETRY}\n\n".encode()

@@ -55,7 +55,7 @@ class ArchivedRunQuerySet(models.QuerySet["ArchivedRun"]):
 
 class ArchivedRun(models.Model):
     """The newest file that contains a run. `version` changes when a row of the run without a stamp is changed or added
-    (VERSION in executions/archive/recording.py)."""
+    (VERSION in executions/archive/archiving.py)."""
 
     workflow_execution_id = models.UUIDField(_("workflow execution"), primary_key=True)
     version = models.PositiveIntegerField(_("version"))

@@ -118,7 +118,7 @@ class Execution(MaskedTexts, VersionedModel, Timed):
         because its lease expired, InvalidTransition if it has ended otherwise."""
         return leases.extend(self, token, lease_seconds)
 
-    def fail_over_time(self, code: ErrorCode, error_message: str) -> None:
+    def fail_overdue(self, code: ErrorCode, error_message: str) -> None:
         """running → failed, because the lease expired or the time-out was exceeded. Called by upkeep."""
         self._transition("fail", {"error_message": error_message, "error_code": str(code)})
 

@@ -27,7 +27,7 @@ class ErrorOccurrence(UUID7Model):
         WorkflowExecution, on_delete=models.DB_CASCADE, db_index=False, related_name="+",
         verbose_name=_("workflow execution"),
     )  # fmt: skip
-    # Without a foreign key: it would cost the deletion of each node execution a look-up.
+    # Without a constraint: it would cost the deletion of each node execution a look-up.
     node_execution = models.ForeignKey(
         NodeExecution, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+",
         verbose_name=_("node execution"),

@@ -23,7 +23,7 @@ class HistoryEntry(AuditFields):
         related_name="history",
         verbose_name=_("workflow execution"),
     )
-    # Without a foreign key: the entry outlives a node execution that is deleted alone.
+    # Without a constraint: the entry outlives a node execution that is deleted alone.
     node_execution = models.ForeignKey(
         "executions.NodeExecution",
         on_delete=models.DO_NOTHING,

@@ -23,7 +23,7 @@ from executions.exceptions import InvalidTransition
 from executions.querysets import NodeExecutionQuerySet
 from executions.secrets import run_secrets
 from executions.states import ACTIVE, ExecutionStatus
-from ledgerkit.db import functions, json_validation
+from ledgerkit.db import function_calls, json_validation
 from ledgerkit.db.indexes import GinIndex, Index
 from workflows.models import Node, retries_in
 
@@ -162,7 +162,7 @@ class NodeExecution(Execution):
             return False
         made = vars(self)["created_at"]  # an expression, unless the engine gave its time
         with transaction.atomic() if connection.in_atomic_block else nullcontext():  # a savepoint for the caller
-            stored = functions.call(
+            stored = function_calls.call(
                 "add_node",
                 node_execution=self.pk,
                 run=self.workflow_execution_id,
@@ -240,7 +240,7 @@ class NodeExecution(Execution):
         return self.workflow_execution if is_read else None
 
     def _call_move(self, act: str, **arguments: object) -> Changes | None:
-        return functions.call("move_node", node=self.pk, run=self.workflow_execution_id, **arguments)
+        return function_calls.call("move_node", node=self.pk, run=self.workflow_execution_id, **arguments)
 
     def _transition_error(self, act: str) -> InvalidTransition:
         if act in RUN_STATES:

@@ -33,7 +33,7 @@ from executions.exceptions import ConcurrentExecution, InvalidTransition, Queued
 from executions.querysets import WorkflowExecutionQuerySet
 from executions.secrets.encryption import encrypt
 from executions.states import SETTLED, ErrorCode, ExecutionStatus, TriggerType
-from ledgerkit.db import functions
+from ledgerkit.db import function_calls
 from ledgerkit.db.exceptions import violated_constraint
 from ledgerkit.db.models import Column, SaveArguments, json_value
 from ledgerkit.db.models import Value as FieldValue
@@ -286,7 +286,7 @@ class WorkflowExecution(Execution):
         pending, running = SETTLED.get(act, (None, None))
         settled = {"settled_pending": pending and str(pending), "settled_running": running and str(running)}
         del arguments["trace"]  # a run has none
-        moved = functions.call("move_run", run=self.pk, **settled, **arguments)
+        moved = function_calls.call("move_run", run=self.pk, **settled, **arguments)
         if moved is not None and (still := int(str(moved.pop("still_running")))):
             raise InvalidTransition(act, self.status, refusal_reasons.still_running(still), self.version)
         return moved

@@ -1,4 +1,4 @@
-"""Failures are sorted into groups: again and again by `manage.py serve`, and by each upkeep."""
+"""Sorting of failures into groups, by each upkeep; `manage.py serve` does it continuously."""
 
 from executions.error_groups.scan import scan
 from executions.models import ErrorScan
@@ -7,7 +7,7 @@ from .task import Progress, Result
 
 
 def plan() -> Result:
-    """Return nothing: what has failed since the last scan is known only when it is read."""
+    """Return an empty result: new failures are known only after a scan has read them."""
     return Result()
 
 

@@ -1,5 +1,5 @@
-"""Single log lines of a partition: those that a rule matches are counted, or deleted in batches that commit one by one.
-Lines of kept runs, and of workflows with a longer rule, are left.
+"""Counting and deletion of single log lines of a partition, by a rule, in batches that commit one by one. Lines of kept
+runs, and of workflows with a longer rule, are left.
 
 While lines are removed no run can be marked as kept: each removal locks the marks, for as long as its statement takes.
 """

@@ -65,7 +65,7 @@ def detached_tables(session: psycopg.Connection) -> Iterator[tuple[str, dict[str
 
 
 def size_and_estimate(session: psycopg.Connection, name: str) -> tuple[int, float]:
-    """Return the bytes of a table, and the number of its rows by the planner's statistics, negative if unknown."""
+    """Return the size of a table in bytes, and the planner's estimate of its rows, negative if unknown."""
     row = session.execute(SIZE, [name]).fetchone()
     return row or (0, -1)
 

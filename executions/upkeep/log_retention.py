@@ -1,5 +1,5 @@
-"""Log lines whose time is over: whole partitions are dropped; lines of single levels, and those beside protected ones,
-are deleted. What was removed is recorded (LogRemoval), so that pages can show it."""
+"""Removal of log lines whose time is over. Whole partitions are dropped; lines of single levels, and those beside
+protected lines, are deleted. Each removal is recorded (LogRemoval), so that pages can show it."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

@@ -1,5 +1,5 @@
-"""Attempts whose lease expired or whose time-out is exceeded are failed, and nodes that failed so are retried after
-their delay. Runs that nobody starts are cancelled, if a setting says after which time.
+"""Ending of attempts whose lease expired or whose time-out is exceeded, and retry of their nodes after the delay. Runs
+that nobody starts are cancelled, if a setting says after which time.
 
 Each attempt is ended in a transaction of its own, by the transition that an engine would report. Its run is locked
 first; one that somebody holds is left for the next call. The lease is marked by an UPDATE that matches only while it is
@@ -195,7 +195,7 @@ def _end(overdue: Overdue) -> bool:
 
 def _fail(row: Execution, code: ErrorCode, message: str) -> None:
     _end_leases_of_nodes(row)
-    row.fail_over_time(code, message)
+    row.fail_overdue(code, message)
     _count(row, code)
     line = "Upkeep ended attempt %s of %s %s: %s."
     transaction.on_commit(partial(logger.warning, line, row.attempt, type(row).__name__, row.pk, code), robust=True)

@@ -1,4 +1,4 @@
-"""Hours that are over are closed, so that pages need not count their runs (sql/rollups.sql)."""
+"""Closing of hours that are over, so that pages need not count their runs (sql/rollups.sql)."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Runs whose time is over are deleted, in batches that commit one by one, with everything that belongs to them.
+"""Deletion of runs whose time is over, in batches that commit one by one, with everything that belongs to them.
 
 A batch is first locked and then deleted: the second statement sees a run that was kept or retried meanwhile. Runs that
 somebody else holds are left for the next upkeep.

@@ -52,7 +52,7 @@ def run_rules() -> list[RunRule]:
     ]
 
 
-def removable_runs(most: int) -> int:
+def count_removable_runs(most: int) -> int:
     """Count the runs that the next upkeep removes, at most `most`."""
     now, count = timezone.now(), 0
     for rule in run_rules():

@@ -3,7 +3,7 @@
 from django import template
 from django.template.context import RequestContext
 
-from ledgerkit.admin import palette
+from ledgerkit.admin import command_palette
 
 register = template.Library()
 
@@ -21,6 +21,6 @@ def shortcuts(context: RequestContext) -> dict[str, object]:
     may_search = context.get("available_apps")  # else there is nothing that the user may see
     return {
         "is_shown": is_shown,
-        "search_address": palette.search_address() if may_search else "",
+        "search_address": command_palette.search_address() if may_search else "",
         "user_id": str(context.request.user.pk) if context.request else "",
     }

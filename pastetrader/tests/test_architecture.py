@@ -34,7 +34,7 @@ WITH_RAW_SQL = (
     "executions/live/access_changes.py",
     "executions/live/listener.py",
     "pastetrader/management/commands/migrate.py",
-    "executions/log_levels.py",
+    "executions/dropped_log_lines.py",
     "executions/ledger_checks/",
     "executions/upkeep/",
     "pastetrader/management/commands/serve.py",

@@ -28,10 +28,10 @@ def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_call_asks_about_some_of_very_many_runs_and_the_next_about_others(few_at_once: None) -> None:
     of, runs = RunWatch(3600, None), [some_run() for _each in range(5)]
     for run in runs:
-        of.see("execution.start", run, None)
+        of.note_fact("execution.start", run, None)
     for entry in of.entries.values():
         entry.last -= 7200
-    of.heard({runs[0].id})
+    of.note_answered({runs[0].id})
     found = [*asked(of), *asked(of)]
     assert found == [run.id for run in runs[1:]]
 
@@ -40,7 +40,7 @@ def test_a_call_asks_about_some_of_very_many_nodes_and_the_next_about_others(few
     of, run = RunWatch(3600, None), some_run()
     nodes = [SimpleNamespace(id=uuid7(), run=run, attempt=1, run_token=None) for _each in range(4)]
     for node in nodes:
-        of.see("node.start", run, node)  # type: ignore[arg-type]  # a node in miniature
+        of.note_fact("node.start", run, node)  # type: ignore[arg-type]  # a node in miniature
         node.watched_at -= 7200
     assert [*asked(of), *asked(of)] == [node.id for node in nodes]
 
@@ -49,9 +49,9 @@ def test_of_failed_runs_the_newest_are_watched(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(run_watch, "MOST_FAILED", 2)
     of, runs = RunWatch(0.0, lambda *_retry: None), [some_run() for _each in range(4)]
     for run in runs:
-        of.see("execution.start", run, None)
+        of.note_fact("execution.start", run, None)
     for run in runs[:3]:
-        of.see("execution.fail", run, None)
+        of.note_fact("execution.fail", run, None)
     of.notice(Notice(runs[3].id, "end", 1, status="failed"))
     time.sleep(0.001)
     assert sorted(asked(of)) == sorted(run.id for run in runs[2:])

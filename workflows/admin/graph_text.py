@@ -50,8 +50,8 @@ def write_graph(workflow: Workflow | None) -> str:
     ends = [{"source_node": named[edge.source_node_id], "target_node": named[edge.target_node_id]} for edge in edges]
     return format_graph(
         {
-            "nodes": [_error("nodes", node, {"id": str(node.pk)}) for node in nodes],
-            "edges": [_error("edges", edge, ends) for edge, ends in zip(edges, ends, strict=True)],
+            "nodes": [_row_fields("nodes", node, {"id": str(node.pk)}) for node in nodes],
+            "edges": [_row_fields("edges", edge, ends) for edge, ends in zip(edges, ends, strict=True)],
         }
     )
 
@@ -96,7 +96,7 @@ def _node_names(node: Node) -> str:
     return node.name if parse_uuid(node.name) is None else str(node.pk)
 
 
-def _error(kind: str, row: Model, given: dict[str, str]) -> dict[str, object]:
+def _row_fields(kind: str, row: Model, given: dict[str, str]) -> dict[str, object]:
     _model, always, others = KINDS[kind]
     values = {name: given[name] if name in given else getattr(row, name) for name in always}
     defaults = _defaults(kind)

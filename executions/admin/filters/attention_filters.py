@@ -27,7 +27,7 @@ class RunAttentionFilter(ConstantFilter):
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         questions = attention.QUESTIONS if value == "any" else (value,)
-        return queryset.filter(reduce(or_, map(attention.is_run, questions)))
+        return queryset.filter(reduce(or_, map(attention.run_condition, questions)))
 
 
 class NodeAttentionFilter(ConstantFilter):
@@ -37,4 +37,4 @@ class NodeAttentionFilter(ConstantFilter):
     offered = (OVERDUE, SILENT)
 
     def chosen(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
-        return queryset.filter(attention.is_node(value))
+        return queryset.filter(attention.node_condition(value))

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
-from executions import limits, log_removals
+from executions import absent_log_lines, limits
 from executions.admin import log_line_rows, page_streams
 from executions.admin.base import ReadOnlyAdmin
 from executions.admin.log_line_rows import LogLine
@@ -203,10 +203,10 @@ def _gaps(log: LogRequest) -> Context:
     for a view of a part of the log."""
     if log.log_query.is_narrowed:
         return {}
-    removed = log_removals.removed_lines(log.run)
+    removed = absent_log_lines.removed_lines(log.run)
     return {
         "removed": removed,
-        "dropped": log_removals.dropped_lines(log.run),
+        "dropped": absent_log_lines.dropped_lines(log.run),
         "missing": log_line_rows.first_missing(log.run, removed),
     }
 

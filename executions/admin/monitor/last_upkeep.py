@@ -9,7 +9,7 @@ from executions import limits
 from executions.conf import executions_settings
 from executions.models import UpkeepRun
 from executions.upkeep import last_upkeep
-from executions.upkeep.run_rules import removable_runs
+from executions.upkeep.run_rules import count_removable_runs
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def find_last_upkeep(user: Any) -> LastUpkeep | None:
         return None
     records = UpkeepRun.objects.visible_to(user)
     record = records.filter(~Q(ended_at=None)).only("started_at", "ended_at", "results").first()
-    number = removable_runs(limits.COUNTED_RETENTION + 1)
+    number = count_removable_runs(limits.COUNTED_RETENTION + 1)
     has_failed = record is not None and any(each["error"] for each in record.results)
     most, is_late = limits.COUNTED_RETENTION, last_upkeep.is_late()
     newest = records.only("started_at", "ended_at", "is_interrupted").first() if is_late else None

@@ -21,7 +21,7 @@ from executions.admin.search import list_search
 from executions.admin.search.palette import find_view
 from executions.admin.types import Context
 from executions.models import WorkflowExecution
-from ledgerkit.admin.palette import register_search
+from ledgerkit.admin.command_palette import register_search
 from ledgerkit.db.models import parse_uuid
 from ledgerkit.types import StrOrPromise
 

@@ -8,7 +8,7 @@ from django.db.models.functions import Left
 from django.http import HttpRequest
 from django.utils import timezone
 
-from executions import limits, log_removals, queue, run_graph
+from executions import absent_log_lines, limits, queue, run_graph
 from executions.admin import attention_marks, duration_cells, formatting, log_line_rows, page_streams, statuses
 from executions.admin.charts import fan_out_links, graph_chart, svg, timeline
 from executions.admin.charts.graph_chart import RunDrawing
@@ -42,7 +42,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
     payloads, others = formatting.payloads(run, *PAYLOADS, error=error, **NAMED)
     tries = earlier_attempts.newest_attempts(run.attempts)
     _nodes_seen, sees_lines = can_see_nodes_and_logs(request.user, run)
-    removed = log_removals.removed_lines(run) if sees_lines else []
+    removed = absent_log_lines.removed_lines(run) if sees_lines else []
     shown = {
         "sign": statuses.SIGNS[run.status],
         "previous_run": adjacent_runs.previous_run(request.user, run),
@@ -59,7 +59,7 @@ def page_context(request: HttpRequest, run: WorkflowExecution) -> Context:
         "missing": log_line_rows.first_missing(run, removed) if sees_lines else None,
         "lines_shown": limits.LINES,
         "removed": removed,
-        "dropped": log_removals.dropped_lines(run) if sees_lines else None,
+        "dropped": absent_log_lines.dropped_lines(run) if sees_lines else None,
         "kept": KeptRun.objects.filter(pk=run.pk).first(),
         "ahead": queue.runs_ahead(run.pk, limits.RUNS_AHEAD) if run.is_queued else [],
         "marks": attention_marks.marks_of_runs([run]).get(run.pk, []),

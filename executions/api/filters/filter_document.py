@@ -50,8 +50,8 @@ def _as_texts(document: Mapping[str, object]) -> dict[str, list[str]]:
             wrong[safe_name(name)] = [f"This filter is not known. Known are: {', '.join(sorted(known))}."]
         elif not texts or not all(texts):
             wrong[name] = [VALUE]
-        elif len(texts) > limits.NAMED_WORKFLOWS:
-            wrong[name] = [TOO_MANY.format(most=limits.NAMED_WORKFLOWS, number=len(texts))]
+        elif len(texts) > limits.FILTER_VALUES:
+            wrong[name] = [TOO_MANY.format(most=limits.FILTER_VALUES, number=len(texts))]
         elif len(texts) > 1 and not isinstance(known[name], SeveralValuesMixin):
             wrong[name] = [ONCE]
         else:

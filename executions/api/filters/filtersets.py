@@ -40,7 +40,7 @@ from workflows.querysets import User
 from .range_parameters import form_of
 from .visibility import is_node_hidden, sees_all, visible_groups, visible_workflows
 
-WORKFLOWS = f"The ids of one or more workflows, {limits.NAMED_WORKFLOWS} at most."
+WORKFLOWS = f"The ids of one or more workflows, {limits.FILTER_VALUES} at most."
 BOUNDS = (
     "created_after", "created_before", "started_after", "started_before", "ended_after", "ended_before",
 )  # fmt: skip
@@ -80,7 +80,7 @@ def error_text(user: User, given: QueryDict) -> run_conditions.ErrorText:
 class WorkflowExecutionFilters(StrictFilterSet):
     status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
     not_status = ExcludedChoiceFilter(ExecutionStatus.choices, field_name="status", help_text="Excluded statuses.")
-    workflow = UUIDListFilter(limits.NAMED_WORKFLOWS, method="filter_workflow", help_text=WORKFLOWS)
+    workflow = UUIDListFilter(limits.FILTER_VALUES, method="filter_workflow", help_text=WORKFLOWS)
     workflow_name = TextFilter(
         method="filter_workflow_name",
         help_text="The name of the workflow, in full, as it was when the run was created.",
@@ -184,10 +184,10 @@ class WorkflowExecutionFilters(StrictFilterSet):
         return queryset.filter(error_text(self.request.user, self.data).condition)
 
     def filter_attention_question(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
-        return queryset.filter(attention.is_run(name) if value else ~attention.is_run(name))
+        return queryset.filter(attention.run_condition(name) if value else ~attention.run_condition(name))
 
     def filter_attention(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
-        needs = reduce(or_, map(attention.is_run, attention.QUESTIONS))
+        needs = reduce(or_, map(attention.run_condition, attention.QUESTIONS))
         return queryset.filter(needs if value else ~needs)
 
     def filter_slow(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
@@ -234,7 +234,7 @@ class WorkflowExecutionFilters(StrictFilterSet):
 class NodeExecutionFilters(StrictFilterSet):
     status = MultiChoiceFilter(ExecutionStatus.choices, help_text="One or more statuses.")
     node = UUIDFilter(method="filter_node", help_text="The id of a node.")
-    workflow = UUIDListFilter(limits.NAMED_WORKFLOWS, method="filter_workflow", help_text=WORKFLOWS)
+    workflow = UUIDListFilter(limits.FILTER_VALUES, method="filter_workflow", help_text=WORKFLOWS)
     created_after = DateTimeFilter(
         field_name="created_at", lookup_expr="gte", help_text="Created at this time or later."
     )
@@ -260,7 +260,7 @@ class NodeExecutionFilters(StrictFilterSet):
         return queryset.none() if group is None else group_queries.nodes_of(group, queryset)
 
     def filter_attention_question(self, queryset: QuerySet[Model], name: str, value: bool) -> object:
-        return queryset.filter(attention.is_node(name) if value else ~attention.is_node(name))
+        return queryset.filter(attention.node_condition(name) if value else ~attention.node_condition(name))
 
     def filter_duration_min(self, queryset: QuerySet[Model], name: str, value: Decimal) -> object:
         least = GreaterThanOrEqual(sort_keys.NODE_DURATION, timedelta(seconds=float(value)))

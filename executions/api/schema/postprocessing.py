@@ -21,7 +21,7 @@ OPTIONAL = {"Outcome": {"tokens"}, "Notice": {"node_execution"}}
 
 
 def complete(result: Schema, **_: object) -> Schema:
-    """The refusals, which every operation refers to, and the tags in their order."""
+    """Add the tags, and the responses and schemas that operations refer to; make the fields in OPTIONAL optional."""
     result["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
     result["components"]["responses"] = responses.responses(examples.problems())
     schemas = result["components"]["schemas"]

@@ -78,7 +78,8 @@ class DocsView(PublicView):
 
 
 def _rendered_schema(media_type: str) -> str:
-    """One at a time: drf-spectacular loads its extensions with the first schema, and fails where two threads do so."""
+    """Return the schema with the request's prefix. One thread renders at a time: drf-spectacular loads its extensions
+    with the first schema, and fails if two threads do so."""
     with _one_at_a_time:
         schema = _render(media_type)
     prefix = get_script_prefix().rstrip("/")
@@ -87,7 +88,8 @@ def _rendered_schema(media_type: str) -> str:
 
 @cache  # of each type of media
 def _render(media_type: str) -> str:
-    """Once in a process, without the prefix, of which a proxy may name many: it takes a second or two."""
+    """Render the schema without a prefix, once in a process: it takes a second or two, and proxies may send many
+    prefixes."""
     renderer = next(known for known in SchemaView.renderer_classes if known.media_type == media_type)
     with path_prefix("/"):
         return force_str(renderer().render(LedgerSchemaGenerator().get_schema(public=True), renderer_context={}))

@@ -129,8 +129,8 @@ VERBS: dict[str, type[serializers.BaseSerializer[Any]]] = {
 
 
 def grants_of_verbs(permission: str) -> dict[str, tuple[str, str]]:
-    """Return who may start, complete, fail, cancel and retry: the scope that a token needs, and the permission that a
-    session's user needs. An engine reports, an operator controls."""
+    """Return, for each of VERBS, the scope that a token needs and the permission that a session's user needs. An engine
+    reports, an operator controls."""
     controls = {"cancel", "retry"}
     return {
         verb: (Scope.EXECUTIONS_CONTROL if verb in controls else Scope.EXECUTIONS_REPORT, permission) for verb in VERBS

@@ -202,7 +202,8 @@ class EventsViewSet(LedgerView, GenericViewSet[Any]):
         )
 
     def _ensure_workflows(self, decoded: Decoded) -> Counter[str]:
-        """Find or make the workflows, each by itself, as the call for one does. Return how often what was done."""
+        """Find, create or update each workflow by itself, as `POST workflows/ensure/` does. Return counts by what was
+        done."""
         view = WorkflowViewSet(request=self.request, action="ensure", format_kwarg=None)
         done: Counter[str] = Counter()
         for indexes, body in decoded.workflows:

@@ -7,7 +7,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from executions import ingest, log_gaps, log_removals
+from executions import absent_log_lines, ingest, log_gaps
 from executions.api.filters import LogFilters, LogsOfExecutionFilters, limit_to_owner
 from executions.api.idempotent_create import Content, CreateMixin
 from executions.api.json_rows import listed_lines_of, log_row
@@ -166,7 +166,7 @@ class LogGapsOfExecutionViewSet(RunChildView):
         return Response(self.get_serializer(missing).data)
 
     def _missing_lines(self) -> MissingLines:
-        return log_removals.missing_lines(self.execution, log_removals.removed_lines(self.execution))
+        return absent_log_lines.missing_lines(self.execution, absent_log_lines.removed_lines(self.execution))
 
 
 @extend_schema(tags=["logs"])

@@ -185,7 +185,8 @@ class WorkflowExecutionViewSet(
         return runs.defer("encrypted_secrets")
 
     def _lists_by_status_alone(self) -> bool:
-        """Return whether the list has all runs, or all in one status, newest or oldest first, if the user sees all."""
+        """Return whether the request lists all runs, or all in one status, by creation, and its token is not bound to
+        runs."""
         given = self.request.query_params
         is_plain = given.keys() <= {*UNFILTERED, "status"} and self.ordering[0] in {"created_at", "-created_at"}
         statuses = given.getlist("status")

@@ -96,6 +96,6 @@ def test_lists_say_why_upkeep_failed_a_row(engine: Any, workflow: Workflow) -> N
     run = run_with_nodes(workflow)
     node = run.node_executions.all()[0]
     node.start()
-    NodeExecution.objects.get(pk=node.pk).fail_over_time("timed_out", "The time-out of 60 seconds was exceeded.")
+    NodeExecution.objects.get(pk=node.pk).fail_overdue("timed_out", "The time-out of 60 seconds was exceeded.")
     rows = engine.get(f"/api/v1/executions/{run.pk}/nodes/").json()["results"]
     assert [row["error_code"] for row in rows] == ["timed_out", "", ""]

@@ -48,7 +48,7 @@ def _retried(workflow: Workflow) -> WorkflowExecution:
     node.retry()
     node.start(worker="worker-3", lease_seconds=60)
     node.complete({"done": [1, 2.5]})
-    run.fail_over_time(ErrorCode.TIMED_OUT, "again")
+    run.fail_overdue(ErrorCode.TIMED_OUT, "again")
     run.retry()
     run.start(worker="worker-3")
     run.complete({"rows": 3})

@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from executions import partitions, run_notes
-from executions.archive import ArchiveError, compression, ensure_archived, ensure_lines_archived, folders, recording
+from executions.archive import ArchiveError, archiving, compression, ensure_archived, ensure_lines_archived, folders
 from executions.archive.row_format import KINDS
 from executions.models import ArchivedRun, ArchiveFile, WorkflowExecution
 from executions.tests.archive.runs import EARLIER, SECRET, ids, make_runs, rows_in
@@ -122,7 +122,7 @@ def test_what_an_interrupted_pass_left_remains(timed: Any, archive: Path, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(recording, "_record", killed)
+        patched.setattr(archiving, "_record", killed)
         with pytest.raises(KeyboardInterrupt):
             ensure_archived([timed.pk])
     assert (archive / NAME).exists()

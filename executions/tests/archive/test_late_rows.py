@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from executions import log_levels, partitions, run_notes
+from executions import dropped_log_lines, partitions, run_notes
 from executions.archive import ensure_archived, ensure_lines_archived
 from executions.archive.row_format import OF_RUN
 from executions.models import (
@@ -111,7 +111,7 @@ def add_history(run: WorkflowExecution) -> None:
 
 
 def drop_lines(run: WorkflowExecution) -> None:
-    log_levels.count_dropped([log_levels.DroppedLine(run.pk, "w", "warning", None)])
+    dropped_log_lines.count_dropped([dropped_log_lines.DroppedLine(run.pk, "w", "warning", None)])
 
 
 LATE: dict[str, Callable[[WorkflowExecution], object]] = {

@@ -75,5 +75,5 @@ def _lapse(client: Any, run: str) -> None:
     of_node = {"id": node, "workflow_execution": run}
     facts = [{"kind": "execution.start", "id": run}, {"kind": "node.create", "node": "fetch", **of_node}]
     assert send(client, *facts, {"kind": "node.start", **of_node})["refusals"] == []
-    NodeExecution.objects.get(pk=node).fail_over_time("lease_expired", "The lease expired.")
+    NodeExecution.objects.get(pk=node).fail_overdue("lease_expired", "The lease expired.")
     assert WorkflowExecution.objects.get(pk=run).status == "running"

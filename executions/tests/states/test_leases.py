@@ -127,7 +127,7 @@ def test_a_token_that_was_never_given_is_refused(started: Started) -> None:
 def test_an_attempt_that_was_ended_for_its_lease_is_fenced_before_any_retry(started: Started) -> None:
     row, token = started()
     row.leases_of_attempts().update(lapsed_at=timezone.now())
-    fresh(row).fail_over_time(ErrorCode.LEASE_EXPIRED, "silent")
+    fresh(row).fail_overdue(ErrorCode.LEASE_EXPIRED, "silent")
     for report in (lambda: row.complete(token=token), lambda: row.heartbeat(token)):
         with pytest.raises(FencedExecution, match="the lease of this attempt expired") as refused:
             report()
@@ -143,7 +143,7 @@ def test_operators_need_no_token(started: Started) -> None:
 @pytest.mark.parametrize("factory", [WorkflowExecutionFactory, NodeExecutionFactory])
 def test_the_code_of_a_failure_goes_with_its_attempt(factory: Any) -> None:
     row = in_state(factory(), "running")
-    row.fail_over_time(ErrorCode.TIMED_OUT, "too long")
+    row.fail_overdue(ErrorCode.TIMED_OUT, "too long")
     assert (row.error_code, fresh(row).error_code) == ("timed_out", "timed_out")
     row.retry()
     assert (row.error_code, fresh(row).error_code) == ("", "")

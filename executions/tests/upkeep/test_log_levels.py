@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from executions import ingest, log_gaps, log_removals
+from executions import absent_log_lines, ingest, log_gaps
 from executions.facts import record
 from executions.models import DroppedLines, ExecutionLog, WorkflowExecution
 from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
@@ -63,7 +63,7 @@ def test_lines_below_the_level_are_counted_and_not_stored(write: Any, run: Any, 
     write(run, lines, api, owner)
     write(run, lines[:1], api, owner)
     assert list(run.logs.order_by("id").values_list("level", flat=True)) == ["warning", "error"]
-    assert log_removals.dropped_lines(run) == (3, "warning")
+    assert absent_log_lines.dropped_lines(run) == (3, "warning")
     run.delete()
     assert not DroppedLines.objects.exists()
 
@@ -125,4 +125,4 @@ def test_many_who_drop_lines_at_once_are_all_counted(run: WorkflowExecution) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    assert (log_removals.dropped_lines(run), run.logs.count()) == ((80, "warning"), 80)
+    assert (absent_log_lines.dropped_lines(run), run.logs.count()) == ((80, "warning"), 80)

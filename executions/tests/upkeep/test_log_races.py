@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from executions import log_removals
+from executions import absent_log_lines
 from executions.models import ArchiveFile, ExecutionLog, KeptRun, LogRemoval, WorkflowExecution
 from executions.partitions import Partition
 from executions.tests.archive.runs import rows_in
@@ -50,7 +50,7 @@ def test_lines_of_a_run_that_is_kept_while_its_partition_is_removed_stay(after_a
     assert remove_lines() == 1
     assert ExecutionLog.objects.values().get() == before
     assert LogRemoval.objects.get().number == 1
-    assert [bool(log_removals.removed_lines(run)) for run in (kept, other)] == [False, True]
+    assert [bool(absent_log_lines.removed_lines(run)) for run in (kept, other)] == [False, True]
     KeptRun.release(kept)
     assert remove_lines() == 1
 
@@ -79,7 +79,7 @@ def test_a_run_that_is_kept_while_its_lines_are_removed_says_that_they_were(monk
     assert remove_lines() == 1
     thread.join()
     assert KeptRun.objects.filter(pk=run.pk).exists()
-    assert log_removals.removed_lines(run)
+    assert absent_log_lines.removed_lines(run)
 
 
 def waits_for_marks() -> bool:
@@ -96,7 +96,7 @@ def test_a_run_that_is_kept_after_its_lines_were_removed_says_so_whatever_is_rem
     KeptRun.keep(kept, "another reason")
     line_of(45, other, message="late")
     assert remove_lines() == 1
-    assert log_removals.removed_lines(kept)
+    assert absent_log_lines.removed_lines(kept)
 
 
 def test_a_line_that_comes_while_lines_of_its_level_are_removed_is_archived_before_it_goes(
@@ -168,5 +168,5 @@ def test_a_partition_without_lines_leaves_no_record() -> None:
     run = run_of(45)
     line_of(45, run).delete()
     assert remove_lines() == 0
-    assert log_removals.removed_lines(run) == []
+    assert absent_log_lines.removed_lines(run) == []
     assert WorkflowExecution.objects.get() == run

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from executions import log_removals, partitions
+from executions import absent_log_lines, partitions
 from executions.facts import record
 from executions.models import ExecutionLog, KeptRun, LogRemoval
 from executions.partitions import Partition
@@ -107,7 +107,7 @@ def test_lines_of_a_kept_run_and_of_a_workflow_with_a_longer_rule_stay() -> None
     assert log_retention.plan().rows == 2
     assert remove_lines() == 2
     assert lines() == {"kept", "longer"}
-    assert [bool(log_removals.removed_lines(run)) for run in (kept, other, longer, too_old)] == [
+    assert [bool(absent_log_lines.removed_lines(run)) for run in (kept, other, longer, too_old)] == [
         False, True, False, True,
     ]  # fmt: skip
     KeptRun.release(kept)
@@ -119,12 +119,12 @@ def test_only_a_run_of_the_removed_period_says_that_lines_are_gone() -> None:
     run, later = run_of(45), run_of(10)
     line_of(45, run)
     remove_lines()
-    (removed,) = log_removals.removed_lines(run)
+    (removed,) = absent_log_lines.removed_lines(run)
     assert (removed.before, removed.days, removed.levels, removed.archived) == (
         Partition.at(days_ago(45)).end, 30, [], [],
     )  # fmt: skip
-    assert log_removals.removed_lines(later) == []
-    assert log_removals.removed_lines(WorkflowExecutionFactory()) == []
+    assert absent_log_lines.removed_lines(later) == []
+    assert absent_log_lines.removed_lines(WorkflowExecutionFactory()) == []
 
 
 def test_the_files_of_the_archive_are_named_and_without_one_nothing_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_the_files_of_the_archive_are_named_and_without_one_nothing_is_removed(m
     named: Any = lambda _period, table=None, **_more: ["late" if table else "week"]  # noqa: E731  # shorter
     monkeypatch.setattr(log_retention, "archive_lines", named)
     remove_lines()
-    assert log_removals.removed_lines(run)[0].archived == ["week", "late"]
+    assert absent_log_lines.removed_lines(run)[0].archived == ["week", "late"]
 
 
 class TestInterrupted:

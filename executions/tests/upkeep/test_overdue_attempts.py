@@ -102,16 +102,16 @@ def test_a_row_that_cannot_be_ended_holds_up_no_other(statement: str, monkeypatc
     rows = sorted((leased(WorkflowExecutionFactory)[0] for _ in range(3)), key=lambda row: row.pk)
     for row in rows:
         silent_for(row, 90)
-    fail_over_time = WorkflowExecution.fail_over_time
+    fail_overdue = WorkflowExecution.fail_overdue
 
     def fail(row: WorkflowExecution, *arguments: Any) -> None:
         if row.pk == rows[0].pk:
             with connection.cursor() as cursor:
                 cursor.execute(statement or "SELECT 1")
             raise KeyError("metadata")
-        fail_over_time(row, *arguments)
+        fail_overdue(row, *arguments)
 
-    monkeypatch.setattr(WorkflowExecution, "fail_over_time", fail)
+    monkeypatch.setattr(WorkflowExecution, "fail_overdue", fail)
     monkeypatch.setattr(log_unchanged_runs, "kinds", {})
     assert end_overdue() == (2, 0)
     assert [fresh(row).status for row in rows] == ["running", "failed", "failed"]
@@ -134,7 +134,7 @@ def test_each_row_that_cannot_be_ended_is_in_the_log(monkeypatch: Any, caplog: A
     def fail(row: WorkflowExecution, *_arguments: Any) -> None:
         raise errors[row.pk]
 
-    monkeypatch.setattr(WorkflowExecution, "fail_over_time", fail)
+    monkeypatch.setattr(WorkflowExecution, "fail_overdue", fail)
     monkeypatch.setattr(log_unchanged_runs, "kinds", {})
     for _ in range(2):
         assert end_overdue() == (0, 0)

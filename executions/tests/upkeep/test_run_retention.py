@@ -13,7 +13,7 @@ from executions.audit import act_as
 from executions.models import Deletion, ExecutionLog, HistoryEntry, KeptRun, NodeExecution, WorkflowExecution
 from executions.tests.factories import NodeExecutionFactory, WorkflowExecutionFactory, in_state
 from executions.upkeep import run_retention
-from executions.upkeep.run_rules import removable_runs, run_rules
+from executions.upkeep.run_rules import count_removable_runs, run_rules
 from workflows.models import Workflow
 from workflows.tests.factories import WorkflowFactory
 
@@ -36,8 +36,8 @@ def test_runs_are_removed_by_their_age_and_status() -> None:
     kept = {
         run_of(179), run_of(364, "failed"), run_of(1000, "pending"), run_of(1000, "running"),
     }  # fmt: skip
-    assert run_retention.plan().rows == removable_runs(100) == 3
-    assert removable_runs(2) == 2
+    assert run_retention.plan().rows == count_removable_runs(100) == 3
+    assert count_removable_runs(2) == 2
     assert left() == kept | {old, failed_long_ago, cancelled}
     assert remove_runs() == 3
     assert left() == kept

@@ -1,4 +1,4 @@
-"""The search that the palette of every page asks. The app that has it registers the name of its URL."""
+"""URL of the search in the command palette of every page. The app that has the search registers its name."""
 
 from django.urls import reverse
 

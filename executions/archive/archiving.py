@@ -20,7 +20,7 @@ from ledgerkit.db import locks
 
 from . import archived_rows, files, folders
 from .exceptions import ArchiveError
-from .files import Content, Manifest
+from .files import LineWriter, Manifest
 from .folders import Folder
 from .row_format import LOG, OF_RUN, SEEN
 
@@ -84,8 +84,8 @@ def ensure_archived(ids: Sequence[UUID], after_file: Callable[[], object] = lamb
     """Archive the ended runs among `ids`, except those that are archived as they are, and call `after_file` after each
     file. Raises ArchiveError; what was archived before remains archived. Does nothing without EXECUTIONS["ARCHIVE"].
 
-    Call it for many runs, whose files are then few; and again for each batch that is deleted, in its transaction, after
-    its runs were locked FOR UPDATE: then it archives those alone of which a late line came between.
+    Call it first for many runs, so that there are few files. Call it again for each batch to delete, in the transaction
+    that has locked its runs FOR UPDATE: it then archives only runs that have changed in between.
     """
     if (folder := _folder()) is None:
         return
@@ -139,11 +139,11 @@ def _archive_runs(folder: Folder, day: date, ids: Sequence[UUID]) -> None:
         return
     snapshot, manifest = Snapshot.now(), Manifest(_next_name(ArchiveKind.RUNS, day), ArchiveKind.RUNS, str(day))
     archived: list[ArchivedRun] = []
-    with files.writing(folder, manifest) as content:
+    with files.writing(folder, manifest) as writer:
         definitions = archived_rows.DefinitionLines()
         for some in batched(runs, READ):
             archived += _versions(some)
-            _add_runs(content, some, definitions, snapshot.text)
+            _add_runs(writer, some, definitions, snapshot.text)
     file = _record(manifest, snapshot)
     for each in archived:
         each.file = file
@@ -154,14 +154,14 @@ def _archive_runs(folder: Folder, day: date, ids: Sequence[UUID]) -> None:
 
 
 def _add_runs(
-    content: Content, runs: Sequence[UUID], definitions: archived_rows.DefinitionLines, snapshot: str
+    writer: LineWriter, runs: Sequence[UUID], definitions: archived_rows.DefinitionLines, snapshot: str
 ) -> None:
     for kind, line in definitions.of(runs):
-        content.add(kind, line)
+        writer.add(kind, line)
     for kind, line in archived_rows.of_runs(runs, snapshot):
-        content.add(kind, line)
-    content.note_id(runs[0])
-    content.note_id(runs[-1])
+        writer.add(kind, line)
+    writer.note_id(runs[0])
+    writer.note_id(runs[-1])
 
 
 def _versions(runs: Sequence[UUID]) -> Iterator[ArchivedRun]:
@@ -189,10 +189,10 @@ def _archive_lines(folder: Folder, start: datetime, end: datetime, table: str) -
     rows = archived_rows.select(statement, parameters)
     if (first := next(rows, None)) is None:
         return
-    with files.writing(folder, manifest) as content:
+    with files.writing(folder, manifest) as writer:
         for id, line in chain([first], rows):
-            content.add(LOG, line)
-            content.note_id(id)
+            writer.add(LOG, line)
+            writer.note_id(id)
     _record(manifest, snapshot)
 
 
