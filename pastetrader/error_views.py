@@ -22,7 +22,7 @@ CODENAME = re.compile(r"(?P<app>[a-z]+)\.(?P<codename>[a-z_]+)")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
+    """Return the page, or the problem of the API, for an address without a view (handler404)."""
     if is_api(request.path_info):
         return problems.not_found()
     message = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
@@ -40,7 +40,7 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  # Django passes it
-    """CSRF_FAILURE_VIEW of the settings."""
+    """Return the page for a form without a valid CSRF token (CSRF_FAILURE_VIEW)."""
     return _page(request, "403_csrf.html", HTTPStatus.FORBIDDEN, _("The form was not accepted"))
 
 

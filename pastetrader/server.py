@@ -69,8 +69,8 @@ def serve(listener: socket.socket) -> None:
     server.run(sockets=[listener])
 
 
-def is_working() -> bool:
-    """Return whether threads still work on requests."""
+def stop_threads() -> bool:
+    """Drop the requests that wait, and end the threads. Return whether some still work."""
     handler = importlib.import_module("pastetrader.asgi").application  # not before serve: it prepares much
     return bool(handler.stop())
 

@@ -18,7 +18,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 logger = logging.getLogger(__name__)
 
 PLAIN = (int, float, str)  # stored as they are; others are pickled
-PURGED = 500  # writes of a process after which it removes what has expired
+PURGE_EVERY = 500  # writes of a process after which it removes what has expired
 WAIT = 1.0  # seconds for another process that writes
 RETRY = 60.0  # seconds until a file that could not be used is tried again
 SCHEMA = """
@@ -162,7 +162,7 @@ class SQLiteCache(BaseCache):
     def _purge(self) -> None:
         database = _database(self.path)
         database.writes += 1
-        if database.writes % PURGED == 0:
+        if database.writes % PURGE_EVERY == 0:
             database.execute(PURGE, time.time())
             database.execute(CULL, self._max_entries)  # private, but where Django puts the option MAX_ENTRIES
 

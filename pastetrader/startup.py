@@ -15,8 +15,9 @@ logger = logging.getLogger(__name__)
 
 
 def prepare() -> None:
-    """Collect changed static files and create the partitions of the coming weeks. Runs in a separate thread, because a
-    server may import the application inside its event loop, where Django refuses database access."""
+    """Collect changed static files, make the partitions of the coming weeks, and freeze loaded objects. The partitions
+    are made in a thread: a server may import the application inside its event loop, where Django refuses database
+    access."""
     _collect()
     thread = Thread(target=_make_partitions)
     thread.start()

@@ -78,7 +78,7 @@ class ThreadedHandler(ASGIHandler):
             for message in refusal.messages:
                 await send(message)
         except (RequestAborted, QueueLeft):
-            log_broken_connection(scope["method"], _begin_of_path(scope))
+            log_broken_connection(scope["method"], _start_of_path(scope))
         except asyncio.CancelledError:  # the server stops before a slow client has sent its body, or during the work
             logger.warning("A request was not finished when the server stopped: %s", scope["method"])
         else:
@@ -139,13 +139,13 @@ class ThreadedHandler(ASGIHandler):
 
 def _too_slow(scope: Any) -> Refusal:
     """Return the response, after which the server closes the connection."""
-    log_late_body(settings.TIMEOUT_BODY, scope["method"], _begin_of_path(scope))
+    log_late_body(settings.TIMEOUT_BODY, scope["method"], _start_of_path(scope))
     return Refusal(path_info(scope), 408, "too_slow", LATE, (b"connection", b"close"))
 
 
-def _begin_of_path(scope: Any) -> str:
-    """Return the path for the log, masked as in other lines, without what follows the noun. It is quoted: with line
-    feeds in it, a client would write lines of its own."""
+def _start_of_path(scope: Any) -> str:
+    """Return the first three parts of the path for the log, masked as in other lines. They are quoted: with line feeds
+    in them, a client would write lines of its own."""
     return clear_path(quote("/".join(path_info(scope).split("/")[:4])))
 
 

@@ -18,7 +18,7 @@ from pastetrader.workers import STOP
 CONNECTIONS = 7  # in its pool, one for each thread; the lock of upkeep and log retention have one each
 
 
-def keep_up() -> None:
+def run_upkeep() -> None:
     """Do upkeep until SIGINT or SIGTERM. A statement that is under way is cancelled."""
     for each in STOP:
         signal.signal(each, _interrupt)

@@ -112,13 +112,13 @@ class NoSelectAcrossForm(ActionForm):
 @dataclass(frozen=True)
 class Offer:
     """An action on a row's page. With a `refusal` the page shows this reason in place of the button, and a link with
-    the URL `way` and the text `way_text` to the page where the user can change that."""
+    the URL `link` and the text `link_text` to the page where the user can change that."""
 
     name: str
     title: StrOrPromise
     refusal: object = ""
-    way: str = ""
-    way_text: object = ""
+    link: str = ""
+    link_text: object = ""
 
 
 class TransitionActionsMixin(StrictAdmin):
@@ -209,8 +209,8 @@ class TransitionActionsMixin(StrictAdmin):
 
 
 def _is_offered(name: str, row: LedgerRow) -> bool:
-    """Return whether the page may offer the action. A retry beyond max_retries is offered where these alone refuse
-    one."""
+    """Return whether the page may offer the action. A retry beyond max_retries is offered if a usual retry is refused
+    only because none is left."""
     if name != OVERRIDE.name:
         return True
     if isinstance(row, NodeExecution):

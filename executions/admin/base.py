@@ -236,7 +236,7 @@ class ReadOnlyAdmin(TransitionActionsMixin):
 
     def page_context(self, request: HttpRequest, row: Any) -> Context:
         """Return the context of the row's template."""
-        raise NotImplementedError  # runs, node executions and log lines each implement it
+        raise NotImplementedError  # each admin with a page of its own implements it
 
 
 def shows_run(request: HttpRequest, row: NodeExecution | ExecutionLog) -> bool:

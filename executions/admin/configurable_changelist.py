@@ -21,7 +21,7 @@ from ledgerkit.types import StrOrPromise
 ALL = f"?{urlencode(EVERYTHING)}"
 
 
-class ChosenChangeList(SearchedChangeList):
+class ConfigurableChangeList(SearchedChangeList):
     """`FIXED` are the columns that are always shown."""
 
     FIXED: ClassVar[tuple[str, ...]]

@@ -17,7 +17,7 @@ def escape_controls(text: str) -> str:
     return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def split_lines(text: str) -> str:
+def mark_continuation_lines(text: str) -> str:
     """Return a message whose further lines are prefixed with CONTINUED, so that none can look like a log line."""
     return f"\n{CONTINUED}".join(escape_controls(line) for line in BREAK.split(text))
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from executions.models import WorkflowExecution
 
 from . import duration_percentiles, formatting
-from .duration_percentiles import WorkflowPercentiles
+from .duration_percentiles import DurationPercentiles
 
 CLOCK_SKEW = timedelta(seconds=2)  # clock skew that still counts as now
 WIDTH = 100  # of the bar, in units of its viewBox
@@ -32,7 +32,7 @@ class Bar:
     """A duration in seconds, and its workflow's percentiles, in units of the SVG's viewBox."""
 
     seconds: float
-    usual: WorkflowPercentiles
+    usual: DurationPercentiles
 
     def _at(self, seconds: float) -> float:
         return round(min(WIDTH, seconds / self.usual.p95 * P95_AT), 1) if self.usual.p95 else WIDTH
@@ -79,7 +79,7 @@ def duration_cells(runs: Collection[WorkflowExecution]) -> dict[UUID, DurationCe
     return {run.pk: _duration_cell(run, known.get(run.workflow_id)) for run in runs}
 
 
-def _duration_cell(run: WorkflowExecution, usual: WorkflowPercentiles | None) -> DurationCell:
+def _duration_cell(run: WorkflowExecution, usual: DurationPercentiles | None) -> DurationCell:
     if (seconds := formatting.elapsed_seconds(run)) is None:
         return DurationCell("–", None)
     return DurationCell(formatting.format_duration(seconds), Bar(seconds, usual) if usual else None)
@@ -99,7 +99,7 @@ def _span(length: timedelta, text: str) -> str:
 
 
 def clock_texts() -> dict[str, str]:
-    """Return the formats of format_duration() and the server's time, for relative_time.js."""
+    """Return formats of durations in whole seconds, and the server's time, for relative_time.js."""
     return {
         "now": timezone.now().isoformat(),
         "seconds": _("%(seconds)d s"),

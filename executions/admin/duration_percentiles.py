@@ -28,7 +28,7 @@ class Percentiles(Aggregate):
 
 
 @dataclass(frozen=True)
-class WorkflowPercentiles:
+class DurationPercentiles:
     """Median and 95th percentile of durations, in seconds."""
 
     p50: float
@@ -51,7 +51,7 @@ class WorkflowPercentiles:
 class PercentileTexts:
     """Mixin with the percentiles of `usual` as text."""
 
-    usual: WorkflowPercentiles | None
+    usual: DurationPercentiles | None
 
     @property
     def p50(self) -> str:
@@ -62,11 +62,11 @@ class PercentileTexts:
         return formatting.format_duration(self.usual.p95) if self.usual else "–"
 
 
-def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, WorkflowPercentiles]:
+def get_percentiles(workflows: Collection[UUID]) -> dict[UUID, DurationPercentiles]:
     """Return the percentiles of each workflow with enough completed runs; an empty dict if the query times out."""
     try:
         with statement_timeout(limits.PERCENTILES_MS):
             found = rollups.usual_durations(rollups.usual_since(), MIN_RUNS, workflows)
     except StatementTimeout:
         return {}
-    return {each.workflow: WorkflowPercentiles(each.p50, each.p95) for each in found}
+    return {each.workflow: DurationPercentiles(each.p50, each.p95) for each in found}

@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 
 from executions.admin import download_escaping
-from executions.admin.filters.rows_of_address import select_rows
+from executions.admin.filters.select_rows import select_rows
 from executions.admin.pagination import EXPORT
 from ledgerkit.db import keyset
 from ledgerkit.db.read_database import read_primary

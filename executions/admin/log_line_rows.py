@@ -25,8 +25,8 @@ LINE_COLUMNS = ("timestamp", "level", "is_cut", "attempt", "workflow_execution",
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A log line. `node_execution` is None also where the user may not see it. Read from JSON it is not made a model's,
-    which would take as long as to render it."""
+    """A log line. `node_execution` is None also where the user may not see it. rows_from_json() makes no model instance
+    first: that would take as long as to render the line."""
 
     pk: UUID
     level: str

@@ -39,8 +39,8 @@ class Step:
     error: str = ""
 
 
-def _unseen(step: Step) -> None:
-    """The default for `progress`: do nothing."""
+def _ignore_progress(step: Step) -> None:
+    """Do nothing: the default for `progress`."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Engine:
 
     functions: Mapping[str, NodeFunction]
     client: Client
-    progress: Callable[[Step], None] = _unseen
+    progress: Callable[[Step], None] = _ignore_progress
 
     def execute(self, workflow: Workflow, **values: Any) -> Result:
         """Execute the workflow once. `values` are arguments of Client.run()."""

@@ -65,7 +65,7 @@ def test_every_failure_is_counted(cache: SQLiteCache, monkeypatch: pytest.Monkey
 
 
 def test_old_entries_make_room(cache: SQLiteCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_cache, "PURGED", 5)
+    monkeypatch.setattr(sqlite_cache, "PURGE_EVERY", 5)
     cache.set("over", 0, timeout=-1)
     for number in range(4):
         cache.set(str(number), number, timeout=100 + number)

@@ -109,8 +109,8 @@ class RunDrawing(FoldedDrawing[RunBox]):
         return [d for node, d in self.plan.lines.items() if node in self.ways]
 
     @property
-    def first_shown(self) -> Any:
-        """Return the box to scroll to: the first that failed, else a running one, in the order of PRIORITY."""
+    def scroll_target(self) -> Any:
+        """Return the node execution to scroll to: the first that failed, else the longest running one, or None."""
         rows = [row for box in self.boxes for row in box.rows if row.status in PRIORITY[:2]]
         return min(rows, key=lambda row: (PRIORITY.index(row.status), row.ended_at or row.started_at), default=None)
 

@@ -49,16 +49,16 @@ BOXES_AT_ONCE, LINES_AT_ONCE = 40, 200
 def render_boxes(drawn: RunDrawing, chosen: UUID | None, addresses: Mapping[str, str]) -> SafeString:
     """Render the boxes. The panel shows the execution whose id is `chosen`. The box to scroll to has an id. `addresses`
     lead to the page with a fan-out opened."""
-    unreported, first_shown = escape(_("not reported")), drawn.first_shown
+    unreported, scroll_target = escape(_("not reported")), drawn.scroll_target
     each = [
-        _fan_out(box, chosen, first_shown, addresses[box.fan_out.key])
+        _fan_out(box, chosen, scroll_target, addresses[box.fan_out.key])
         if isinstance(box, FanOutBox)
-        else _box(box, chosen, first_shown)
+        else _box(box, chosen, scroll_target)
         if box.row
         else _missing(box, unreported)
         for box in drawn.boxes
     ]
-    anchor = f' id="box-{first_shown.pk}"' if first_shown else None
+    anchor = f' id="box-{scroll_target.pk}"' if scroll_target else None
     return SafeString("".join(_in_turn("boxes", each, BOXES_AT_ONCE, anchor)))
 
 
@@ -69,8 +69,8 @@ def render_lines(drawn: RunDrawing) -> SafeString:
 
 
 def _in_turn(name: str, parts: list[str], at_once: int, anchor: str | None = None) -> Iterator[str]:
-    """Yield the parts in groups, which a page displays one by one (in_turn.js). At once is there the one with
-    `anchor`, at which the page opens, else the first."""
+    """Yield the parts in groups, which a page displays one by one (in_turn.js). The group that contains `anchor`, to
+    which the page scrolls, is displayed at once; without an anchor, the first group."""
     for number, group in enumerate(batched(parts, at_once)):
         text = "".join(group)
         is_first = anchor in text if anchor else number == 0
@@ -87,29 +87,29 @@ def render_bars(found: list[Bar]) -> SafeString:
     return SafeString(f'<svg class="bars" aria-hidden="true">{inside}</svg>')
 
 
-def _box(box: RunBox, chosen: UUID | None, first_shown: Any) -> str:
+def _box(box: RunBox, chosen: UUID | None, scroll_target: Any) -> str:
     row = box.row
     often = f"{box.count}× · " if box.count > 1 else f"↻ {row.attempt} · " if row.attempt > 1 else ""
     return BOX.format(
         id=row.pk,
         status=row.status,
-        anchor=f' id="box-{row.pk}"' if row is first_shown else "",
+        anchor=f' id="box-{row.pk}"' if row is scroll_target else "",
         current=CURRENT if row.pk == chosen else "",
         time=often + escape(box.time),
         **_label(box),
     )
 
 
-def _fan_out(box: FanOutBox, chosen: UUID | None, first_shown: Any, address: str) -> str:
+def _fan_out(box: FanOutBox, chosen: UUID | None, scroll_target: Any, address: str) -> str:
     names = box.fan_out.names
-    is_first = first_shown is not None and any(row is first_shown for row in box.shown)
+    is_first = scroll_target is not None and any(row is scroll_target for row in box.shown)
     return FAN_OUT.format(
         key=box.fan_out.key,
         address=escape(address),
         names=escape("\n".join(names)),
         all_names=escape(box.fan_out.title),
         status=box.row.status if box.row else "none",
-        anchor=f' id="box-{first_shown.pk}"' if is_first else "",
+        anchor=f' id="box-{scroll_target.pk}"' if is_first else "",
         executions=" ".join(str(row.pk) for row in box.shown),
         current=CURRENT if any(row.pk == chosen for row in box.shown) else "",
         numbers=" ".join(_number(status, number) for status, number in box.numbers),

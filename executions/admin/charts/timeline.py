@@ -101,7 +101,7 @@ class Timeline:
         """Return at most LANES lanes in their order, with priority for those that are `chosen`, failed or running."""
         if len(self.lanes) <= LANES:
             return self.lanes
-        ranked = sorted(range(len(self.lanes)), key=lambda place: not _has_times(self.lanes[place].row, chosen))
+        ranked = sorted(range(len(self.lanes)), key=lambda place: not _has_priority(self.lanes[place].row, chosen))
         return [self.lanes[place] for place in sorted(ranked[:LANES])]
 
 
@@ -181,7 +181,7 @@ def _first_start(found: list[Span], otherwise: datetime) -> datetime:
     return min((span.start for span in found if span.kind != WAITING), default=otherwise + timedelta(days=1))
 
 
-def _has_times(row: NodeExecution, chosen: tuple[UUID, ...]) -> bool:
+def _has_priority(row: NodeExecution, chosen: tuple[UUID, ...]) -> bool:
     return row.status in PRIORITY[:2] or row.pk in chosen
 
 

@@ -54,7 +54,7 @@ class ErrorGroupForm(forms.Form):
         return self.is_valid()
 
     def take_version_of(self, group: ErrorGroup) -> None:
-        """Show the form again beside the group as it is now: to send it once more is to change that."""
+        """Take the current version of `group`, so that the form, sent once more, changes the group as it is now."""
         sent = {name: self.data[name] for name in self.data}  # of a QueryDict the last values, as the form takes them
         self.data = sent | {"version": group.version}
 

@@ -22,7 +22,7 @@ from .rows import ErrorGroupRow
 
 
 @dataclass(frozen=True, slots=True)
-class KnownError:
+class KnownGroup:
     """The group of an error, None if no failure like it was seen. Until a scan has recorded this failure, those that
     were seen are others."""
 
@@ -35,7 +35,7 @@ class KnownError:
 
 
 @dataclass(frozen=True, slots=True)
-class PageError:
+class FailureTexts:
     """An error as a page has read it: of a node, or of a run."""
 
     run: UUID
@@ -46,18 +46,18 @@ class PageError:
     traceback: str | None
 
 
-def find_known(user: User, error: PageError) -> KnownError | None:
+def find_known(user: User, error: FailureTexts) -> KnownGroup | None:
     """Return what is known of the error: by its occurrence, else, until a scan has recorded it, by its texts. None if
-    the user may not see groups, or nobody looks for failures."""
+    the user may not see groups, or the last scan of failures is too old."""
     if not user.has_perm("executions.view_errorgroup"):
         return None
     found = _fingerprints(user, error).first()
     if found is None:
-        return None if is_late() else KnownError(None)
-    return KnownError(ErrorGroupRow(found.group, "", 0), is_recorded=getattr(found, "is_recorded", False))
+        return None if is_late() else KnownGroup(None)
+    return KnownGroup(ErrorGroupRow(found.group, "", 0), is_recorded=getattr(found, "is_recorded", False))
 
 
-def _fingerprints(user: User, error: PageError) -> QuerySet[ErrorFingerprint]:
+def _fingerprints(user: User, error: FailureTexts) -> QuerySet[ErrorFingerprint]:
     """Return the fingerprint of the error, first that which was recorded. One workflow has few."""
     recorded = ErrorOccurrence.objects.filter(workflow_execution=error.run, node_execution=error.node)
     is_recorded = Exists(recorded.filter(fingerprint=OuterRef("pk")))
@@ -67,23 +67,23 @@ def _fingerprints(user: User, error: PageError) -> QuerySet[ErrorFingerprint]:
     return found.select_related("group__assignee").order_by("-is_recorded", "-last_seen", "-id")
 
 
-def _digests(error: PageError) -> list[str]:
+def _digests(error: FailureTexts) -> list[str]:
     """Return the digests by all rules: that of the workflow need not be read."""
     return [make_fingerprint(error.message, error.traceback, error.node_name, rule).digest for rule in ErrorRule]
 
 
-def of_run(user: User, run: WorkflowExecution, first: NodeExecution | None, message: str | None) -> KnownError | None:
+def of_run(user: User, run: WorkflowExecution, first: NodeExecution | None, message: str | None) -> KnownGroup | None:
     """Return what is known of the failure of a run: of the node that failed first, with `error` and `traceback`."""
     if first is not None:
         error, traceback = getattr(first, "error", None), getattr(first, "traceback", None)
-        return find_known(user, PageError(run.pk, run.workflow_id, first.pk, first.node_name, error, traceback))
+        return find_known(user, FailureTexts(run.pk, run.workflow_id, first.pk, first.node_name, error, traceback))
     if run.status != ExecutionStatus.FAILED:
         return None
-    return find_known(user, PageError(run.pk, run.workflow_id, None, "", message, None))
+    return find_known(user, FailureTexts(run.pk, run.workflow_id, None, "", message, None))
 
 
-def of_node(user: User, node: NodeExecution, message: str | None, traceback: str | None) -> KnownError | None:
+def of_node(user: User, node: NodeExecution, message: str | None, traceback: str | None) -> KnownGroup | None:
     if node.status != ExecutionStatus.FAILED:
         return None
     run = node.workflow_execution
-    return find_known(user, PageError(run.pk, run.workflow_id, node.pk, node.node_name, message, traceback))
+    return find_known(user, FailureTexts(run.pk, run.workflow_id, node.pk, node.node_name, message, traceback))

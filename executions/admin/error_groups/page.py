@@ -75,7 +75,7 @@ def page_context(request: HttpRequest, group: ErrorGroup, *, may_change: bool) -
         "group": group,
         "is_new": rows.is_new(group),
         "row": rows.present_groups([group])[0],
-        "runs": found_runs(request.user, group),
+        "runs": count_runs_of_group(request.user, group),
         "nodes_address": nodes_of_group_url(request.user, group),
         "bars": day_bars(group),
         "failures": failures,
@@ -89,8 +89,8 @@ def page_context(request: HttpRequest, group: ErrorGroup, *, may_change: bool) -
     }
 
 
-def found_runs(user: User, group: ErrorGroup) -> Count | None:
-    """Count the runs that failed so and are still there. None if the user has no list of runs."""
+def count_runs_of_group(user: User, group: ErrorGroup) -> Count | None:
+    """Count the existing runs that failed with an error of the group. None if the user has no list of runs."""
     if not user.has_perm("executions.view_workflowexecution"):
         return None
     runs = group_queries.runs_of(group, WorkflowExecution.objects.visible_to(user))
@@ -98,7 +98,7 @@ def found_runs(user: User, group: ErrorGroup) -> Count | None:
 
 
 def nodes_of_group_url(user: User, group: ErrorGroup) -> str:
-    """Return the URL of the list of the node executions that failed so; "" if the user has no such list."""
+    """Return the URL of the list of node executions that failed with it; "" if the user has no such list."""
     if not user.has_perm("executions.view_nodeexecution"):
         return ""
     return reverse("admin:executions_nodeexecution_changelist") + f"?{urlencode({GROUP: group.pk})}"
@@ -130,9 +130,9 @@ def newest_failures(user: User, group: ErrorGroup) -> list[FailureRow]:
 
 def _with_texts(user: User, occurrences: list[ErrorOccurrence]) -> list[FailureRow]:
     error = formatting.first_characters("error_message", formatting.LINE)
-    runs = _seen(WorkflowExecution.objects.visible_to(user), [each.workflow_execution_id for each in occurrences])
+    runs = _with_ids(WorkflowExecution.objects.visible_to(user), [each.workflow_execution_id for each in occurrences])
     by_run = {run.pk: run for run in runs.only("workflow_name", "attempt", "status").annotate(error=error)}
-    nodes = _seen(NodeExecution.objects.visible_to(user), [each.node_execution_id for each in occurrences])
+    nodes = _with_ids(NodeExecution.objects.visible_to(user), [each.node_execution_id for each in occurrences])
     by_node = {node.pk: node for node in nodes.only("attempt", "status").annotate(error=error)}
     return [
         FailureRow(
@@ -148,7 +148,7 @@ def _with_texts(user: User, occurrences: list[ErrorOccurrence]) -> list[FailureR
     ]
 
 
-def _seen[Q: QuerySet](found: Q, pks: Sequence[UUID | None]) -> Q:  # type: ignore[type-arg]  # of runs or of nodes
+def _with_ids[Q: QuerySet](found: Q, pks: Sequence[UUID | None]) -> Q:  # type: ignore[type-arg]  # of runs or of nodes
     return found.filter(pk__in=[pk for pk in pks if pk])
 
 

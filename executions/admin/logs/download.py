@@ -95,7 +95,7 @@ def _as_text(
     written to look like a log line."""
     again = f" #{attempt}" if attempt and attempt > 1 else ""
     name = f" [{download_escaping.escape_controls(names[node])}{again}]" if node in names else ""
-    return f"{_format_time(time, zone)} {level.upper():<7}{name} {download_escaping.split_lines(message)}"
+    return f"{_format_time(time, zone)} {level.upper():<7}{name} {download_escaping.mark_continuation_lines(message)}"
 
 
 def _as_json(

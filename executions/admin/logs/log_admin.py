@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from executions.admin import formatting, log_line_rows
 from executions.admin.base import shows_run
-from executions.admin.configurable_changelist import ChosenChangeList
+from executions.admin.configurable_changelist import ConfigurableChangeList
 from executions.admin.filters.choice_filters import LevelFilter
 from executions.admin.filters.id_filters import NodeExecutionFilter, RunFilter
 from executions.admin.filters.order_and_columns import LineColumnsFilter, LineOrderFilter
@@ -47,13 +47,13 @@ def visible_node(request: HttpRequest, line: ExecutionLog) -> NodeExecution | No
     return line.node_execution if can_see(request.user, "nodeexecution", owner) else None
 
 
-class LineChangeList(ChosenChangeList):
+class LineChangeList(ConfigurableChangeList):
     FIXED = ("time",)
 
 
 @admin.register(ExecutionLog)
 class ExecutionLogAdmin(SavedViewsMixin):
-    change_list_template = "admin/executions/chosen_list.html"
+    change_list_template = "admin/executions/configurable_list.html"
     headers: ClassVar[dict[str, StrOrPromise]] = {
         "time": _("time"),
         "severity": _("level"),

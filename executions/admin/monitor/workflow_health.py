@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from executions import rollups
 from executions.admin.counts import Count
-from executions.admin.duration_percentiles import MIN_RUNS, PercentileTexts, WorkflowPercentiles
+from executions.admin.duration_percentiles import MIN_RUNS, DurationPercentiles, PercentileTexts
 from executions.admin.filters import presets
 from executions.admin.filters.run_filters import format_interval
 from executions.admin.types import User
@@ -100,7 +100,7 @@ class Health(PercentileTexts):
     name: str
     chart: Chart
     ended: Count
-    usual: WorkflowPercentiles | None
+    usual: DurationPercentiles | None
 
     @property
     def success(self) -> float | None:
@@ -155,7 +155,7 @@ def _health(by_workflow: list[list[Counted]], bounds: list[datetime]) -> list[He
 def _health_of(workflow: UUID, counted: list[Counted], bounds: list[datetime], usual: Durations | None) -> Health:
     filters = {"workflow": str(workflow), "ended": str(DAYS)}
     ended = Count(sum(each.ended for each in counted), presets.runs_url(**filters))
-    percentiles = WorkflowPercentiles(usual.p50, usual.p95) if usual else None
+    percentiles = DurationPercentiles(usual.p50, usual.p95) if usual else None
     return Health(workflow, counted[0].name, _chart(counted, bounds, filters), ended, percentiles)
 
 

@@ -16,7 +16,7 @@ from executions import limits
 from executions.admin import attention_marks, formatting, log_line_rows
 from executions.admin.attention_marks import Mark
 from executions.admin.base import shows_run
-from executions.admin.configurable_changelist import ChosenChangeList
+from executions.admin.configurable_changelist import ConfigurableChangeList
 from executions.admin.curl_command import curl_command
 from executions.admin.error_groups import known_errors
 from executions.admin.filters.attention_filters import NodeAttentionFilter
@@ -148,7 +148,7 @@ class NodeRow:
     marks: list[Mark]
 
 
-class NodeChangeList(ChosenChangeList):
+class NodeChangeList(ConfigurableChangeList):
     FIXED = ("state", "node_name")
 
     @property
@@ -175,7 +175,7 @@ class NodeChangeList(ChosenChangeList):
 
 @admin.register(NodeExecution)
 class NodeExecutionAdmin(SavedViewsMixin):
-    change_list_template = "admin/executions/chosen_list.html"
+    change_list_template = "admin/executions/configurable_list.html"
     headers: ClassVar[dict[str, StrOrPromise]] = {
         "state": _("status"),
         "node_name": _("node"),

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from executions.admin.configurable_changelist import ChosenChangeList
+from executions.admin.configurable_changelist import ConfigurableChangeList
 from executions.admin.filters.presets import EVERYTHING
 from executions.admin.filters.time_filters import FieldsFilter
 from executions.text_search import Way, Ways
@@ -26,7 +26,7 @@ def part_of(request: HttpRequest) -> str | None:
     return part
 
 
-class RunChangeList(ChosenChangeList):
+class RunChangeList(ConfigurableChangeList):
     FIXED = ("state",)
 
     @property
@@ -37,8 +37,8 @@ class RunChangeList(ChosenChangeList):
         return super()._first(rows if self.ways else self._limit_walk(rows, order), order)
 
     def _limit_walk(self, rows: QuerySet[Model], order: Sequence[str]) -> QuerySet[Model]:
-        """Return the same rows. By times or a duration, the ids of the first ones are found in an index that includes
-        these (see executions/creation_bounds.py)."""
+        """Return the rows. With a filter by times or a duration, return only those of the first page, whose ids are
+        found in an index with these values (see executions/creation_bounds.py)."""
         parts = next(
             (spec.parts() for spec in self.filter_specs if isinstance(spec, FieldsFilter) and spec.given), None
         )

@@ -42,8 +42,8 @@ class ComparedValue:
 
 @dataclass(frozen=True)
 class UsualDuration:
-    """The median of a node in the week before the run, or in that before it, and how the duration of the run differs.
-    Both are texts."""
+    """The median of a node in one week before the run, and how the node's duration in the run differs from it. Both are
+    texts."""
 
     median: str
     change: str
@@ -200,7 +200,7 @@ def _compare_runs(user: User, run: WorkflowExecution, then: WorkflowExecution) -
 
 
 def describe_change(slower: float | None) -> str:
-    """Return "1.2 s longer", "40 ms shorter" or "as long"; "" if one of them has not ended."""
+    """Return "1.2 s longer", "40 ms shorter" or "as long"; "–" if one of them has not ended."""
     if slower is None:
         return "–"
     if not round(slower * 1000):  # less than the displayed precision

@@ -16,7 +16,7 @@ class HistoryRow:
     entry: HistoryEntry
     was: str
     now: str
-    way: str
+    interface: str
 
 
 def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryRow], bool]:
@@ -37,13 +37,13 @@ def newest_entries(run: WorkflowExecution, user: User) -> tuple[list[HistoryRow]
 def _present(entries: list[HistoryEntry]) -> list[HistoryRow]:
     """Translate each word once instead of once an entry."""
     words = statuses.labels()
-    ways = {way: str(label) for way, label in Through.choices}
+    interfaces = {value: str(label) for value, label in Through.choices}
     return [
         HistoryRow(
             entry,
             words.get(entry.from_status or "", "–"),
             words[entry.to_status],
-            ways.get(entry.through, entry.through),
+            interfaces.get(entry.through, entry.through),
         )
         for entry in entries
     ]

@@ -57,7 +57,7 @@ class KeepRunMixin(ReadOnlyAdmin):
 
 
 def _keep(why: str) -> Callable[[WorkflowExecution], bool]:
-    """Return a function that keeps a run, and whether it was still there."""
+    """Return a function that keeps a run and returns whether the run still existed."""
 
     def keep(run: WorkflowExecution) -> bool:
         try:

@@ -78,13 +78,13 @@ def _page_of_id(site: AdminSite, request: HttpRequest, text: str) -> str | None:
 
 
 def _starting_points(site: AdminSite, request: HttpRequest) -> list[Found]:
-    """Return the lists that need no search: the presets of the runs, and last night."""
+    """Return the lists that need no search: the failed runs of the last 24 hours, and the presets of the runs."""
     if not may_view(site, request, WorkflowExecution):
         return []
     runs = capfirst(str(WorkflowExecution._meta.verbose_name_plural))
     title = _("Show failed runs of the last 24 hours")
-    night = Found(pgettext("of the palette", "Action"), title, "", runs_url(status="failed", ended="1"))
-    return [night, *(Found(_("List"), f"{runs}: {title}", "", runs_url(**filters)) for title, filters in PRESETS)]
+    failed = Found(pgettext("of the palette", "Action"), title, "", runs_url(status="failed", ended="1"))
+    return [failed, *(Found(_("List"), f"{runs}: {title}", "", runs_url(**filters)) for title, filters in PRESETS)]
 
 
 def find(site: AdminSite, request: HttpRequest, text: str) -> Answer:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from executions.admin import formatting
 from executions.admin.charts import timeline
-from executions.admin.duration_percentiles import WorkflowPercentiles
+from executions.admin.duration_percentiles import DurationPercentiles
 from executions.admin.workflow.graph_changes import Change
 from executions.states import ExecutionStatus
 
@@ -107,7 +107,7 @@ class Chart:
     scale: timeline.Scale
     dots: list[Dot]
     lines: list[Line]
-    usual: WorkflowPercentiles | None
+    usual: DurationPercentiles | None
     waiting: int
 
     @property
@@ -126,7 +126,7 @@ class Chart:
         return round(100 - self.axis.at(seconds), 2)
 
 
-def build_chart(runs: list[Any], found: list[Change], usual: WorkflowPercentiles | None) -> Chart | None:
+def build_chart(runs: list[Any], found: list[Change], usual: DurationPercentiles | None) -> Chart | None:
     """Build the chart of `runs`, newest first, and of the changes among them. Return None if no run has started."""
     measured = [(run, formatting.elapsed_seconds(run)) for run in reversed(runs) if run.started_at is not None]
     seconds = {run.pk: elapsed for run, elapsed in measured if elapsed is not None}

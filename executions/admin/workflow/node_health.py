@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from executions.admin import formatting
 from executions.admin.charts.folded_graph import FoldedDrawing, fold_graph
 from executions.admin.counts import Count
-from executions.admin.duration_percentiles import DURATION, Percentiles, PercentileTexts, WorkflowPercentiles
+from executions.admin.duration_percentiles import DURATION, DurationPercentiles, Percentiles, PercentileTexts
 from executions.admin.filters import recent_runs
 from executions.admin.monitor.workflow_health import COMPLETED, OF_STATUS, success_percent
 from executions.admin.types import JSON, User
@@ -44,7 +44,7 @@ class NodeHealth(PercentileTexts):
     every: Count
     completed: Count
     failed: Count
-    usual: WorkflowPercentiles | None
+    usual: DurationPercentiles | None
 
     @property
     def success(self) -> float | None:
@@ -90,7 +90,7 @@ class Window:
     def health(self, node: UUID, row: JSON) -> NodeHealth:
         """Build the results of a node from a row of count_executions(), which is empty for a node without any."""
         counts = {name: Count(row.get(name, 0), self.address(node, status=name)) for name in OF_STATUS}
-        usual = WorkflowPercentiles.read(row.get("percentiles"), row.get("completed", 0))
+        usual = DurationPercentiles.read(row.get("percentiles"), row.get("completed", 0))
         return NodeHealth(Count(row.get("every", 0), self.address(node)), **counts, usual=usual)
 
 

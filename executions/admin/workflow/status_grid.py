@@ -124,8 +124,8 @@ def _page(runs: list[WorkflowExecution], *, older: bool, newer: bool) -> Page:
 
 # --- squares ----------------------------------------------------------------
 def build_grid(user: User, runs: list[WorkflowExecution], today: Graph, found: list[Change]) -> Grid:
-    """Build the grid of `runs`, newest first, which have `seconds`; its columns are oldest first. Takes two queries,
-    and a third if a node was executed that is in no graph."""
+    """Build the grid of `runs`, newest first; its columns are oldest first. Takes two queries, and a third if a node
+    was executed that is in no graph."""
     graphs = _graphs(runs)
     executions = list(node_executions_of(user, runs)[: limits.GRID_NODE_EXECUTIONS + 1])
     names = _names([*graphs.values(), today], {execution[1] for execution in executions})

@@ -76,7 +76,7 @@ class Sections:
 
     @cached_property
     def runs(self) -> list[WorkflowExecution] | None:
-        """Return the newest runs, each with its `seconds`."""
+        """Return the newest runs; None if the query failed or took too long."""
         return query_or_none(
             "runs", lambda: recent_runs.newest_runs(self.user, self.workflow.pk), limits.WORKFLOW_PAGE_MS
         )

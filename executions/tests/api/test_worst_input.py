@@ -228,7 +228,7 @@ OF_TEXT: dict[str, Callable[[str], Any]] = {
     "facts, in lines": lambda text: body_decoding.decode_lines(text.encode(errors="surrogatepass")),
     "facts, one kind": lambda text: decode_facts(facts({"kind": text, text: text})),
     "page": visible_text.show_on_page,
-    "download": download_escaping.split_lines,
+    "download": download_escaping.mark_continuation_lines,
     "download of JSON": download_escaping.in_json,
     "without colours": ansi.strip_ansi,
     "name": names.find_error,

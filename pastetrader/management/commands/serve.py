@@ -25,8 +25,8 @@ from pastetrader.command_errors import unreachable
 from pastetrader.connection_limits import allow_files
 from pastetrader.listening_sockets import EVERYWHERE, address_of, allow_address, default_workers, listen
 from pastetrader.pool_size import limit_pools
-from pastetrader.server import is_working, serve
-from pastetrader.upkeep_process import keep_up
+from pastetrader.server import serve, stop_threads
+from pastetrader.upkeep_process import run_upkeep
 from pastetrader.workers import STOP, Workers
 
 HOST = "127.0.0.1"
@@ -127,7 +127,7 @@ class Command(BaseCommand):
         self._print(f"Admin {address}/admin/\nAPI   {address}/api/v1/\nCtrl-C stops {stops}.")
         jobs: list[Callable[[], None]] = [partial(_serve_one, listeners[:workers], each) for each in range(workers)]
         if executions_settings.UPKEEP_EVERY_SECONDS:
-            jobs.append(partial(_keep_up, listeners[:workers]))
+            jobs.append(partial(_run_upkeep, listeners[:workers]))
         if len(jobs) > 1:
             Workers(jobs).run()
         else:
@@ -169,12 +169,12 @@ def _serve_one(listeners: list[socket.socket], number: int) -> None:
         release_all()
 
 
-def _keep_up(listeners: list[socket.socket]) -> None:
+def _run_upkeep(listeners: list[socket.socket]) -> None:
     """Do upkeep in a process of its own, which would keep the port if it did not close the sockets."""
     for each in listeners:
         each.close()
     try:
-        keep_up()
+        run_upkeep()
     finally:
         _release_database()
         release_all()
@@ -183,7 +183,7 @@ def _keep_up(listeners: list[socket.socket]) -> None:
 def _end_if_working() -> None:
     """End this process at once if threads still work on requests: Python's own end would cut them
     off anywhere in their code."""
-    if is_working():
+    if stop_threads():
         _release_database()
         release_all()
         os._exit(0)

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from executions import limits, text_search
-from executions.admin.filters.rows_of_address import select_rows
+from executions.admin.filters.select_rows import select_rows
 from executions.models import NodeExecution, WorkflowExecution
 from executions.tests.cast import permissions
 from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory, in_state

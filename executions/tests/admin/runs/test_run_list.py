@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from executions.admin import duration_percentiles
 from executions.admin.duration_cells import Bar, format_ago
-from executions.admin.duration_percentiles import WorkflowPercentiles
+from executions.admin.duration_percentiles import DurationPercentiles
 from executions.admin.filters import presets
 from executions.models import SavedView, WorkflowExecution
 from executions.tests.cast import permissions
@@ -186,7 +186,7 @@ class TestWhatIsUsual:
             ran(workflow, seconds)
         ran(workflow, 9_999, ended=timedelta(days=8))
         in_state(WorkflowExecutionFactory(workflow=workflow), "failed")
-        assert duration_percentiles.get_percentiles([workflow.pk]) == {workflow.pk: WorkflowPercentiles(51.0, 96.0)}
+        assert duration_percentiles.get_percentiles([workflow.pk]) == {workflow.pk: DurationPercentiles(51.0, 96.0)}
 
     def test_a_bar_is_drawn_against_it_and_says_it_in_words(self, staff: Any) -> None:
         workflow = WorkflowFactory()
@@ -197,14 +197,14 @@ class TestWhatIsUsual:
         assert 'class="slow"' not in html
 
     def test_a_bar_beyond_it_is_called_slow(self) -> None:
-        usual_here = WorkflowPercentiles(10, 20)
+        usual_here = DurationPercentiles(10, 20)
         assert not Bar(20, usual_here).is_slow
         assert Bar(21, usual_here).is_slow
         assert Bar(20, usual_here).length == Bar(20, usual_here).p95_at < Bar(1e9, usual_here).length == 100
-        assert Bar(0, WorkflowPercentiles(0, 0)).length == 100
+        assert Bar(0, DurationPercentiles(0, 0)).length == 100
 
     def test_what_is_usual_is_put_into_words_once_for_all_runs_of_a_workflow(self) -> None:
-        usual_here = WorkflowPercentiles(10, 20)
+        usual_here = DurationPercentiles(10, 20)
         first, second = Bar(5, usual_here), Bar(21, usual_here)
         assert first.usual.sentence is second.usual.sentence
         assert f'aria-label="{usual_here.sentence}"><title>{usual_here.sentence}</title>' in first.svg

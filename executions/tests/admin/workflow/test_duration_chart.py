@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executions.admin.charts import timeline
-from executions.admin.duration_percentiles import WorkflowPercentiles
+from executions.admin.duration_percentiles import DurationPercentiles
 from executions.admin.workflow import duration_chart
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -90,12 +90,12 @@ class TestMoments:
 class TestChart:
     def test_there_is_none_before_a_run_has_started(self) -> None:
         assert duration_chart.build_chart([], [], None) is None
-        assert duration_chart.build_chart([run(None)], [], WorkflowPercentiles(1, 2)) is None
+        assert duration_chart.build_chart([run(None)], [], DurationPercentiles(1, 2)) is None
 
     @given(st.lists(st.tuples(seconds, st.integers(0, 10_000_000)), min_size=1, max_size=50))
     def test_every_dot_is_on_the_page_and_later_runs_stand_further_right(self, found: list[tuple[float, int]]) -> None:
         runs = [run(took, after) for took, after in sorted(found, key=lambda each: -each[1])]
-        chart = duration_chart.build_chart([*runs, run(None)], [], WorkflowPercentiles(1, 5))
+        chart = duration_chart.build_chart([*runs, run(None)], [], DurationPercentiles(1, 5))
         assert chart is not None
         assert chart.waiting == 1
         assert len(chart.dots) == len(found)
@@ -103,7 +103,7 @@ class TestChart:
         assert [dot.x for dot in chart.dots] == sorted(dot.x for dot in chart.dots)
 
     def test_its_band_is_what_is_usual(self) -> None:
-        chart = duration_chart.build_chart([run(10), run(100)], [], WorkflowPercentiles(50, 90))
+        chart = duration_chart.build_chart([run(10), run(100)], [], DurationPercentiles(50, 90))
         assert chart is not None
         assert chart.band is not None
         assert (chart.band.p50, chart.band.p95) == (chart.top(50), chart.top(90))
@@ -111,7 +111,7 @@ class TestChart:
         assert chart.band.p50_label == chart.band.p50
 
     def test_the_names_of_its_lines_do_not_stand_over_each_other(self) -> None:
-        chart = duration_chart.build_chart([run(100)], [], WorkflowPercentiles(50, 50.1))
+        chart = duration_chart.build_chart([run(100)], [], DurationPercentiles(50, 50.1))
         assert chart is not None
         assert chart.band is not None
         assert chart.band.p50_label - chart.band.p95 >= duration_chart.APART
