@@ -19,8 +19,8 @@ from executions.models import (
     RunNote,
 )
 from executions.tests.activity.test_activity import done_by
-from executions.tests.database.test_list_plans import filter_queryset
 from executions.tests.factories import WorkflowExecutionFactory
+from executions.tests.filtered_lists import filter_queryset
 from ledgerkit.db.models import uuid7
 from tokens.models import Token
 from workflows.tests.factories import UserFactory
