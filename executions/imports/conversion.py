@@ -85,10 +85,12 @@ def node_name(name: str) -> str:
     return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 9]} {sha256(name.encode()).hexdigest()[:8]}"
 
 
-def workflow(name: str, description: str, nodes: Iterable[Fact], edges: Iterable[tuple[str, str]]) -> Fact:
+def workflow(
+    name: str, description: str, nodes: Iterable[Fact], edges: Iterable[tuple[str, str]], **options: bool
+) -> Fact:
     """Return the fact of a definition."""
     pairs = [{"source_node": source, "target_node": target} for source, target in edges]
-    definition = {"name": node_name(name), "description": description, "nodes": list(nodes), "edges": pairs}
+    definition = {"name": node_name(name), "description": description, "nodes": list(nodes), "edges": pairs, **options}
     return {"kind": "workflow.ensure", "workflow": definition}
 
 

@@ -1,6 +1,6 @@
 """dbt's artifacts as facts: `run_results.json` is the run, `manifest.json` its graph."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -29,14 +29,18 @@ DETAILS = ("status", "thread_id", "execution_time", "failures", "adapter_respons
 
 
 class Result(NamedTuple):
-    """The result of one node in the files of dbt."""
+    """The result of one node in the files of dbt. A node that has not ended has the status ""."""
 
     name: str
     status: str
     started_at: datetime
     ended_at: datetime
-    message: str
-    details: dict[str, object]
+    message: str = ""
+    details: Mapping[str, object] = {}
+
+    @property
+    def act(self) -> str:
+        return ACTS.get(self.status, "")
 
 
 def facts(run_results: Document, manifest: Document | None = None) -> Iterator[Fact]:
@@ -47,30 +51,39 @@ def facts(run_results: Document, manifest: Document | None = None) -> Iterator[F
     started_at = min([ended_at - elapsed, *(each.started_at for each in results)])
     ended_at = max([ended_at, *(each.ended_at for each in results)])
     invocation = get(run_results, "metadata", "invocation_id", of=str)
-    run = same_or_derived(invocation, started_at, "dbt")
-    definition = _definition(manifest, results)
-    yield definition
-    yield _creation(run, definition["workflow"]["name"], run_results, invocation, started_at)
-    yield run_fact("start", run, started_at, attempt=1)
+    version = get(run_results, "metadata", "dbt_version", of=str, default="")
+    run, args = same_or_derived(invocation, started_at, "dbt"), get(run_results, "args", default={})
+    definition = definition_of(manifest, [each.name for each in results])
+    yield from start_of_run(run, definition, started_at, invocation, version, args)
     for result in results:
-        yield from _of_node(run, result, started_at)
-    failed = sum(ACTS[each.status] == "fail" for each in results)
-    if failed:
-        yield run_fact("fail", run, ended_at, attempt=1, error_message=f"{failed} of {len(results)} nodes failed.")
-    else:
-        yield run_fact("complete", run, ended_at, attempt=1)
+        yield from facts_of_node(run, result, started_at)
+        yield _line_of_node(run, result, started_at)
+    yield end_of_run(run, ended_at, results, "")
 
 
-def _creation(run: str, name: str, run_results: Document, invocation: str, started_at: datetime) -> Fact:
-    metadata = {
-        "source": "dbt", "invocation_id": invocation,
-        "dbt_version": get(run_results, "metadata", "dbt_version", of=str, default=""),
-    }  # fmt: skip
-    args = {name: value for name, value in get(run_results, "args", default={}).items() if value is not None}
-    return run_fact(
-        "create", run, started_at, workflow=name, trigger_type="manual", input_data={"args": args},
-        metadata={**metadata, "allow_concurrent": True},
+def start_of_run(
+    run: str, definition: Fact, started_at: datetime, invocation: str, version: str, args: Mapping[str, object]
+) -> Iterator[Fact]:
+    """Yield the definition of the workflow, and the creation and the start of the run."""
+    metadata = {"source": "dbt", "invocation_id": invocation, "dbt_version": version, "allow_concurrent": True}
+    given = {name: value for name, value in args.items() if value is not None}
+    yield definition
+    yield run_fact(
+        "create", run, started_at, workflow=definition["workflow"]["name"], trigger_type="manual",
+        input_data={"args": given}, metadata=metadata,
     )  # fmt: skip
+    yield run_fact("start", run, started_at, attempt=1)
+
+
+def end_of_run(run: str, ended_at: datetime, results: Collection[Result], error: str) -> Fact:
+    """Return the end of the run. It failed if a node failed, whose number is the error then, or if there is another
+    error."""
+    failed = sum(result.act == "fail" for result in results)
+    if failed:
+        error = f"{failed} of {len(results)} nodes failed."
+    if error:
+        return run_fact("fail", run, ended_at, attempt=1, error_message=error)
+    return run_fact("complete", run, ended_at, attempt=1)
 
 
 def _result(run_results: Document, index: int, ended_at: datetime) -> Result:
@@ -90,9 +103,11 @@ def _result(run_results: Document, index: int, ended_at: datetime) -> Result:
     return Result(name, status, first, max(first, last), message, details)
 
 
-def _definition(manifest: Document | None, results: list[Result]) -> Fact:
+def definition_of(manifest: Document | None, results: Collection[str]) -> Fact:
+    """Return the definition of the project: what the manifest names, and the nodes that have results. Without the
+    manifest it only adds to a workflow, whose edges may be known from an earlier import."""
     named = {**get(manifest, "nodes"), **get(manifest, "sources", default={})} if manifest else {}
-    nodes = dict.fromkeys([*named, *(each.name for each in results)])
+    nodes = dict.fromkeys([*named, *results])
     parents = get(manifest, "parent_map", default={}) if manifest else {}
     edges = {
         (node_name(parent), node_name(child)): None
@@ -102,6 +117,7 @@ def _definition(manifest: Document | None, results: list[Result]) -> Fact:
     return workflow(
         _project(manifest, results), "Imported from dbt.",
         [{"name": node_name(name), "node_type": "tool", "config": _config(named.get(name))} for name in nodes], edges,
+        only_add=manifest is None,
     )  # fmt: skip
 
 
@@ -111,22 +127,29 @@ def _config(node: object) -> dict[str, Any]:
     return {key: described[key] for key in wanted if isinstance(described.get(key), str)}
 
 
-def _project(manifest: Document | None, results: list[Result]) -> str:
+def _project(manifest: Document | None, results: Collection[str]) -> str:
     """Return the name of the project. Old manifests lack it; there it is the second part of each node's name."""
     given: str = get(manifest, "metadata", "project_name", of=str, default="")
-    names = [*(get(manifest, "nodes") if manifest else ()), *(each.name for each in results)]
+    names = [*(get(manifest, "nodes") if manifest else ()), *results]
     return given or next((parts[1] for name in names if len(parts := name.split(".")) > 2), "dbt")
 
 
-def _of_node(run: str, result: Result, started_at: datetime) -> Iterator[Fact]:
-    act, name = ACTS[result.status], node_name(result.name)
-    node = derive(started_at, run, "node", result.name)
-    yield node_fact("create", run, node, result.started_at, node=name)
-    if act != "skip":
+def facts_of_node(run: str, result: Result, started_at: datetime) -> Iterator[Fact]:
+    """Yield the facts of one node of a run that started at `started_at`."""
+    node = id_of_node(run, result.name, started_at)
+    yield node_fact("create", run, node, result.started_at, node=node_name(result.name))
+    if result.act != "skip":
         yield node_fact("start", run, node, result.started_at, attempt=1)
-    error = {"error_message": result.message} if act == "fail" else {}
-    output = {"output_data": result.details} if act == "complete" else {}
-    yield node_fact(act, run, node, result.ended_at, attempt=1, **error, **output)
-    message = result.message or result.status
-    level = LEVELS.get(result.status, "info")
-    yield line(run, node, result.ended_at, level, message, result.details, result.name)
+    error = {"error_message": result.message} if result.act == "fail" else {}
+    output = {"output_data": result.details} if result.act == "complete" else {}
+    if result.act:
+        yield node_fact(result.act, run, node, result.ended_at, attempt=1, **error, **output)
+
+
+def id_of_node(run: str, name: str, started_at: datetime) -> str:
+    return derive(started_at, run, "node", name)
+
+
+def _line_of_node(run: str, result: Result, started_at: datetime) -> Fact:
+    node, level = id_of_node(run, result.name, started_at), LEVELS.get(result.status, "info")
+    return line(run, node, result.ended_at, level, result.message or result.status, result.details, result.name)

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from . import argo, dbt, wfformat
+from . import argo, dbt, dbt_log, wfformat
 from .conversion import Fact, NotImportable
 
 MANIFEST, RESULTS = "manifest.json", "run_results.json"
+LINES = frozenset({".jsonl", ".ndjson"})
 FORMATS = (
-    "expected dbt's run_results.json, an Argo Workflow, a WfFormat instance, OpenLineage events "
+    "expected dbt's run_results.json or its log in JSON, an Argo Workflow, a WfFormat instance, OpenLineage events "
     "or facts with one in each line"
 )  # fmt: skip
 
@@ -28,7 +29,7 @@ def expand(paths: Iterable[str]) -> Iterator[Path]:
     """Yield the files; for a directory, the JSON files in and below it. Raises NotImportable."""
     for path in map(Path, paths):
         if path.is_dir():
-            yield from sorted(each for each in path.rglob("*") if each.suffix in {".json", ".jsonl", ".ndjson"})
+            yield from sorted(each for each in path.rglob("*") if each.suffix in {".json", *LINES})
         elif path.is_file() or str(path) == "-":
             yield path
         else:
@@ -37,7 +38,15 @@ def expand(paths: Iterable[str]) -> Iterator[Path]:
 
 def is_part(path: Path) -> bool:
     """Return whether a file is part of another file beside it, and read with that."""
-    return path.name == MANIFEST and (path.parent / RESULTS).exists()
+    if path.name != MANIFEST:
+        return False
+    beside = (each for each in path.parent.iterdir() if each.suffix in LINES)
+    return (path.parent / RESULTS).exists() or any(map(_is_log, beside))
+
+
+def _is_log(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return dbt_log.is_event(_value_of(stream.readline()))
 
 
 def open_source(path: Path, stream: BinaryIO) -> Source:
@@ -50,6 +59,8 @@ def open_source(path: Path, stream: BinaryIO) -> Source:
         return Source("facts", _lines(value, len(first), stream))
     if isinstance(value, dict) and "eventTime" in value:
         return Source("openlineage", _lines(value, len(first), stream), is_events=True)
+    if dbt_log.is_event(value):
+        return Source("dbt log", _log(path, _lines(value, len(first), stream)))
     return _document(path, first + stream.read())
 
 
@@ -84,6 +95,15 @@ def _lines(first: Any, size: int, stream: BinaryIO, at_once: int = 1_000) -> Ite
     yield some, read
 
 
+def _log(path: Path, pieces: Iterator[tuple[list[Fact], int]]) -> Iterator[tuple[list[Fact], int]]:
+    """Yield the facts of a log of dbt. The result of a node may be in its last line: all of it is read first."""
+    events, size = [], 0
+    for some, read in pieces:
+        events += some
+        size += read
+    yield list(dbt_log.facts(events, _manifest_beside(path))), size
+
+
 def _document(path: Path, body: bytes) -> Source:
     try:
         document = json.loads(body)
@@ -110,7 +130,7 @@ def _converter(path: Path, document: object) -> tuple[str, Callable[[Any], Itera
     if "workflow" in keys and "schemaVersion" in keys:
         return "wfformat", wfformat.facts
     if {"nodes", "parent_map"} <= keys:
-        raise NotImportable(f"this is a manifest of dbt, which needs {RESULTS} beside it.")
+        raise NotImportable(f"this is a manifest of dbt, which needs {RESULTS} or a log beside it.")
     raise NotImportable(f"unknown format: {FORMATS}.")
 
 
@@ -123,10 +143,10 @@ def document_kind(document: object) -> str:
 
 
 def _manifest_beside(path: Path) -> Any:
-    beside = path.parent / MANIFEST
-    if not beside.exists():
-        return None
+    """Return the manifest of dbt beside a file, or in `target` beside its folder: dbt writes logs/dbt.log."""
+    places = (path.parent / MANIFEST, path.parent.parent / "target" / MANIFEST)
+    found = next((place for place in places if place.exists()), None)
     try:
-        return json.loads(beside.read_bytes())
+        return None if found is None else json.loads(found.read_bytes())
     except (ValueError, RecursionError):
-        raise NotImportable(f"{beside.name} beside it is not JSON.") from None
+        raise NotImportable(f"{found}, which belongs to it, is not JSON.") from None

@@ -34,7 +34,7 @@ class Recorded:
 
 def record(facts: Iterable[Fact], owner: object) -> Recorded:
     """Record facts, in transactions of a bounded size. Raises NotImportable for the first refused fact. Workflows are
-    defined only for new runs: an existing run may be older than the current definition."""
+    defined only for new runs: an existing run may be older than the current definition, to which it may only add."""
     total = Recorded()
     for some in batched(facts, MAX_FACTS):
         total.add(_record(some, owner))
@@ -54,7 +54,9 @@ def _record(facts: Sequence[Fact], owner: object) -> Recorded:
     there = WorkflowExecution.objects.filter(pk__in=created).count() if created else 0
     definitions = [fact for fact in facts if fact.get("kind") == "workflow.ensure"]
     rest = [fact for fact in facts if fact.get("kind") != "workflow.ensure"]
-    sent = rest if created and there == len(created) else [*definitions, *rest]
+    if created and there == len(created):
+        definitions = [fact for fact in definitions if fact["workflow"].get("only_add")]
+    sent = [*definitions, *rest]
     outcome = record_facts(sent, user=owner)
     _raise_refusal(outcome.refusals, sent)
     return Recorded(len(created) - there, there, outcome.applied, outcome.known)

@@ -19,6 +19,7 @@ from openlineage.client.uuid import generate_new_uuid
 
 from local_postgres.socket_path import socket_dir
 from pastetrader.tests.live_server import Site
+from pastetrader.tests.prepared_folder import manage
 
 PRODUCER = "https://example.org/nightly"
 DBT_OL = os.environ.get("DBT_OL", "")
@@ -135,6 +136,23 @@ def test_dbt(
         assert site_api.get(f"/node-executions/{run['nodes'][FAILED]['id']}/").json()["error_message"].startswith(ERROR)
         assert run["error_message"].startswith("Command `dbt build` failed")
         check_statements([line["message"] for line in run["logs"]])
+
+
+@pytest.mark.skipif(not DBT_OL, reason="needs a dbt, beside the dbt-ol of which `make proofs` sets the path in DBT_OL")
+def test_the_log_of_dbt_is_imported(site: Site, site_api: httpx.Client, project: tuple[Path, dict[str, str]]) -> None:
+    folder, database = project
+    subprocess.run(
+        [Path(DBT_OL).with_name("dbt"), "--log-format-file", "json", "build", "--profiles-dir", "."],
+        cwd=folder, env=os.environ | database | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "0"}, timeout=180, check=False,
+    )  # fmt: skip
+    log = str(folder / "logs" / "dbt.log")
+    for expected in ("Imported 1 runs", "Imported 0 runs (0 facts)"):
+        assert expected in manage("import_runs", "--owner", "admin", log, local=site.local).stdout
+    run = run_of(site_api, "shop")
+    states = {name.removesuffix(".shop"): node["status"] for name, node in run["nodes"].items()}
+    assert (run["status"], states["model.shop.report"], states[FAILED]) == ("failed", "skipped", "failed")
+    assert {("model.shop.orders", "model.shop.valued_orders"), ("model.shop.valued_orders", FAILED)} <= run["edges"]
+    assert site_api.get(f"/node-executions/{run['nodes'][FAILED]['id']}/").json()["error_message"].startswith(ERROR)
 
 
 def check_statements(messages: list[str]) -> None:

@@ -26,9 +26,9 @@ WIDTH = 20  # characters of the bar
 
 class Command(BaseCommand):
     help = _(
-        "Import runs of other systems: run_results.json of dbt with the manifest.json beside it, Argo Workflow "
-        "objects, WfFormat instances, OpenLineage events, and facts as the API takes them, one in each line. What was "
-        "imported before adds nothing."
+        "Import runs of other systems: run_results.json or the log in JSON of dbt with the manifest.json beside it, "
+        "Argo Workflow objects, WfFormat instances, OpenLineage events, and facts as the API takes them, one in each "
+        "line. What was imported before adds nothing."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -52,6 +52,39 @@ DBT_MANIFEST = {
 }
 
 
+def dbt_event(name: str, second: float, message: str = "", level: str = "info", **data: Any) -> dict[str, Any]:
+    """Return an event of dbt's log, in the first minute of the run."""
+    info = {
+        "name": name, "invocation_id": "0c1d2e3f-0000-4000-8000-000000000002", "level": level, "msg": message,
+        "ts": f"2026-01-06T06:00:{second:09.6f}Z",
+    }  # fmt: skip
+    return {"info": info, "data": data}
+
+
+def dbt_node_event(name: str, second: float, node: str, result: dict[str, Any] | None = None) -> dict[str, Any]:
+    node_info = {"unique_id": f"model.shop.{node}", "node_started_at": f"2026-01-06T06:00:{second:09.6f}"}
+    data: dict[str, Any] = {"node_info": node_info}
+    if result is not None:
+        data = {"node_info": {**node_info, "node_finished_at": node_info["node_started_at"]}, "run_result": result}
+    return dbt_event(name, second, f"{name} {node}", "debug", **data)
+
+
+def dbt_log() -> list[dict[str, Any]]:
+    """Return the log of an invocation in which one node failed and another was skipped."""
+    return [
+        dbt_event("MainReportVersion", 0, "Running with dbt=1.10.1", version="=1.10.1"),
+        dbt_event("MainReportArgs", 0.5, "running dbt with arguments", "debug", args={"which": "build"}),
+        dbt_event("Formatting", 1),
+        dbt_node_event("NodeStart", 2, "orders"),
+        dbt_node_event("NodeFinished", 4, "orders", {"status": "success", "message": "SELECT 7", "num_failures": 0}),
+        dbt_node_event("NodeStart", 5, "totals"),
+        dbt_node_event("NodeFinished", 6, "totals", {"status": "error", "message": "Division by zero"}),
+        dbt_node_event("NodeFinished", 7, "report", {"status": "skipped"}),
+        dbt_event("RunResultError", 8, "  Division by zero", "error"),
+        dbt_event("CommandCompleted", 9, "Command `dbt build` failed", "debug", success=False),
+    ]
+
+
 def argo_node(name: str, kind: str, phase: str, children: tuple[str, ...] = (), **fields: Any) -> dict[str, Any]:
     times = {"startedAt": "2026-02-01T01:00:05Z", "finishedAt": "2026-02-01T01:00:30Z"}
     return {"name": name, "type": kind, "phase": phase, "children": list(children), **times, **fields}

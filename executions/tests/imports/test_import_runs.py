@@ -19,6 +19,7 @@ from .documents import (
     DBT_MANIFEST,
     SHARED,
     argo_workflow,
+    dbt_log,
     dbt_results,
     needs_shared_data,
     wfformat_14,
@@ -75,6 +76,44 @@ def test_runs_have_the_states_times_and_errors_of_the_file(import_runs: Import, 
     assert nodes["model.shop.orders"].duration_seconds == 2.0
     assert nodes["model.shop.totals"].error_message == "Division by zero"
     assert run.workflow.edges.count() == 3
+
+
+def test_a_log_of_dbt_with_the_manifest_beside_it(import_runs: Import, tmp_path: Path) -> None:
+    write(tmp_path / "logs.jsonl", "\n".join(map(json.dumps, dbt_log())))
+    write(tmp_path / "manifest.json", DBT_MANIFEST)
+    assert "Imported 1 runs" in import_runs(tmp_path)
+    run = WorkflowExecution.objects.get()
+    assert (run.status, run.error_message, run.duration_seconds) == ("failed", "1 of 3 nodes failed.", 9.0)
+    assert run.workflow.edges.count() == 3
+    assert run.logs.count() == 9
+    assert "Imported 0 runs (0 facts)" in import_runs(tmp_path)
+
+
+def test_a_log_of_dbt_where_dbt_writes_it(import_runs: Import, tmp_path: Path) -> None:
+    for name in ("logs", "target"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "target" / "manifest.json", DBT_MANIFEST)
+    import_runs(write(tmp_path / "logs" / "dbt.log", "\n".join(map(json.dumps, dbt_log()))))
+    assert Workflow.objects.get().edges.count() == 3
+
+
+def test_a_log_of_dbt_that_has_grown_adds_what_has_happened_since(import_runs: Import, tmp_path: Path) -> None:
+    lines = list(map(json.dumps, dbt_log()))
+    import_runs(write(tmp_path / "dbt.log", "\n".join(lines[:5])))
+    assert WorkflowExecution.objects.get().status == "running"
+    assert "Imported 0 runs (" in import_runs(write(tmp_path / "dbt.log", "\n".join(lines)))
+    run = WorkflowExecution.objects.get()
+    assert (run.status, run.node_executions.count(), run.logs.count()) == ("failed", 3, 9)
+
+
+def test_results_of_dbt_without_their_manifest_keep_the_edges(import_runs: Import, folder: Path) -> None:
+    import_runs(folder / "run_results.json")
+    (folder / "manifest.json").unlink()
+    later = dbt_results()
+    later["metadata"]["invocation_id"] = "0c1d2e3f-0000-4000-8000-000000000009"
+    import_runs(write(folder / "run_results.json", later))
+    assert WorkflowExecution.objects.count() == 2
+    assert Workflow.objects.get().edges.count() == 3
 
 
 def test_attempts_of_argo(import_runs: Import, folder: Path) -> None:
@@ -145,7 +184,7 @@ def test_a_dry_run_stores_nothing(import_runs: Import, folder: Path) -> None:
     [
         ('{"a": 1,\n "b": }', "line 2, column 7: this is not JSON"),
         ("[1, 2]", "unknown format: expected dbt"),
-        ('{"nodes": {}, "parent_map": {}}', "needs run_results.json beside it"),
+        ('{"nodes": {}, "parent_map": {}}', "needs run_results.json or a log beside it"),
         ('{"kind": "execution.start", "id": "x"}\nnot json', "line 2: expected a JSON object"),
         ('{"kind": "execution.nap", "id": "x"}', "kind: expected one of"),
         ("", "this is not JSON"),
@@ -176,8 +215,8 @@ def test_an_owner_and_a_file_that_are_not_there(import_runs: Import) -> None:
 @pytest.mark.slow
 @needs_shared_data
 def test_everything_recorded_twice(import_runs: Import) -> None:
-    paths = [*SHARED.glob("argo/*.json"), SHARED / "dbt-artifacts", SHARED / "wfinstances"]
-    assert "Imported 46 runs" in import_runs(*paths)
+    paths = [*SHARED.glob("argo/*.json"), *map(SHARED.joinpath, ("dbt-artifacts", "dbt-runs", "wfinstances"))]
+    assert "Imported 52 runs" in import_runs(*paths)
     before = count()
-    assert "Imported 0 runs (0 facts); 46 runs" in import_runs(*paths)
+    assert "Imported 0 runs (0 facts); 52 runs" in import_runs(*paths)
     assert count() == before
