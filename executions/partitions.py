@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connections, transaction
-from psycopg.errors import CheckViolation, LockNotAvailable
+from psycopg.errors import CheckViolation, DeadlockDetected, LockNotAvailable
 
 from executions.conf import executions_settings
 
@@ -30,7 +30,8 @@ BOUND = re.compile(r"'([0-9a-f-]{36})'")
 CREATE = (Path(__file__).parent / "sql" / "create_partition.sql").read_text()
 
 SHORTEST_RETENTION = timedelta(days=1)  # of EXECUTIONS["LOG_DAYS"]
-PAUSES = (0.1, 0.3, 0.6, 1.0)  # seconds between tries for the locks of a new partition
+# Milliseconds that each try waits for the locks of a new partition. All but the last are below deadlock_timeout (1 s).
+TRIES = (50, 100, 200, 400, 800, 800, 800, 10_000)
 MADE_IN_PAST = (
     "Made the missing partition %s for a log line of the past. Check the clock of its engine, unless runs are imported."
 )
@@ -221,17 +222,18 @@ def _make(moments: Iterable[datetime], using: str) -> Iterator[Partition]:
 
 def _retry_on_lock_timeout(moment: datetime, using: str) -> tuple[Partition, bool]:
     """Create the partition for `moment`. ATTACH waits for every transaction that has written a run, and new ones queue
-    behind it. So, unless the caller has a transaction open, it gives up after a second and tries again."""
+    behind it. One that has written a node execution and then writes its run even waits in a circle. So, unless the
+    caller has a transaction open, it gives up soon and tries again."""
     if connections[using].in_atomic_block:
         return _create_in_savepoint(moment, using)
-    for pause in PAUSES:
+    for milliseconds in TRIES[:-1]:
         try:
-            return _create_in_savepoint(moment, using, lock_timeout="1s")
+            return _create_in_savepoint(moment, using, f"{milliseconds}ms")
         except OperationalError as error:
-            if not isinstance(error.__cause__, LockNotAvailable):
+            if not isinstance(error.__cause__, LockNotAvailable | DeadlockDetected):
                 raise
-            time.sleep(pause)
-    return _create_in_savepoint(moment, using, lock_timeout="10s")
+            time.sleep(milliseconds / 1_000)
+    return _create_in_savepoint(moment, using, f"{TRIES[-1]}ms")
 
 
 def _create_in_savepoint(moment: datetime, using: str, lock_timeout: str | None = None) -> tuple[Partition, bool]:

@@ -1,5 +1,7 @@
 import logging
 import threading
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,9 +13,10 @@ from django.db import DatabaseError, connection, transaction
 
 from executions import partitions
 from executions.conf import executions_settings
-from executions.models import ExecutionLog
+from executions.models import ExecutionLog, NodeExecution, WorkflowExecution
 from executions.partitions import Partition
-from executions.tests.factories import ExecutionLogFactory, WorkflowExecutionFactory
+from executions.tests.factories import ExecutionLogFactory, NodeExecutionFactory, WorkflowExecutionFactory
+from executions.tests.threads import start_in_thread
 from ledgerkit.db.models import uuid7
 
 NOW = datetime(2026, 11, 22, 23, 59, tzinfo=UTC)  # a Sunday
@@ -162,6 +165,54 @@ def test_a_missing_partition_waits_its_turn_and_lets_others_go_on(caplog: Any) -
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS {Partition.at(partitions.time_of(LONG_AGO)).name}")
+
+
+@pytest.fixture
+def without_old_partition(transactional_db: None) -> Iterator[None]:
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {Partition.at(partitions.time_of(LONG_AGO)).name}")
+
+
+@pytest.mark.usefixtures("without_old_partition")
+def test_a_missing_partition_gives_way_to_a_transaction_that_would_wait_in_a_circle() -> None:
+    """A transaction has written a node execution, which the partition waits for, and then writes a run."""
+    run, node = WorkflowExecutionFactory(), NodeExecutionFactory()
+    with transaction.atomic():
+        NodeExecution.objects.filter(pk=node.pk).update(input_data={})
+        maker = start_in_thread(lambda: partitions.ensure([LONG_AGO]))
+        wait_for_lock_on("node_executions")
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL deadlock_timeout = '900ms'")  # it would be found here, and fail this transaction
+        WorkflowExecution.objects.filter(pk=run.pk).update(metadata={})
+    maker.result(60)
+    assert Partition.at(partitions.time_of(LONG_AGO)) in partitions.existing()
+
+
+@pytest.mark.usefixtures("without_old_partition")
+def test_a_missing_partition_waits_for_upkeep_and_blocks_nobody() -> None:
+    """DETACH holds this lock, and ANALYZE."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE ONLY execution_logs IN SHARE UPDATE EXCLUSIVE MODE")
+        maker = start_in_thread(lambda: partitions.ensure([LONG_AGO]))
+        wait_for_lock_on("execution_logs")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE relation = 'workflow_executions'::regclass")
+            assert cursor.fetchone() == (0,)
+    maker.result(60)
+    assert Partition.at(partitions.time_of(LONG_AGO)) in partitions.existing()
+
+
+def wait_for_lock_on(table: str) -> None:
+    """Wait until a transaction waits for a lock on the table."""
+    with connection.cursor() as cursor:
+        for _ in range(6_000):
+            cursor.execute("SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", [table])
+            if cursor.fetchone():
+                return
+            time.sleep(0.01)
+    raise AssertionError(f"Nobody waits for {table}.")
 
 
 @pytest.mark.django_db

