@@ -6,7 +6,7 @@ running, and the same log imported later adds what has happened since.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import dbt
 from .conversion import Document, Fact, NotImportable, get, line, node_fact, parse_moment, same_or_derived
@@ -65,8 +65,8 @@ def _event(number: int, value: Document) -> Event:
 def _facts_of_invocation(events: Sequence[Event], manifest: Document | None) -> Iterator[Fact]:
     started_at, invocation = events[0].moment, events[0].invocation
     run, results = same_or_derived(invocation, started_at, "dbt"), _results(events)
-    version = str(_data_of(events, "MainReportVersion").get("version", "")).lstrip("=")
-    args = get(_data_of(events, "MainReportArgs"), "args", default={})
+    version = _value_of(_last(events, "MainReportVersion"), "version", of=str, default="").lstrip("=")
+    args = _value_of(_last(events, "MainReportArgs"), "args", default={})
     yield from dbt.start_of_run(run, dbt.definition_of(manifest, results), started_at, invocation, version, args)
     for result in results.values():
         yield from dbt.facts_of_node(run, result, started_at)
@@ -90,19 +90,20 @@ def _result(event: Event, earlier: dbt.Result | None) -> dbt.Result:
     started_at = earlier.started_at if earlier else _moment_of_node(event, "node_started_at")
     if event.name == "NodeStart":
         return dbt.Result(event.node, "", started_at, started_at)
-    result = get(event.data, "run_result", default={})
-    status = get(result, "status", of=str, default="")
+    status = _value_of(event, "run_result", "status", of=str, default="")
     if status not in dbt.ACTS:
         place = f"event {event.number}: data.run_result.status"
         raise NotImportable(f"{place}: expected one of {', '.join(dbt.ACTS)}.")
     ended_at = max(started_at, _moment_of_node(event, "node_finished_at"))
-    details = {key: result[key] for key in DETAILS if result.get(key) is not None}
-    return dbt.Result(event.node, status, started_at, ended_at, get(result, "message", of=str, default=""), details)
+    message = _value_of(event, "run_result", "message", of=str, default="")
+    values = {key: get(event.data, "run_result").get(key) for key in DETAILS}
+    details = {key: value for key, value in values.items() if value is not None}
+    return dbt.Result(event.node, status, started_at, ended_at, message, details)
 
 
 def _moment_of_node(event: Event, key: str) -> datetime:
     """Return a time of the node, without a zone in UTC; that of the event where it has none."""
-    value = get(event.data, "node_info", key, of=str, default="")
+    value = _value_of(event, "node_info", key, of=str, default="")
     return parse_moment(value, f"event {event.number}: data.node_info.{key}") if value else event.moment
 
 
@@ -121,7 +122,7 @@ def _end(run: str, end: Event, results: Mapping[str, dbt.Result], started_at: da
         if not result.act:
             node = dbt.id_of_node(run, result.name, started_at)
             yield node_fact("cancel", run, node, max(end.moment, result.started_at), attempt=1, reason=NO_END)
-    is_success = get(end.data, "success", of=bool, default=False)
+    is_success = _value_of(end, "success", of=bool, default=False)
     ended_at = max([end.moment, *(result.ended_at for result in results.values())])
     yield dbt.end_of_run(run, ended_at, results.values(), "" if is_success else end.message or "dbt failed.")
 
@@ -130,6 +131,11 @@ def _last(events: Sequence[Event], name: str) -> Event | None:
     return next((event for event in reversed(events) if event.name == name), None)
 
 
-def _data_of(events: Sequence[Event], name: str) -> Mapping[str, object]:
-    event = _last(events, name)
-    return event.data if event else {}
+def _value_of(event: Event | None, *path: str, of: type = dict, default: object) -> Any:
+    """Return a value of an event's data, the default if there is no event. Raises NotImportable with its number."""
+    if event is None:
+        return default
+    try:
+        return get({"data": event.data}, "data", *path, of=of, default=default)
+    except NotImportable as error:
+        raise NotImportable(f"event {event.number}: {error}") from None

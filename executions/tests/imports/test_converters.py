@@ -124,6 +124,10 @@ def test_a_model_of_dbt_in_batches_starts_with_the_first_and_ends_with_the_last(
         (lambda event: event["info"].pop("name"), r"event 5: info\.name: expected a text"),
         (lambda event: event.update(data=[]), "event 5: data: expected an object"),
         (lambda event: event["data"].pop("run_result"), r"event 5: data\.run_result\.status: expected one of"),
+        (
+            lambda event: event["data"]["run_result"].update(message=7),
+            r"event 5: data\.run_result\.message: expected a te",
+        ),
         (lambda event: event["data"]["node_info"].update(node_finished_at="7"), r"event 5: data\.node_info\.node_fin"),
     ],
 )
