@@ -21,7 +21,7 @@ from celery.states import IGNORED  # type: ignore[import-untyped]  # it has no t
 from .bounded_dict import remember
 from .celery_graphs import header_of, stages_in, stages_of
 from .celery_headers import GRAPH, ROOT, RUN, SENT, WORKFLOW, fill_headers, graph_of, inherit, run_of
-from .celery_requests import key_of, root_of, traceback_of
+from .celery_requests import is_alone, key_of, root_of, traceback_of
 from .celery_run_ends import RunEnds
 from .client import Client
 from .encoding import moment
@@ -263,6 +263,8 @@ class Recorder:
     def _node_of(self, name: str, request: Any, args: Any, kwargs: Any) -> Node:
         root, workflow = getattr(request, ROOT, None) or root_of(request), getattr(request, WORKFLOW, None) or name
         run = self._run(run_of(request), workflow, root, getattr(request, SENT, None), graph_of(request, name))
+        if not is_alone(request):
+            self.ends.share(run.id)
         key = key_of(request.id, getattr(request, NESTING, 0))
         return self._node(run, key, name, args, kwargs, attempt=(request.retries or 0) + 1)
 

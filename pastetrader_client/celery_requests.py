@@ -14,6 +14,11 @@ def root_of(request: Any) -> str:
     return str(request.group if is_first and request.group else request.root_id or request.id)
 
 
+def is_alone(request: Any) -> bool:
+    """Return whether the task is neither part of a group, chain or chord nor sent by another task."""
+    return not (request.group or request.chain or request.chord or request.parent_id)
+
+
 def traceback_of(einfo: Any) -> str | None:
     """Return the text of the traceback in the `einfo` of a signal."""
     return str(getattr(einfo, "traceback", "") or "") or None

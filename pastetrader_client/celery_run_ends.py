@@ -8,9 +8,12 @@ from functools import partial
 from threading import Event, Lock
 from typing import Any
 
+from .bounded_dict import remember
 from .client import Client
 
-QUIET_SECONDS = 2.0  # after the last end of a task, as a group is sent task by task
+# Between the last end of a task and the end of its run. Other processes may not have delivered their part of the run
+# yet: what arrives after the end of a run is refused.
+QUIET_SECONDS, SHARED_QUIET_SECONDS = 2.0, 10.0
 AGAIN_SECONDS = 1.0
 FIRST_WATCH, LONGEST_WATCH = 15.0, 600.0  # seconds between the checks of a worker's main process
 MOST_WATCHED = 10_000
@@ -30,15 +33,21 @@ class RunEnds:
         released."""
         self.due: dict[str, float] = {}
         self.watched: dict[str, None] = {}
+        self.shared: dict[str, None] = {}
         self.lock = Lock()
+
+    def share(self, run: str) -> None:
+        """Note that other processes execute tasks of the run too."""
+        remember(self.shared, run, most=MOST_WATCHED)
 
     def expect(self, run: str) -> None:
         """Check the run after a quiet time, which each end of a task starts again."""
+        seconds = SHARED_QUIET_SECONDS if run in self.shared else QUIET_SECONDS
         with self.lock:
             is_new = run not in self.due
-            self.due[run] = time.monotonic() + QUIET_SECONDS
+            self.due[run] = time.monotonic() + seconds
         if is_new:
-            self.client.call_later(QUIET_SECONDS, partial(self._check, run))
+            self.client.call_later(seconds, partial(self._check, run))
 
     def _check(self, run: str, http: object) -> None:
         with self.lock:

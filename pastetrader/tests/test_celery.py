@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -167,6 +168,24 @@ def test_the_first_run_of_each_chain_has_its_edges_when_several_processes_send_s
 
 def test_the_tasks_of_a_group_are_one_run(sent: dict[str, str], find: Find) -> None:
     assert nodes_of(find(sent["group"], "completed")) == [("add", "completed")] * 3
+
+
+SEND_SLOWLY = """
+import time
+from pastetrader.tests.celery_app import *
+for number in range(3):
+    add.apply_async((number,), group_id={group!r})
+    recorder.client.flush(60)
+    time.sleep(3)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("worker")
+def test_a_group_whose_tasks_are_sent_seconds_apart_is_one_run(environment: dict[str, str], find: Find) -> None:
+    group = str(uuid4())
+    run_python(SEND_SLOWLY.format(group=group), environment)
+    assert nodes_of(find(group)) == [("add", "completed")] * 3
 
 
 def test_a_chord_is_one_run_with_its_body(sent: dict[str, str], find: Find) -> None:
