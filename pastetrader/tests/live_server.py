@@ -10,6 +10,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[2]
 ALL_SCOPES = [
     f"--scope={scope}" for scope in ("executions:read", "executions:report", "executions:control", "workflows:write")
@@ -51,9 +53,20 @@ class Site:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def children(self) -> list[psutil.Process]:
+        """Return the server's processes but those of PostgreSQL. They may end while they are looked at."""
+        return [each for each in psutil.Process(self.process.pid).children() if _is_ours(each)]
+
     def interrupt(self, sent: signal.Signals) -> tuple[int, str]:
         """Send a signal to the whole process group, as a terminal does."""
         os.killpg(self.process.pid, sent)
         out, err = self.process.communicate(timeout=60)
         self.output += out
         return self.process.returncode, err
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.name() != "postgres"
+    except psutil.NoSuchProcess:
+        return False

@@ -24,7 +24,7 @@ from pastetrader.tests.live_server import Site
 from pastetrader_client.tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(REDIS is None, reason="needs Debian's redis-server")
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")

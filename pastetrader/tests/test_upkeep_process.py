@@ -10,7 +10,7 @@ import pytest
 
 from local_postgres import processes
 from pastetrader.tests.conftest import connect, postmaster
-from pastetrader.tests.live_server import Serve, Site
+from pastetrader.tests.live_server import Serve
 from pastetrader_client.tests.waiting import wait_until
 
 DUE = "UPDATE django_migrations SET applied = now() - interval '2 hours'"
@@ -36,17 +36,6 @@ def number_done(data_dir: Path) -> int:
     return int(number)
 
 
-def children(site: Site) -> list[psutil.Process]:
-    return [each for each in psutil.Process(site.process.pid).children() if is_worker(each)]
-
-
-def is_worker(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and process.name() != "postgres"
-    except psutil.NoSuchProcess:  # it has ended since it was listed
-        return False
-
-
 @pytest.mark.usefixtures("ready")
 def test_a_server_does_upkeep_by_itself_through_kills_and_restarts(
     serve: Serve, data_dir: Path, monkeypatch: pytest.MonkeyPatch
@@ -64,9 +53,9 @@ def test_a_server_does_upkeep_by_itself_through_kills_and_restarts(
     wait_until(lambda: site.get("/readyz")[0] == 200)
     wait_until(lambda: number_done(data_dir) > before)
 
-    upkeep = max(children(site), key=lambda child: child.pid)  # started last
+    upkeep = max(site.children(), key=lambda child: child.pid)  # started last
     upkeep.kill()
-    wait_until(lambda: len(children(site)) == 2)
+    wait_until(lambda: len(site.children()) == 2)
     before = number_done(data_dir)
     wait_until(lambda: number_done(data_dir) > before)
 
@@ -89,8 +78,8 @@ def test_a_server_fails_the_run_of_a_worker_that_is_silent(serve: Serve, data_di
 @pytest.mark.usefixtures("ready")
 def test_upkeep_ends_with_a_server_that_is_killed(serve: Serve, data_dir: Path) -> None:
     site = serve("--workers", "1")
-    wait_until(lambda: len(children(site)) == 2)
-    left = children(site)
+    wait_until(lambda: len(site.children()) == 2)
+    left = site.children()
     worker, upkeep = sorted(left, key=lambda child: child.pid)
     upkeep.suspend()  # it holds pipes of the processes that were forked before it
     os.kill(site.process.pid, signal.SIGKILL)

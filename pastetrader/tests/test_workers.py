@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from pastetrader.tests.conftest import postmaster
@@ -31,11 +30,6 @@ def site(serve: Serve, ready: None, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("EXECUTIONS_UPKEEP_EVERY_SECONDS", "0")  # only processes that serve
     monkeypatch.setenv("METRICS_TOKEN", METRICS_TOKEN)
     return serve("--workers", "2")
-
-
-def workers(site: Site) -> list[psutil.Process]:
-    children = psutil.Process(site.process.pid).children()
-    return [each for each in children if each.status() != psutil.STATUS_ZOMBIE and each.name() != "postgres"]
 
 
 def ask(site: Site, path: str, token: str, body: Any = None) -> Any:
@@ -82,10 +76,10 @@ def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir
     with ExitStack() as stack:
         assert statuses(stack, site, "executions/", token, {}) == [400] * left + [429] * (TRIES - left)
 
-    before = workers(site)
+    before = site.children()
     assert len(before) == 2
     before[0].kill()
-    wait_until(lambda: len(workers(site)) == 2 and before[0] not in workers(site))
+    wait_until(lambda: len(site.children()) == 2 and before[0] not in site.children())
     with ExitStack() as stack:
         assert set(statuses(stack, site, "executions/", token)) == {200}
         assert statuses(stack, site, stream, token).count(200) == STREAMS, "those of the killed one do not count"
@@ -98,10 +92,10 @@ def test_several_processes_serve_one_address_and_end_as_one(site: Site, data_dir
 
 
 def test_workers_end_with_a_parent_that_is_killed(site: Site, data_dir: Path) -> None:
-    wait_until(lambda: len(workers(site)) == 2)
+    wait_until(lambda: len(site.children()) == 2)
     with ExitStack() as stack:
         statuses(stack, site, "executions/", "")  # each uses the database then
-    left = workers(site)
+    left = site.children()
     os.kill(site.process.pid, signal.SIGKILL)
     wait_until(lambda: not any(each.is_running() for each in left))
     wait_until(lambda: postmaster(data_dir) is None)

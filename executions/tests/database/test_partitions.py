@@ -183,7 +183,7 @@ def test_a_missing_partition_gives_way_to_a_transaction_that_would_wait_in_a_cir
         maker = start_in_thread(lambda: partitions.ensure([LONG_AGO]))
         wait_for_lock_on("node_executions")
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL deadlock_timeout = '900ms'")  # it would be found here, and fail this transaction
+            cursor.execute("SET LOCAL lock_timeout = '900ms'")  # below deadlock_timeout, which fails one of them
         WorkflowExecution.objects.filter(pk=run.pk).update(metadata={})
     maker.result(60)
     assert Partition.at(partitions.time_of(LONG_AGO)) in partitions.existing()
