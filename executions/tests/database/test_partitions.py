@@ -20,6 +20,11 @@ from executions.tests.threads import start_in_thread
 from ledgerkit.db.models import uuid7
 
 NOW = datetime(2026, 11, 22, 23, 59, tzinfo=UTC)  # a Sunday
+# Of this database alone: others of the cluster, which are copies of the same template, have tables of the same number.
+LOCKS = """
+SELECT granted FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE datname = current_database() AND relation = %s::regclass
+"""
 LONG_AGO = UUID("0162c5a4-2c00-7000-8000-000000000000")
 
 
@@ -198,8 +203,8 @@ def test_a_missing_partition_waits_for_upkeep_and_blocks_nobody() -> None:
         maker = start_in_thread(lambda: partitions.ensure([LONG_AGO]))
         wait_for_lock_on("execution_logs")
         with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_locks WHERE relation = 'workflow_executions'::regclass")
-            assert cursor.fetchone() == (0,)
+            cursor.execute(LOCKS, ["workflow_executions"])
+            assert not cursor.fetchall()
     maker.result(60)
     assert Partition.at(partitions.time_of(LONG_AGO)) in partitions.existing()
 
@@ -208,8 +213,8 @@ def wait_for_lock_on(table: str) -> None:
     """Wait until a transaction waits for a lock on the table."""
     with connection.cursor() as cursor:
         for _ in range(6_000):
-            cursor.execute("SELECT 1 FROM pg_locks WHERE relation = %s::regclass AND NOT granted", [table])
-            if cursor.fetchone():
+            cursor.execute(LOCKS, [table])
+            if (False,) in cursor.fetchall():
                 return
             time.sleep(0.01)
     raise AssertionError(f"Nobody waits for {table}.")

@@ -84,7 +84,10 @@ def test_a_run_that_is_kept_while_its_lines_are_removed_says_that_they_were(monk
 
 def waits_for_marks() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE relation = 'execution_kept_runs'::regclass AND NOT granted")
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+            " WHERE datname = current_database() AND relation = 'execution_kept_runs'::regclass AND NOT granted"
+        )
         return bool(cursor.fetchone()[0])
 
 
